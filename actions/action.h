@@ -1,0 +1,97 @@
+/* An action is the code for one kind of effect: up to three functions around one wish ("this record holds this
+ * address"), from which the engine makes skipping, verifying, resuming and, later, planning and undoing.
+ *
+ * An action is one const struct at the foot of its file and one line in actions/list.h. Its functions run on
+ * executor threads, several at a time; they keep no state between calls but what is in action_provider. Each call is
+ * ONE try: it must not sleep and try again by itself; waiting between tries is the engine's. */
+#ifndef TURNOUT_ACTIONS_ACTION_H
+#define TURNOUT_ACTIONS_ACTION_H
+
+#include "base/err.h"
+#include "base/secret.h"
+#include "core/row.h"
+#include "core/vocabulary.h"
+#include "fetch.h"
+
+#include <jansson.h>
+#include <pthread.h>
+
+#define MAX_PROVIDER_SECRETS 4
+
+/* A configured provider. Immutable but for `state`, which belongs to the action family of its kind. */
+struct provider {
+    char *name;
+    const struct provider_kind *kind;
+    json_t *args; /* the kind's rows, validated; secrets left out */
+    struct {
+        const char *row; /* name of the ROW_SECRET row */
+        struct secret value;
+    } secrets[MAX_PROVIDER_SECRETS];
+    void *state; /* made by kind->open, e.g. OVH's clock offset and zone locks */
+};
+
+struct provider_kind {
+    const char *name; /* as in `kind:` */
+    const char *help;
+    const struct row *rows;
+    enum err (*open)(struct provider *provider, struct errmsg *why); /* may be NULL; makes `state`; no I/O */
+    void (*close)(struct provider *provider);                        /* may be NULL */
+};
+
+const struct provider_kind *provider_kind_find(const char *name);
+const struct provider_kind *const *provider_kind_list(void);                            /* NULL at the end */
+const struct secret *provider_secret(const struct provider *provider, const char *row); /* NULL when not given */
+
+/* One call of an action. Everything borrowed. */
+struct action_call {
+    const json_t *args;        /* the action's rows, resolved for this run */
+    struct provider *provider; /* NULL for actions without one */
+    struct fetch *fetch;
+    const char *run_id;  /* UUID text, for comments at the provider; "" outside a run */
+    int64_t timeout_ms;  /* of this call; the action divides it among its exchanges */
+    int64_t deadline_at; /* steady; now + timeout_ms when the call began */
+    const atomic_bool *cancel;
+    bool after_unknown_apply; /* observe: an apply of this step has no recorded result: what looks right may be our own
+                                 change on its way and not served; say is_right only when it is certainly served */
+    const json_t *observed;   /* apply: what the observation it is based on left in action_result.token; may be NULL */
+    const json_t *applied; /* settled: what the last successful apply left in action_result.token; NULL: this run made
+                              none (or its result is lost) */
+    json_t *requests;      /* array: action_send() adds one object per exchange, for the audit log; no credentials */
+};
+
+struct action_result {
+    enum outcome outcome; /* OK, NOT_YET, TEMPORARY, PERMANENT, UNKNOWN, CANCELLED; see below */
+    bool is_right;        /* of observe with OK */
+    json_t
+        *current; /* observe: the state found, for people: {"target": "192.0.2.10", "ttl": 30}; owned by the caller */
+    json_t *desired;        /* observe: the state wanted, the same keys */
+    json_t *token;          /* for the next phase: ids, serials, change ids */
+    int64_t retry_after_ms; /* -1: none */
+    struct errmsg text;     /* one sentence; for failures the provider's own words */
+};
+
+struct action {
+    const char *name; /* "linode.dns_record" */
+    const char *help;
+    const char *provider_kind; /* needs `provider:` of this kind; NULL: takes none */
+    const struct row *rows;
+    bool is_check;              /* only observe: NOT right is tried again `retries` times (-1: until the deadline) */
+    int default_retries;        /* of a check; -1: until the deadline */
+    int64_t default_timeout_ms; /* of one attempt */
+    /* Reads the outside world. Outcome OK with is_right, or TEMPORARY / PERMANENT. No effect. */
+    void (*observe)(struct action_call *call, struct action_result *ret);
+    /* Makes it so: OK (accepted), TEMPORARY (certainly without effect), PERMANENT, UNKNOWN. NULL for checks. */
+    void (*apply)(struct action_call *call, struct action_result *ret);
+    /* Is it visible where users are? OK, NOT_YET, TEMPORARY, PERMANENT. NULL: nothing beyond observe. */
+    void (*settled)(struct action_call *call, struct action_result *ret);
+};
+
+const struct action *action_find(const char *name);
+const struct action *const *action_list(void); /* NULL at the end */
+void action_result_done(struct action_result *result);
+
+/* For the actions: one exchange, recorded in call->requests, bounded by what is left of the call's time. */
+enum err action_send(struct action_call *call, struct fetch_request *request, struct fetch_response *ret,
+                     struct errmsg *why);
+
+#endif

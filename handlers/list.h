@@ -1,0 +1,2 @@
+/* The registry: one line per handler. A test compares it with the folder. */
+#define HANDLER_LIST(X) X(alertmanager)

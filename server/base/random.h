@@ -1,0 +1,16 @@
+/* What is not a function of its arguments: random bits and new ids. The core must not include this. */
+#ifndef TURNOUT_BASE_RANDOM_H
+#define TURNOUT_BASE_RANDOM_H
+
+#include "base/id.h"
+
+#include <stdint.h>
+
+uint64_t random_u64(void); /* getrandom(2); thread-safe */
+
+/* A version 7 id for `wall_ms`, its random part from libuuid. Ids of one process are strictly increasing, also
+ * within a millisecond and when the wall clock steps back (a counter in rand_a, RFC 9562 section 6.2 method 1).
+ * Thread-safe. */
+struct id id_new(int64_t wall_ms);
+
+#endif

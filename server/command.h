@@ -1,0 +1,121 @@
+/* Commands: everything that changes state goes through this one queue to the orchestrator's thread.
+ *
+ * Who makes a command gives a `done` function; the orchestrator calls it, on its own thread, after the commit that
+ * holds the command's effect (or after refusing it), exactly once. A command is owned by the queue from
+ * command_queue_push() until `done`, which takes it back and frees it (or hands it on). */
+#ifndef TURNOUT_SERVER_COMMAND_H
+#define TURNOUT_SERVER_COMMAND_H
+
+#include "base/err.h"
+#include "base/id.h"
+#include "core/alert.h"
+#include "core/playbook.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+
+enum command_kind {
+    COMMAND_DELIVERY,     /* from the hooks listener */
+    COMMAND_REJECTED,     /* an unauthenticated request was refused: counted, audited in bunches */
+    COMMAND_MOVE,         /* operator: failover, failback */
+    COMMAND_ADOPT,        /* operator */
+    COMMAND_RUN,          /* operator: retry, skip, cancel */
+    COMMAND_RESULT,       /* executor: an attempt ended. Kept and retried when the commit fails */
+    COMMAND_OBSERVED,     /* executor: an observation round of a service with unknown active site ended */
+    COMMAND_REFUSED_CALL, /* an operator's call refused before it became a command (no token, viewer): audited */
+};
+
+struct command_delivery {
+    int source;
+    struct id id;        /* given on arrival */
+    int64_t received_at; /* wall */
+    int64_t arrived_at;  /* steady, for measuring */
+    char *body;          /* owned: as received after the handler's redactions */
+    size_t body_len;
+    uint8_t sha256[32];   /* of the original */
+    struct alert *alerts; /* owned, with their targets */
+    size_t n_alerts;
+    /* the answer */
+    struct id answer_id; /* this one, or the one that last changed the first of its alerts */
+    bool is_duplicate;
+};
+
+struct command_operator {
+    char who[64];  /* the operator's name */
+    char from[64]; /* client address, for the audit */
+    char *service; /* owned; NULL for run calls */
+    char *site;    /* owned; NULL: not given */
+    char *reason;  /* owned; never NULL: "" when not given */
+    enum direction direction;
+    struct id run;                 /* run calls */
+    enum run_event_kind run_event; /* RETRY, SKIP, CANCEL */
+    char *idempotency_key;         /* owned; NULL: none */
+    /* the answer */
+    struct id answer_run; /* the run started, or the one that the idempotency key already started */
+    char code[64];        /* of a refusal: reason_text() or "not_found", … */
+};
+
+struct command_result {
+    struct id run;
+    int step, attempt;
+    enum phase phase;
+    enum outcome outcome;
+    bool is_right;
+    int64_t retry_after_ms;
+    int64_t started_at, finished_at;              /* wall */
+    int64_t first_request_at;                     /* steady; 0: no request was sent */
+    json_t *current, *desired, *token, *requests; /* owned; may be NULL */
+    struct errmsg text;
+};
+
+struct command_observed {
+    int service;
+    int site;         /* the one site with which all steps agree; SITE_NONE */
+    char *text;       /* owned: what was seen, a sentence */
+    json_t *requests; /* owned */
+};
+
+struct command_refused {
+    char what[128]; /* "POST /api/v1/services/shop/failover", secrets left out; or "source prometheus" */
+    char from[64];
+    char who[64]; /* "" when not known */
+    char reason[128];
+    int source; /* COMMAND_REJECTED: index, or -1 */
+};
+
+struct command {
+    enum command_kind kind;
+    struct command *next;                  /* the queue's */
+    void (*done)(struct command *command); /* on the orchestrator's thread; takes the command */
+    void *context;                         /* of `done` */
+    enum err err; /* the answer: ERR_OK; ERR_FULL / ERR_BUSY: 503; ERR_CONFLICT: 409; ERR_NOT_FOUND: 404; … */
+    struct errmsg why;
+    union {
+        struct command_delivery delivery;
+        struct command_operator operator_call;
+        struct command_result result;
+        struct command_observed observed;
+        struct command_refused refused;
+    } as;
+};
+
+struct command_queue;
+
+struct command *command_new(enum command_kind kind); /* zeroed; NULL: out of memory */
+void command_free(struct command *command);          /* with all it owns; accepts NULL */
+
+struct command_queue *command_queue_new(size_t max_commands);
+void command_queue_free(struct command_queue *queue);
+/* Takes the command. ERR_FULL when max_commands wait (results and observations are always taken), ERR_BUSY when
+ * closed or `command_queue_refuse()` is on for deliveries: then the command stays the caller's. Any thread. */
+MUST_CHECK enum err command_queue_push(struct command_queue *queue, struct command *command);
+/* Waits until a command is there, `until` (steady ms; INT64_MAX: no limit) has come, or it is closed. Takes up to `max`
+ * in order into `ret`; returns how many. One thread only. */
+size_t command_queue_take(struct command_queue *queue, struct command **ret, size_t max, int64_t until);
+/* No more pushes but results; take() goes on until it is empty. */
+void command_queue_close(struct command_queue *queue);
+/* Deliveries are refused with ERR_BUSY at the door while `why` is not NULL (disk reserve, store down). */
+void command_queue_refuse(struct command_queue *queue, const char *why);
+size_t command_queue_length(struct command_queue *queue);
+
+#endif

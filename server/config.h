@@ -1,0 +1,47 @@
+/* The configuration file: YAML with positions, secrets, rows of handlers and actions, all errors at once.
+ *
+ * The struct is immutable after config_load(); everything in it is owned by it. */
+#ifndef TURNOUT_SERVER_CONFIG_H
+#define TURNOUT_SERVER_CONFIG_H
+
+#include "actions/action.h"
+#include "base/secret.h"
+#include "base/strbuf.h"
+#include "core/model.h"
+#include "handlers/source.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+struct listen_address {
+    char *text; /* as written */
+    struct sockaddr_storage address;
+    socklen_t address_len;
+};
+
+struct operator_account {
+    char *name;
+    enum role role;
+    struct secret token;
+};
+
+struct config {
+    char *path;
+    char digest[65]; /* SHA-256 of the file's bytes, hex: for the audit */
+    struct listen_address hooks, api;
+    char *database; /* absolute, or relative to the working directory as resolved from the file's folder */
+    struct operator_account *operators;
+    int n_operators;
+    struct source *sources;     /* index = source index of the model */
+    struct provider *providers; /* index = provider index of the model */
+    struct model model;
+    json_t *services_text; /* object: service name -> its playbook as JSON (unresolved), for the run's record */
+};
+
+/* Reads and validates. Every problem is added to `errors` as "FILE:LINE:COLUMN: what; what would be right\n" (all at
+ * once), every doubt to `warnings` in the same form. Secrets are read (environment, files) but never shown. Returns
+ * ERR_OK with *ret (free with config_free()), or ERR_INVALID with none. */
+MUST_CHECK enum err config_load(const char *path, struct config **ret, struct strbuf *errors, struct strbuf *warnings);
+void config_free(struct config *config); /* accepts NULL */
+
+#endif

@@ -1,0 +1,113 @@
+/* How a run goes through its playbook: a pure function of the run, what just happened, and the time.
+ *
+ * One step at a time, in order. For each step:
+ *
+ *            ┌────────────── temporary / unknown: again after a back-off, until the deadline ─────────────┐
+ *            ▼                                                                                            │
+ *     observe ──right, no settle──▶ already done (or done, when an apply of ours came before)             │
+ *        │ ──right, has settle───▶ settle ──ok──▶ already done / done                                     │
+ *        │                           └─not yet: again, until the deadline                                 │
+ *        └──not right──▶ apply (journaled before) ──ok──▶ observe again ──right──▶ settle ──▶ done ───────┘
+ *
+ *     permanent error, deadline passed, check failed too often ──▶ step failed, run at attention
+ *     retry: the step from observe again, with a new deadline · skip: step skipped, next · cancel: run cancelled
+ *
+ * A check (an action without apply) has only observe: right is done, not right is "not yet".
+ * After a restart a step that was running starts from observe. An apply without a recorded result is unknown: the
+ * next observe is told so (`after_unknown_apply`), because "right" may then be our own change on its way.
+ * Back-off: 500 ms doubling to 15 s, with full jitter upwards of half; a provider's Retry-After is honoured where it
+ * is longer (up to the deadline); not-yet polls of settle: 250 ms doubling to 5 s. */
+#ifndef TURNOUT_CORE_PLAYBOOK_H
+#define TURNOUT_CORE_PLAYBOOK_H
+
+#include "base/err.h"
+#include "base/id.h"
+#include "core/model.h"
+
+struct step_run {
+    enum step_state state;
+    enum phase phase; /* of the attempt that is under way or next */
+    bool can_apply;   /* the action has apply */
+    bool can_settle;  /* the action has settled */
+    int64_t deadline_ms;
+    int retries;            /* see struct step */
+    int64_t began_at;       /* steady; of the first attempt since pending or retry; 0: not begun */
+    int64_t next_at;        /* steady; when the next attempt is due; 0: an attempt is under way */
+    int tries;              /* attempts that failed or were "not yet" in a row, for the back-off */
+    bool has_applied;       /* an apply of this run was accepted or may have been */
+    bool has_unknown_apply; /* an apply has no recorded result, and no observe has succeeded since */
+    int n_attempts;         /* journaled so far */
+};
+
+struct run {
+    struct id id;
+    int service; /* index */
+    enum direction direction;
+    int from, to; /* sites; from may be SITE_NONE */
+    enum run_state state;
+    bool has_effect;
+    bool is_cancelling; /* cancel was asked for while an attempt is under way */
+    int n_steps;
+    int current;            /* step under way; n_steps when all are final */
+    struct step_run *steps; /* owned by who made the run */
+};
+
+enum run_event_kind {
+    RUN_EVENT_START,  /* new, or taken up after a restart (an attempt that was under way is lost) */
+    RUN_EVENT_RESULT, /* the attempt under way ended with `outcome` */
+    RUN_EVENT_TIMER,  /* next_at may have come */
+    RUN_EVENT_RETRY,  /* operator, in state attention */
+    RUN_EVENT_SKIP,   /* operator, in state attention */
+    RUN_EVENT_CANCEL, /* operator, in state running or attention */
+};
+
+struct run_event {
+    enum run_event_kind kind;
+    enum outcome outcome;
+    bool is_right;          /* observe: the world is as desired */
+    int64_t retry_after_ms; /* -1: none given */
+    uint32_t random;        /* for the jitter */
+    const char *text;       /* what the action said: borrowed, may be NULL */
+};
+
+enum run_move_kind {
+    RUN_MOVE_ATTEMPT,      /* start attempt number `attempt` of `step` in `phase` now; journal it first */
+    RUN_MOVE_WAIT,         /* `step`'s next attempt is due at `at` */
+    RUN_MOVE_STEP,         /* `step` is now in `step_state` */
+    RUN_MOVE_STATE,        /* the run is now in `run_state` */
+    RUN_MOVE_STOP_ATTEMPT, /* tell the executor to cancel what is under way; its result will come */
+    RUN_MOVE_REFUSED,      /* the operator's request does not fit the state */
+};
+
+struct run_move {
+    enum run_move_kind kind;
+    int step;
+    int attempt;
+    enum phase phase;
+    int64_t at;
+    enum step_state step_state;
+    enum run_state run_state;
+    char text[256]; /* why, for the record; holds the provider's own words for a failure */
+};
+
+#define MAX_RUN_MOVES 8
+
+struct run_moves {
+    struct run_move items[MAX_RUN_MOVES];
+    int count;
+};
+
+/* Advances *run and says what was moved, in order: the caller journals and carries out. Pure but for *run. */
+void run_next(struct run *run, const struct run_event *event, int64_t now, struct run_moves *ret);
+
+/* ---- templates ------------------------------------------------------------------------------------------------ */
+
+/* Resolves ${to.KEY}, ${from.KEY} (KEY: the site's values, or `name`), ${service.name} and $${ in every string of
+ * `args`. `from` may be SITE_NONE: then ${from.…} is an error. On success *ret is a new reference. ERR_INVALID with
+ * the path of the string ("expect.body") and the nearest known key. */
+MUST_CHECK enum err args_resolve(const struct service *service, int from, int to, const json_t *args, json_t **ret,
+                                 struct errmsg *why);
+/* Whether any string in `args` uses ${from.…}. */
+bool args_need_from(const json_t *args);
+
+#endif

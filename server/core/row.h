@@ -1,0 +1,44 @@
+/* Settings as rows: what a mapping in the configuration may hold, with type, bounds, default and help.
+ *
+ * The same rows validate, fill in defaults, and print `turnout actions` and `turnout sources`, so these cannot
+ * drift apart. Values are kept as a jansson object: after validation every row that has a default or was given is
+ * there, with this JSON type: string rows as string, ROW_INT and ROW_DURATION as integer (milliseconds), ROW_BOOL
+ * as boolean, ROW_STRINGS as array of strings, ROW_MAP as object. A ROW_SECRET never enters the JSON: it is put in
+ * the owner's `struct secret` list by row name. */
+#ifndef TURNOUT_CORE_ROW_H
+#define TURNOUT_CORE_ROW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum row_type {
+    ROW_STRING,
+    ROW_INT,      /* min..max */
+    ROW_DURATION, /* "500ms", "30s", "5m", "2h", "7d"; kept in ms; min..max in ms */
+    ROW_BOOL,
+    ROW_CHOICE,    /* one of `choices`, separated by '|' */
+    ROW_URL,       /* http:// or https://, with a host, without user information */
+    ROW_NAME,      /* a DNS name, a trailing dot allowed */
+    ROW_ADDRESS,   /* an IPv4 or IPv6 address */
+    ROW_ENDPOINT,  /* ADDRESS:PORT, NAME:PORT or [IPv6]:PORT */
+    ROW_STRINGS,   /* one string or a list of strings */
+    ROW_ENDPOINTS, /* one ADDRESS[:PORT] or a list of them; 53 is filled in by who uses it */
+    ROW_SECRET,
+    ROW_MAP, /* a mapping described by `rows` */
+};
+
+struct row {
+    const char *name;
+    enum row_type type;
+    bool is_required;
+    const char *default_text; /* as it would be written in YAML; NULL: absent when not given */
+    int64_t min, max;         /* of int (value), duration (ms) and string (length); both 0: no bound beyond sanity */
+    const char *choices;      /* of ROW_CHOICE */
+    const struct row *rows;   /* of ROW_MAP; ends with a NULL name */
+    const char *help;         /* one sentence without a full stop, with the unit */
+};
+
+#define ROW_END ((struct row){.name = NULL})
+
+#endif

@@ -1,0 +1,84 @@
+/* Every state that is stored or shown, as text from one list each: readable in the sqlite3 shell, and no number to
+ * renumber. `NAME_text()` never returns NULL; `NAME_parse()` gives false for a text that is not in the list. */
+#ifndef TURNOUT_CORE_VOCABULARY_H
+#define TURNOUT_CORE_VOCABULARY_H
+
+#include <stdbool.h>
+
+/* Where a service is believed to be served. In moving, split and unknown nothing is automatic. */
+#define ACTIVE_LIST(X)                                                                                                 \
+    X(ACTIVE_UNKNOWN, "unknown")                                                                                       \
+    X(ACTIVE_SITE, "site")                                                                                             \
+    X(ACTIVE_MOVING, "moving") /* a run is under way */                                                                \
+    X(ACTIVE_SPLIT, "split")   /* a run stopped behind its first effect */
+
+#define MODE_LIST(X)                                                                                                   \
+    X(MODE_AUTOMATIC, "automatic")                                                                                     \
+    X(MODE_MANUAL, "manual")
+
+#define ALERT_STATE_LIST(X)                                                                                            \
+    X(ALERT_FIRING, "firing")                                                                                          \
+    X(ALERT_RESOLVED, "resolved")
+
+#define TIMER_LIST(X)                                                                                                  \
+    X(TIMER_HOLD, "hold")           /* of a site: its votes have to stand so long */                                   \
+    X(TIMER_COOL_DOWN, "cool_down") /* of a service: after a finished run */
+
+#define DIRECTION_LIST(X)                                                                                              \
+    X(DIRECTION_FAILOVER, "failover")                                                                                  \
+    X(DIRECTION_FAILBACK, "failback")
+
+#define RUN_STATE_LIST(X)                                                                                              \
+    X(RUN_RUNNING, "running")                                                                                          \
+    X(RUN_ATTENTION, "attention") /* stopped, waits for a person: retry, skip or cancel */                             \
+    X(RUN_SUCCEEDED, "succeeded")                                                                                      \
+    X(RUN_CANCELLED, "cancelled")
+
+#define STEP_STATE_LIST(X)                                                                                             \
+    X(STEP_PENDING, "pending")                                                                                         \
+    X(STEP_RUNNING, "running")                                                                                         \
+    X(STEP_DONE, "done")                                                                                               \
+    X(STEP_ALREADY_DONE, "already done") /* observed right before any effect of ours */                                \
+    X(STEP_FAILED, "failed")                                                                                           \
+    X(STEP_SKIPPED, "skipped") /* by an operator */
+
+/* What an attempt does. Each is one call into the action. */
+#define PHASE_LIST(X)                                                                                                  \
+    X(PHASE_OBSERVE, "observe")                                                                                        \
+    X(PHASE_APPLY, "apply")                                                                                            \
+    X(PHASE_SETTLE, "settle")
+
+#define OUTCOME_LIST(X)                                                                                                \
+    X(OUTCOME_STARTED, "started")     /* no result recorded (yet): after a crash its effect is unknown */              \
+    X(OUTCOME_OK, "ok")               /* observe: read; apply: accepted; settle: visible */                            \
+    X(OUTCOME_NOT_YET, "not yet")     /* settle: not visible so far; a check: not as expected so far */                \
+    X(OUTCOME_TEMPORARY, "temporary") /* failed, certainly without effect, worth another try */                        \
+    X(OUTCOME_PERMANENT, "permanent") /* failed, the same again would fail the same */                                 \
+    X(OUTCOME_UNKNOWN, "unknown")     /* may have had its effect: observe before anything else */                      \
+    X(OUTCOME_CANCELLED, "cancelled") /* ended by us before its effect, because the run is not current any more */
+
+#define ROLE_LIST(X)                                                                                                   \
+    X(ROLE_VIEWER, "viewer")                                                                                           \
+    X(ROLE_OPERATOR, "operator")
+
+#define VOCABULARY_ENUM(name, text) name,
+#define VOCABULARY_DECLARE(type, prefix, LIST)                                                                         \
+    enum type { LIST(VOCABULARY_ENUM) };                                                                               \
+    const char *prefix##_text(enum type value);                                                                        \
+    bool prefix##_parse(const char *text, enum type *ret);
+
+VOCABULARY_DECLARE(active_kind, active_kind, ACTIVE_LIST)
+VOCABULARY_DECLARE(mode, mode, MODE_LIST)
+VOCABULARY_DECLARE(alert_state, alert_state, ALERT_STATE_LIST)
+VOCABULARY_DECLARE(timer_kind, timer_kind, TIMER_LIST)
+VOCABULARY_DECLARE(direction, direction, DIRECTION_LIST)
+VOCABULARY_DECLARE(run_state, run_state, RUN_STATE_LIST)
+VOCABULARY_DECLARE(step_state, step_state, STEP_STATE_LIST)
+VOCABULARY_DECLARE(phase, phase, PHASE_LIST)
+VOCABULARY_DECLARE(outcome, outcome, OUTCOME_LIST)
+VOCABULARY_DECLARE(role, role, ROLE_LIST)
+
+bool run_state_is_final(enum run_state state);   /* succeeded, cancelled */
+bool step_state_is_final(enum step_state state); /* done, already done, skipped */
+
+#endif

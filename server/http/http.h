@@ -1,0 +1,60 @@
+/* The two embedded HTTP servers: one for monitors (hooks), one for operators (API and page), each a libmicrohttpd
+ * daemon with its own limits, so that a flood on one does not keep anybody out of the other.
+ *
+ * The only place that knows libmicrohttpd. An HTTP thread never waits: a request that becomes a command is suspended
+ * and resumed by the command's completion, or answered 503 after five seconds without a commit. */
+#ifndef TURNOUT_HTTP_HTTP_H
+#define TURNOUT_HTTP_HTTP_H
+
+#include "base/secret.h"
+#include "base/strbuf.h"
+#include "command.h"
+#include "core/model.h"
+#include "handlers/source.h"
+
+#include <sys/socket.h>
+
+struct http_operator {
+    const char *name;
+    enum role role;
+    const struct secret *token;
+};
+
+/* What is needed to serve; everything borrowed until http_stop(). */
+struct http_settings {
+    const struct sockaddr *hooks_address, *api_address;
+    const char *hooks_text, *api_text; /* as configured, for messages */
+    const struct source *sources;      /* index: source of the model */
+    int n_sources;
+    const struct http_operator *operators;
+    int n_operators;
+    const struct model *model;
+    struct command_queue *queue;
+    const char *database;     /* for readers */
+    size_t max_body;          /* bytes; beyond: 413 */
+    size_t max_bodies;        /* bytes of all bodies in memory; beyond: 503 before reading */
+    unsigned max_connections; /* per listener */
+    unsigned max_connections_per_address;
+    int64_t header_deadline_ms, body_deadline_ms, commit_deadline_ms, idle_ms;
+};
+
+/* Fills in the defaults: 4 MiB, 64 MiB, 1024, 256, 10 s, 30 s, 5 s, 120 s. */
+void http_settings_init(struct http_settings *settings);
+
+struct http;
+
+/* Starts both listeners. ERR_BUSY: port taken (the message names the address and the setting), ERR_IO. */
+MUST_CHECK enum err http_start(const struct http_settings *settings, struct http **ret, struct errmsg *why);
+/* The ports bound (useful when 0 was asked for). */
+int http_hooks_port(const struct http *http);
+int http_api_port(const struct http *http);
+/* Says whether /readyz answers 200; `why` (copied) is what it says otherwise. Any thread. */
+void http_set_ready(struct http *http, bool is_ready, const char *why);
+/* A line of Prometheus text per metric, appended to /metrics: called on an HTTP thread. May be NULL. */
+void http_set_metrics(struct http *http, void (*add)(void *context, struct strbuf *text), void *context);
+/* First: no new connections, deliveries get 503; what is suspended is still answered by its completion. */
+void http_stop_accepting(struct http *http);
+/* Then, after the orchestrator has stopped: resumes whatever is left with 503 and stops. Accepts NULL. */
+void http_stop(struct http *http);
+
+#endif

@@ -1,0 +1,232 @@
+/* All SQL. The verbs are read (queries) and write (statements, all or nothing): no read steers a later statement of the
+ * same write, and no transaction is open between two calls.
+ *
+ * `struct store` belongs to the orchestrator's thread (the one writer); `struct store_reader` is a read-only
+ * connection, one per thread that reads pages. Ids, audit sequence and hashes come from the caller.
+ * Times are wall milliseconds unless said otherwise. */
+#ifndef TURNOUT_STORE_STORE_H
+#define TURNOUT_STORE_STORE_H
+
+#include "base/digest.h"
+#include "base/err.h"
+#include "base/id.h"
+#include "core/alert.h"
+#include "core/vocabulary.h"
+
+#include <jansson.h>
+
+struct store;
+struct store_reader;
+
+/* ---- opening --------------------------------------------------------------------------------------------------- */
+
+/* Takes the lock beside the database (FILE.lock, held for life; ERR_BUSY with the holder's pid), opens or makes the
+ * file (0600), migrates after taking a copy (FILE.before-N), raises the epoch. ERR_INVALID: not ours, or from a newer
+ * version, with what to do; ERR_IO. */
+MUST_CHECK enum err store_open(const char *path, struct store **ret, struct errmsg *why);
+void store_close(struct store *store); /* checkpoints; accepts NULL */
+int64_t store_epoch(const struct store *store);
+
+/* ---- rows ------------------------------------------------------------------------------------------------------ */
+
+struct delivery_row {
+    int64_t seq; /* rowid: ascending */
+    struct id id;
+    const char *source;
+    int64_t received_at;
+    int alerts, changed;
+    uint8_t sha256[32];
+    const char *body;
+    size_t body_len;
+};
+
+struct match_row { /* a firing alert's opinion; removed when it resolves */
+    struct alert_key key;
+    const char *service, *site, *source;
+};
+
+struct timer_row {
+    const char *service, *site; /* site "" for timers of the service */
+    enum timer_kind kind;
+    int64_t due_at;    /* steady ms of the process that made it */
+    int64_t offset_ms; /* clock_offset_ms() of that process */
+    const char *boot_id;
+};
+
+struct incident_row {
+    struct id id;
+    const char *service, *site;
+    int64_t opened_at, resolved_at; /* resolved_at 0: open */
+    bool is_standing;
+    const char *last_reason; /* reason_text(): last recorded for not acting */
+    struct id run;           /* nil: none was started for it */
+};
+
+struct active_row {
+    const char *service;
+    int64_t since;
+    enum active_kind kind;
+    const char *site; /* "" when none */
+};
+
+struct run_row {
+    struct id id;
+    const char *service;
+    enum direction direction;
+    const char *from, *to; /* from "" when not known */
+    enum run_state state;
+    bool has_effect, is_cancelling;
+    int current;
+    const char *reason, *started_by; /* "operator NAME" or "decision" */
+    struct id incident;              /* nil: none */
+    int64_t started_at, finished_at; /* 0: not finished */
+    const char *error;               /* last failure, "" */
+    const char *playbook;            /* JSON array of the steps as resolved for this run: see orchestrator */
+};
+
+struct step_row {
+    struct id run;
+    int n;
+    const char *name, *action;
+    enum step_state state;
+    enum phase phase;
+    int tries, n_attempts;
+    bool has_applied, has_unknown_apply;
+    int64_t began_at, next_at; /* steady, of the process with offset_ms/boot_id below */
+    int64_t offset_ms;
+    const char *boot_id;
+    int64_t started_at, finished_at; /* wall */
+    const char *error;
+    const char *token;    /* JSON of the last accepted apply, "" */
+    const char *observed; /* JSON token of the last observe, "" */
+};
+
+struct attempt_row {
+    struct id run;
+    int step, n;
+    enum phase phase;
+    enum outcome outcome;
+    int64_t started_at, finished_at; /* 0: not finished */
+    const char *text;
+    const char *detail; /* JSON: {"current", "desired", "is_right", "requests"}; "" */
+};
+
+struct audit_row {
+    int64_t seq;
+    struct sha256 hash;         /* SHA-256(hash of seq - 1, text); of seq 1: SHA-256(32 zero bytes, text) */
+    const char *text;           /* canonical JSON, stored and exported as these bytes */
+    const char *kind, *service; /* for the filters; service "" */
+    int64_t at;
+};
+
+/* ---- write ----------------------------------------------------------------------------------------------------- */
+
+/* A list of row-writes; each row is written whole (insert, or replace by its key). Pointers in rows are borrowed until
+ * the commit; batch_keep() copies a string into the batch's own memory. A batch that ran out of memory fails at
+ * commit. */
+struct store_batch;
+
+struct store_batch *batch_new(void);
+void batch_free(struct store_batch *batch);
+void batch_clear(struct store_batch *batch);
+size_t batch_size(const struct store_batch *batch);
+const char *batch_keep(struct store_batch *batch, const char *text); /* copies; "" when out of memory */
+
+void batch_delivery(struct store_batch *batch, const struct delivery_row *row);
+void batch_alert(struct store_batch *batch, const struct alert_row *row,
+                 const char *source); /* insert or replace by key */
+void batch_match(struct store_batch *batch, const struct match_row *row);
+void batch_match_remove(struct store_batch *batch, const struct alert_key *key);       /* all of the alert */
+void batch_source(struct store_batch *batch, const char *source, int64_t open_alerts); /* firing alerts of a source */
+void batch_timer(struct store_batch *batch, const struct timer_row *row);
+void batch_timer_remove(struct store_batch *batch, const char *service, const char *site, enum timer_kind kind);
+void batch_incident(struct store_batch *batch, const struct incident_row *row);
+void batch_active(struct store_batch *batch, const struct active_row *row);
+void batch_run(struct store_batch *batch, const struct run_row *row);
+void batch_step(struct store_batch *batch, const struct step_row *row);
+void batch_attempt(struct store_batch *batch, const struct attempt_row *row);
+void batch_audit(struct store_batch *batch, const struct audit_row *row);
+void batch_idempotency(struct store_batch *batch, const char *who, const char *key, const struct sha256 *request,
+                       const struct id *run, int64_t at);
+
+/* BEGIN IMMEDIATE, epoch check, all rows, COMMIT (synchronous=FULL). ERR_CONFLICT: a constraint or an overtaken epoch;
+ * ERR_FULL: disk full; ERR_BUSY: locked; ERR_IO. After an error nothing of the batch is in the database. The batch is
+ * not cleared. Runs a checkpoint by itself when the WAL has 1,000 pages. */
+MUST_CHECK enum err store_write(struct store *store, struct store_batch *batch, struct errmsg *why);
+
+/* ---- read, on the writer's connection ------------------------------------------------------------------------ */
+
+/* Looks the keys up; rows[i].exists says whether it was there; rows[i].key and .source are left as given. */
+MUST_CHECK enum err store_alerts_get(struct store *store, struct alert_row *rows, size_t n, struct errmsg *why);
+
+/* Everything the orchestrator keeps in memory, in the order of the keys; each function calls `take` for each row, whose
+ * pointers are good during the call. */
+struct store_state_taker {
+    void *context;
+    void (*match_count)(void *context, const char *service, const char *site, const char *source, int64_t count);
+    void (*source)(void *context, const char *source, int64_t open_alerts);
+    void (*timer)(void *context, const struct timer_row *row);
+    void (*incident)(void *context, const struct incident_row *row); /* open ones */
+    void (*active)(void *context, const struct active_row *row);     /* per service: the latest, and those of the last
+                                                                         `active_since` and the one before; ascending */
+    void (*run)(void *context, const struct run_row *row);   /* unfinished ones, and each service's last finished */
+    void (*step)(void *context, const struct step_row *row); /* of unfinished runs, by run and n */
+};
+MUST_CHECK enum err store_load(struct store *store, int64_t active_since, const struct store_state_taker *taker,
+                               struct errmsg *why);
+/* The end of the audit chain: seq 0 and zero bytes when empty. And the last delivery's seq. */
+MUST_CHECK enum err store_audit_head(struct store *store, int64_t *ret_seq, struct sha256 *ret_hash,
+                                     int64_t *ret_delivery_seq, struct errmsg *why);
+/* ERR_NOT_FOUND when the key is new. */
+MUST_CHECK enum err store_idempotency_get(struct store *store, const char *who, const char *key,
+                                          struct sha256 *ret_request, struct id *ret_run, struct errmsg *why);
+/* Free bytes on the database's file system, for unprivileged users, and its size. */
+MUST_CHECK enum err store_disk_free(const struct store *store, int64_t *ret_free, int64_t *ret_size);
+
+struct store_stats {
+    int64_t commits, failed_commits, wal_bytes, checkpoints;
+};
+void store_stats_get(struct store *store, struct store_stats *ret); /* any thread */
+
+/* ---- read pages, any thread with its own reader ------------------------------------------------------------------ */
+
+MUST_CHECK enum err store_reader_open(const char *path, struct store_reader **ret, struct errmsg *why);
+void store_reader_close(struct store_reader *reader); /* accepts NULL */
+
+/* Newest first, seq < before (0: from the end), at most `limit` (1..500). service/kind NULL: any. `kind` matches a
+ * whole kind ("run.started") or, ending in '.', a prefix ("run."). Each item: {"seq", "hash", "entry": {…}}. */
+MUST_CHECK enum err store_audit_page(struct store_reader *reader, int64_t before, int limit, const char *service,
+                                     const char *kind, json_t **ret_items, int64_t *ret_next, struct errmsg *why);
+/* In order from seq > after: at most `limit` entries as they stand; for export and verify. Calls `take`; the read
+ * transaction ends before it returns. */
+MUST_CHECK enum err store_audit_scan(struct store_reader *reader, int64_t after, int limit,
+                                     void (*take)(void *context, const struct audit_row *row), void *context,
+                                     int *ret_count, struct errmsg *why);
+
+struct audit_verdict {
+    bool is_intact;
+    int64_t first_seq, last_seq, count;
+    struct sha256 head;
+    int64_t broken_seq; /* 0 when intact */
+    char text[256];     /* what is wrong there, or "intact" */
+};
+/* Walks the whole chain in pages. */
+MUST_CHECK enum err store_audit_verify(struct store_reader *reader, struct audit_verdict *ret, struct errmsg *why);
+
+/* The state of every service that has any, as the last commit left it: an array of
+ * {"name", "active", "active_site", "active_since", "votes": [{"site", "source", "alerts"}], "timers": [{"kind",
+ * "site", "due_at", "offset_ms", "boot_id"}], "incidents": [open ones], "run": latest run without steps, or null}. */
+MUST_CHECK enum err store_services(struct store_reader *reader, json_t **ret, struct errmsg *why);
+
+/* Runs newest first, in UUID order; `before` nil: from the newest. Items without steps. */
+MUST_CHECK enum err store_runs_page(struct store_reader *reader, const struct id *before, int limit,
+                                    const char *service, const char *state, json_t **ret_items, struct id *ret_next,
+                                    struct errmsg *why);
+/* One run with steps and attempts. ERR_NOT_FOUND. */
+MUST_CHECK enum err store_run_get(struct store_reader *reader, const struct id *id, json_t **ret, struct errmsg *why);
+/* Whether an apply may still be made: the run is running, not cancelling, this is its current step, and this attempt is
+ * journaled as started. */
+MUST_CHECK enum err store_attempt_is_current(struct store_reader *reader, const struct id *run, int step, int attempt,
+                                             bool *ret, struct errmsg *why);
+
+#endif
