@@ -29,7 +29,6 @@ struct command_delivery {
     int source;
     struct id id;        /* given on arrival */
     int64_t received_at; /* wall */
-    int64_t arrived_at;  /* steady, for measuring */
     char *body;          /* owned: as received after the handler's redactions */
     size_t body_len;
     uint8_t sha256[32];   /* of the original */
@@ -63,7 +62,6 @@ struct command_result {
     bool is_right;
     int64_t retry_after_ms;
     int64_t started_at, finished_at;              /* wall */
-    int64_t first_request_at;                     /* steady; 0: no request was sent */
     json_t *current, *desired, *token, *requests; /* owned; may be NULL */
     struct errmsg text;
 };
@@ -81,6 +79,7 @@ struct command_refused {
     char who[64]; /* "" when not known */
     char reason[128];
     int source; /* COMMAND_REJECTED: index, or -1 */
+    int count;  /* how many requests this stands for: one command per source and second at most under a flood */
 };
 
 struct command {

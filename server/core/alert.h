@@ -40,6 +40,7 @@ struct alert_row {
     int64_t first_seen_at, last_seen_at, changed_at; /* our wall clock */
     int64_t count;                                   /* deliveries that spoke of it */
     struct id delivery;                              /* the one that last changed it */
+    int n_matches;                                   /* match rows it has: firing and about a service */
 };
 
 enum alert_verdict {

@@ -47,6 +47,8 @@ struct step {
     char *name;
     const char *action_name;
     const struct action *action;
+    bool can_apply;      /* the action has apply: it has an effect */
+    bool can_settle;     /* the action has settled */
     int provider;        /* index, or -1 */
     int64_t timeout_ms;  /* of one attempt */
     int64_t deadline_ms; /* of the step as a whole, from its first attempt */

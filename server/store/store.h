@@ -159,6 +159,11 @@ MUST_CHECK enum err store_write(struct store *store, struct store_batch *batch, 
 /* Looks the keys up; rows[i].exists says whether it was there; rows[i].key and .source are left as given. */
 MUST_CHECK enum err store_alerts_get(struct store *store, struct alert_row *rows, size_t n, struct errmsg *why);
 
+/* The match rows of one alert (alert_row.n_matches of them). */
+MUST_CHECK enum err store_matches_get(struct store *store, const struct alert_key *key,
+                                      void (*take)(void *context, const struct match_row *row), void *context,
+                                      struct errmsg *why);
+
 /* Everything the orchestrator keeps in memory, in the order of the keys; each function calls `take` for each row, whose
  * pointers are good during the call. */
 struct store_state_taker {
