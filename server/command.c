@@ -1,0 +1,204 @@
+/* The queue of commands: many HTTP and executor threads push, the orchestrator takes up to a batch at a time.
+ *
+ * A list under a mutex; pushing wakes the taker only when it sleeps, so that under load a push costs one uncontended
+ * lock. Results and observations are taken whatever the length: they answer for work that is out already. */
+#include "command.h"
+
+#include "base/clock.h"
+#include "command_job.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct command_queue {
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    struct command *first;
+    struct command **last;
+    size_t length, max_length;
+    bool is_waiting, is_closed, is_refusing;
+};
+
+struct command *command_new(enum command_kind kind)
+{
+    struct command *command = calloc(1, sizeof *command);
+    if (command)
+        command->kind = kind;
+    return command;
+}
+
+static void delivery_done(struct command_delivery *delivery)
+{
+    free(delivery->body);
+    for (size_t i = 0; i < delivery->n_alerts; i++)
+        free(delivery->alerts[i].targets);
+    free(delivery->alerts);
+}
+
+static void operator_done(struct command_operator *call)
+{
+    free(call->service);
+    free(call->site);
+    free(call->reason);
+    free(call->idempotency_key);
+}
+
+static void result_done(struct command_result *result)
+{
+    json_decref(result->current);
+    json_decref(result->desired);
+    json_decref(result->token);
+    json_decref(result->requests);
+}
+
+void command_free(struct command *command)
+{
+    if (!command)
+        return;
+    switch (command->kind) {
+    case COMMAND_DELIVERY:
+        delivery_done(&command->as.delivery);
+        break;
+    case COMMAND_MOVE:
+    case COMMAND_ADOPT:
+    case COMMAND_RUN:
+        operator_done(&command->as.operator_call);
+        break;
+    case COMMAND_RESULT:
+        result_done(&command->as.result);
+        break;
+    case COMMAND_OBSERVED:
+        free(command->as.observed.text);
+        json_decref(command->as.observed.requests);
+        break;
+    case COMMAND_REJECTED:
+    case COMMAND_REFUSED_CALL:
+        break;
+    }
+    free(command);
+}
+
+struct command_queue *command_queue_new(size_t max_commands)
+{
+    struct command_queue *queue = calloc(1, sizeof *queue);
+    if (!queue)
+        return NULL;
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&queue->cond, &attributes);
+    pthread_condattr_destroy(&attributes);
+    pthread_mutex_init(&queue->mutex, NULL);
+    queue->last = &queue->first;
+    queue->max_length = max_commands;
+    return queue;
+}
+
+void command_queue_free(struct command_queue *queue)
+{
+    if (!queue)
+        return;
+    while (queue->first) {
+        struct command *command = queue->first;
+        queue->first = command->next;
+        if (command->kind == COMMAND_RESULT || command->kind == COMMAND_OBSERVED)
+            job_free(command->context);
+        command_free(command);
+    }
+    pthread_cond_destroy(&queue->cond);
+    pthread_mutex_destroy(&queue->mutex);
+    free(queue);
+}
+
+static enum err may_push(const struct command_queue *queue, enum command_kind kind)
+{
+    if (kind == COMMAND_RESULT || kind == COMMAND_OBSERVED)
+        return ERR_OK;
+    if (queue->is_closed || (queue->is_refusing && kind == COMMAND_DELIVERY))
+        return ERR_BUSY;
+    return queue->length >= queue->max_length ? ERR_FULL : ERR_OK;
+}
+
+enum err command_queue_push(struct command_queue *queue, struct command *command)
+{
+    pthread_mutex_lock(&queue->mutex);
+    enum err err = may_push(queue, command->kind);
+    bool must_wake = false;
+    if (err == ERR_OK) {
+        command->next = NULL;
+        *queue->last = command;
+        queue->last = &command->next;
+        queue->length++;
+        must_wake = queue->is_waiting;
+    }
+    pthread_mutex_unlock(&queue->mutex);
+    if (must_wake)
+        pthread_cond_signal(&queue->cond);
+    return err;
+}
+
+/* Waits for at most a second at a time, so that a due time on the steady clock, which goes on while the machine sleeps,
+ * is never missed by more than that on the monotonic clock, which does not. */
+static void wait_until(struct command_queue *queue, int64_t until)
+{
+    int64_t wait_ms = until - clock_steady_ms();
+    if (until == INT64_MAX || wait_ms > 1000)
+        wait_ms = 1000;
+    if (wait_ms <= 0)
+        return;
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += (time_t)(wait_ms / 1000);
+    at.tv_nsec += (long)(wait_ms % 1000) * 1000000L;
+    if (at.tv_nsec >= 1000000000L) {
+        at.tv_sec++;
+        at.tv_nsec -= 1000000000L;
+    }
+    queue->is_waiting = true;
+    pthread_cond_timedwait(&queue->cond, &queue->mutex, &at);
+    queue->is_waiting = false;
+}
+
+size_t command_queue_take(struct command_queue *queue, struct command **ret, size_t max, int64_t until)
+{
+    pthread_mutex_lock(&queue->mutex);
+    while (!queue->first && !queue->is_closed && clock_steady_ms() < until)
+        wait_until(queue, until);
+    size_t n = 0;
+    while (queue->first && n < max) {
+        ret[n] = queue->first;
+        queue->first = ret[n]->next;
+        ret[n]->next = NULL;
+        n++;
+    }
+    if (!queue->first)
+        queue->last = &queue->first;
+    queue->length -= n;
+    pthread_mutex_unlock(&queue->mutex);
+    return n;
+}
+
+void command_queue_close(struct command_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    queue->is_closed = true;
+    pthread_cond_signal(&queue->cond);
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+void command_queue_refuse_deliveries(struct command_queue *queue, bool is_refusing)
+{
+    pthread_mutex_lock(&queue->mutex);
+    queue->is_refusing = is_refusing;
+    pthread_mutex_unlock(&queue->mutex);
+}
+
+bool command_queue_is_idle(struct command_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    bool is_idle = !queue->first;
+    pthread_mutex_unlock(&queue->mutex);
+    return is_idle;
+}

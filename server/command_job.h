@@ -1,0 +1,50 @@
+/* Jobs: work that goes out after a commit, from the orchestrator to the executor's threads.
+ *
+ * A job is one attempt of one step, or one observation round of a service whose active site is unknown. Its end is a
+ * command (COMMAND_RESULT, COMMAND_OBSERVED) whose `context` is the job. The orchestrator may set `cancel` as long as
+ * it has not taken that command back; it frees the job with it. */
+#ifndef TURNOUT_SERVER_COMMAND_JOB_H
+#define TURNOUT_SERVER_COMMAND_JOB_H
+
+#include "base/err.h"
+#include "base/id.h"
+#include "core/vocabulary.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum job_kind { JOB_ATTEMPT, JOB_OBSERVE };
+
+struct job {
+    enum job_kind kind;
+    struct job *next;
+    atomic_bool cancel;
+    /* an attempt */
+    struct id run;
+    int step, attempt;
+    enum phase phase;
+    bool after_unknown_apply;
+    json_t *step_text;          /* owned: the step as the run's playbook has it */
+    json_t *observed, *applied; /* owned tokens; may be NULL */
+    /* an observation round: owned; [{"site": INDEX, "steps": [step as in a playbook]}] */
+    int service;
+    json_t *sites;
+};
+
+struct job *job_new(enum job_kind kind); /* NULL: out of memory */
+void job_free(struct job *job);          /* accepts NULL */
+
+struct job_queue;
+
+struct job_queue *job_queue_new(void);
+void job_queue_free(struct job_queue *queue); /* frees jobs still waiting */
+/* Takes the job. Any thread. After job_queue_close() the job is freed: its attempt stays without a result, which is
+ * what a restart takes up. */
+void job_queue_push(struct job_queue *queue, struct job *job);
+/* Waits for a job; NULL when closed. Any number of threads. */
+struct job *job_queue_take(struct job_queue *queue);
+/* Wakes all takers; jobs that wait are dropped. */
+void job_queue_close(struct job_queue *queue);
+
+#endif
