@@ -91,6 +91,7 @@ struct step_row {
     enum step_state state;
     enum phase phase;
     int tries, n_attempts;
+    int64_t attempt_at; /* wall: when the attempt under way was journaled; 0: none is */
     bool has_applied, has_unknown_apply;
     int64_t began_at, next_at; /* steady, of the process with offset_ms/boot_id below */
     int64_t offset_ms;
