@@ -202,3 +202,11 @@ bool command_queue_is_idle(struct command_queue *queue)
     pthread_mutex_unlock(&queue->mutex);
     return is_idle;
 }
+
+bool command_queue_is_closed(struct command_queue *queue)
+{
+    pthread_mutex_lock(&queue->mutex);
+    bool is_closed = queue->is_closed;
+    pthread_mutex_unlock(&queue->mutex);
+    return is_closed;
+}

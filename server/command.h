@@ -116,5 +116,6 @@ void command_queue_close(struct command_queue *queue);
 /* Deliveries are refused with ERR_BUSY at the door while this is on (disk reserve, store down). Any thread. */
 void command_queue_refuse_deliveries(struct command_queue *queue, bool is_refusing);
 bool command_queue_is_idle(struct command_queue *queue);
+bool command_queue_is_closed(struct command_queue *queue);
 
 #endif
