@@ -25,6 +25,7 @@ static void text_cut(char *text, size_t room)
     memcpy(text + end, "...", sizeof("..."));
 }
 
+PRINTF_LIKE(2, 0)
 static void errmsg_format(struct errmsg *why, const char *format, va_list args)
 {
     int len = vsnprintf(why->text, sizeof(why->text), format, args);

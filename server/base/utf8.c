@@ -1,0 +1,39 @@
+#include "base/utf8.h"
+
+/* What may follow a first byte differs only in the second byte; that range excludes overlong forms, surrogates and
+ * what is above U+10FFFF. */
+size_t utf8_character_len(const char *text, size_t len)
+{
+    if (len == 0)
+        return 0;
+    const unsigned char *bytes = (const unsigned char *)text;
+    unsigned char first = bytes[0];
+    if (first < 0x80)
+        return 1;
+    size_t need;
+    unsigned char low = 0x80, high = 0xbf;
+    if (first >= 0xc2 && first <= 0xdf) {
+        need = 2;
+    } else if (first >= 0xe0 && first <= 0xef) {
+        need = 3;
+        if (first == 0xe0)
+            low = 0xa0;
+        else if (first == 0xed)
+            high = 0x9f;
+    } else if (first >= 0xf0 && first <= 0xf4) {
+        need = 4;
+        if (first == 0xf0)
+            low = 0x90;
+        else if (first == 0xf4)
+            high = 0x8f;
+    } else {
+        return 0;
+    }
+    if (len < need || bytes[1] < low || bytes[1] > high)
+        return 0;
+    for (size_t i = 2; i < need; i++) {
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+    }
+    return need;
+}
