@@ -1,0 +1,50 @@
+#include "base/utf8.h"
+#include "tests/unit/test.h"
+
+#define CHARACTER_LEN(text) utf8_character_len(text, sizeof(text) - 1)
+
+static void valid_characters(void **state)
+{
+    (void)state;
+    assert_int_equal(CHARACTER_LEN("a"), 1);
+    assert_int_equal(CHARACTER_LEN("\0"), 1);
+    assert_int_equal(CHARACTER_LEN("\x7f"), 1);
+    assert_int_equal(CHARACTER_LEN("\xc2\x80"), 2);
+    assert_int_equal(CHARACTER_LEN("\xdf\xbf rest"), 2);
+    assert_int_equal(CHARACTER_LEN("\xe0\xa0\x80"), 3);
+    assert_int_equal(CHARACTER_LEN("\xed\x9f\xbf"), 3);
+    assert_int_equal(CHARACTER_LEN("\xee\x80\x80"), 3);
+    assert_int_equal(CHARACTER_LEN("\xef\xbf\xbf"), 3);
+    assert_int_equal(CHARACTER_LEN("\xf0\x90\x80\x80"), 4);
+    assert_int_equal(CHARACTER_LEN("\xf4\x8f\xbf\xbf"), 4);
+}
+
+static void invalid_characters(void **state)
+{
+    (void)state;
+    assert_int_equal(utf8_character_len("", 0), 0);
+    assert_int_equal(CHARACTER_LEN("\x80"), 0);
+    assert_int_equal(CHARACTER_LEN("\xbf"), 0);
+    assert_int_equal(CHARACTER_LEN("\xff"), 0);
+    assert_int_equal(CHARACTER_LEN("\xf5\x80\x80\x80"), 0);
+    assert_int_equal(CHARACTER_LEN("\xc0\x80"), 0);         /* overlong NUL */
+    assert_int_equal(CHARACTER_LEN("\xc1\xbf"), 0);         /* overlong */
+    assert_int_equal(CHARACTER_LEN("\xe0\x9f\xbf"), 0);     /* overlong */
+    assert_int_equal(CHARACTER_LEN("\xf0\x8f\xbf\xbf"), 0); /* overlong */
+    assert_int_equal(CHARACTER_LEN("\xed\xa0\x80"), 0);     /* surrogate */
+    assert_int_equal(CHARACTER_LEN("\xf4\x90\x80\x80"), 0); /* above U+10FFFF */
+    assert_int_equal(CHARACTER_LEN("\xc3"), 0);             /* cut */
+    assert_int_equal(CHARACTER_LEN("\xe2\x82"), 0);
+    assert_int_equal(CHARACTER_LEN("\xf0\x9f\x98"), 0);
+    assert_int_equal(CHARACTER_LEN("\xe2\x82q"), 0);
+    assert_int_equal(CHARACTER_LEN("\xf0\x9f\x98q"), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(valid_characters),
+        cmocka_unit_test(invalid_characters),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
