@@ -44,21 +44,10 @@ struct job_queue *job_queue_new(void)
     return queue;
 }
 
-static void drop_all(struct job_queue *queue)
-{
-    while (queue->first) {
-        struct job *job = queue->first;
-        queue->first = job->next;
-        job_free(job);
-    }
-    queue->last = &queue->first;
-}
-
 void job_queue_free(struct job_queue *queue)
 {
     if (!queue)
         return;
-    drop_all(queue);
     pthread_cond_destroy(&queue->cond);
     pthread_mutex_destroy(&queue->mutex);
     free(queue);
@@ -67,9 +56,7 @@ void job_queue_free(struct job_queue *queue)
 void job_queue_push(struct job_queue *queue, struct job *job)
 {
     pthread_mutex_lock(&queue->mutex);
-    if (queue->is_closed) {
-        job_free(job);
-    } else {
+    if (!queue->is_closed) {
         job->next = NULL;
         *queue->last = job;
         queue->last = &job->next;
@@ -98,7 +85,8 @@ void job_queue_close(struct job_queue *queue)
 {
     pthread_mutex_lock(&queue->mutex);
     queue->is_closed = true;
-    drop_all(queue);
+    queue->first = NULL;
+    queue->last = &queue->first;
     pthread_cond_broadcast(&queue->cond);
     pthread_mutex_unlock(&queue->mutex);
 }

@@ -38,13 +38,13 @@ void job_free(struct job *job);          /* accepts NULL */
 struct job_queue;
 
 struct job_queue *job_queue_new(void);
-void job_queue_free(struct job_queue *queue); /* frees jobs still waiting */
-/* Takes the job. Any thread. After job_queue_close() the job is freed: its attempt stays without a result, which is
- * what a restart takes up. */
+void job_queue_free(struct job_queue *queue);
+/* Borrows the job: the orchestrator owns it until it has committed its result. Any thread. After job_queue_close() the
+ * job goes nowhere: its attempt stays without a result, which is what a restart takes up. */
 void job_queue_push(struct job_queue *queue, struct job *job);
 /* Waits for a job; NULL when closed. Any number of threads. */
 struct job *job_queue_take(struct job_queue *queue);
-/* Wakes all takers; jobs that wait are dropped. */
+/* Wakes all takers; jobs that wait go nowhere. */
 void job_queue_close(struct job_queue *queue);
 
 #endif

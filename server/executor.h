@@ -1,0 +1,29 @@
+/* The executor: a few threads, each performing one job at a time and handing its result back as a command.
+ *
+ * It causes every effect there is, and decides nothing: just before an apply it asks the store whether this attempt
+ * still is the one to make. */
+#ifndef TURNOUT_SERVER_EXECUTOR_H
+#define TURNOUT_SERVER_EXECUTOR_H
+
+#include "actions/action.h"
+#include "command.h"
+#include "command_job.h"
+
+struct executor;
+
+/* Everything borrowed until executor_stop(). */
+struct executor_settings {
+    struct job_queue *jobs;
+    struct command_queue *commands;
+    struct provider *providers;
+    int n_providers;
+    const char *database;
+    int n_threads;
+};
+
+MUST_CHECK enum err executor_start(const struct executor_settings *settings, struct executor **ret, struct errmsg *why);
+/* Waits up to `grace_ms` for the attempts under way, then cancels them; all results are in the command queue when it
+ * returns. Accepts NULL. */
+void executor_stop(struct executor *executor, int64_t grace_ms);
+
+#endif

@@ -1,0 +1,577 @@
+/* The loop, the batch, the commit, and what happens when the commit fails. */
+#include "orchestrator.h"
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/utf8.h"
+#include "orchestrator_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CHECK_EVERY_MS 1000
+#define RESERVE_BYTES ((int64_t)64 * 1024 * 1024)
+
+/* ---- helpers of the other files -------------------------------------------------------------------------------------
+ */
+
+void batch_break(struct orchestrator *o, enum err err, const struct errmsg *why)
+{
+    if (o->broken_err != ERR_OK)
+        return;
+    o->broken_err = err;
+    o->broken = *why;
+}
+
+static void set_id(json_t *entry, const char *name, const struct id *id)
+{
+    char text[ID_TEXT_SIZE];
+    if (id && !id_is_nil(id))
+        json_object_set_new(entry, name, json_string(id_format(id, text)));
+}
+
+/* A JSON string in every case: what came from outside, or was cut, may not be UTF-8. */
+static json_t *text_json(const char *text)
+{
+    json_t *json = json_string(text);
+    char *copy = json ? NULL : strdup(text);
+    if (copy) {
+        utf8_clean(copy);
+        json = json_string(copy);
+        free(copy);
+    }
+    return json ? json : json_string("");
+}
+
+void journal_note(struct orchestrator *o, const struct note *note)
+{
+    json_t *entry = json_object();
+    json_object_set_new(entry, "who", text_json(note->who ? note->who : "turnout"));
+    json_object_set_new(entry, "text", text_json(note->text ? note->text : ""));
+    json_object_set_new(entry, "kind", json_string(note->kind));
+    if (note->service && note->service[0])
+        json_object_set_new(entry, "service", json_string(note->service));
+    set_id(entry, "run", note->run);
+    set_id(entry, "incident", note->incident);
+    set_id(entry, "delivery", note->delivery);
+    if (note->detail)
+        json_object_set_new(entry, "detail", note->detail);
+    struct errmsg why = {0};
+    enum err err =
+        audit_append(&o->world->chain, o->rows, entry, o->wall, note->kind, note->service ? note->service : "");
+    if (err != ERR_OK) {
+        err_set(&why, err, "cannot write an audit entry of kind %s", note->kind);
+        batch_break(o, err, &why);
+    }
+}
+
+void due_at(struct orchestrator *o, int64_t at)
+{
+    if (at > 0 && at < o->next_due)
+        o->next_due = at;
+}
+
+struct job *in_flight_find(struct orchestrator *o, const struct id *run)
+{
+    for (size_t i = 0; i < o->n_in_flight; i++)
+        if (o->in_flight[i]->kind == JOB_ATTEMPT && id_equal(&o->in_flight[i]->run, run))
+            return o->in_flight[i];
+    return NULL;
+}
+
+void outgoing_add(struct orchestrator *o, struct job *job)
+{
+    job->next = NULL;
+    *o->outgoing_last = job;
+    o->outgoing_last = &job->next;
+}
+
+static void in_flight_remove(struct orchestrator *o, const struct job *job)
+{
+    for (size_t i = 0; i < o->n_in_flight; i++)
+        if (o->in_flight[i] == job) {
+            o->in_flight[i] = o->in_flight[--o->n_in_flight];
+            return;
+        }
+}
+
+/* ---- ready or not
+ * ------------------------------------------------------------------------------------------------------ */
+
+static void set_ready(struct orchestrator *o, bool is_ready, const char *why)
+{
+    command_queue_refuse_deliveries(o->settings.commands, !is_ready);
+    if (o->is_ready == is_ready)
+        return;
+    o->is_ready = is_ready;
+    if (is_ready)
+        log_info("intake is open");
+    else
+        log_error("intake is closed (senders get 503): %s", why);
+    if (o->settings.on_ready)
+        o->settings.on_ready(o->settings.context, is_ready, why);
+}
+
+/* Intake stops before the disk is full, so that runs, operators and pruning still have room to write. The reserve is
+ * small on a small file system. */
+static void check_disk(struct orchestrator *o)
+{
+    int64_t free_bytes = 0;
+    int64_t size = 0;
+    if (o->failures > 0 || store_disk_free(o->settings.store, &free_bytes, &size) != ERR_OK)
+        return;
+    int64_t reserve = size / 10 < RESERVE_BYTES ? size / 10 : RESERVE_BYTES;
+    char why[160];
+    snprintf(why, sizeof why, "%" PRId64 " MiB free on the database's file system, %" PRId64 " MiB are kept in reserve",
+             free_bytes >> 20, reserve >> 20);
+    set_ready(o, free_bytes >= reserve, why);
+}
+
+/* ---- the batch
+ * ----------------------------------------------------------------------------------------------------------- */
+
+static void batch_start(struct orchestrator *o)
+{
+    batch_clear(o->rows);
+    o->outgoing = NULL;
+    o->outgoing_last = &o->outgoing;
+    o->n_stop_attempts = 0;
+    o->wall = clock_wall_ms();
+    o->now = clock_steady_ms();
+    o->n_unmatched = o->n_unmatched_alerts = 0;
+    o->unmatched_digest = (struct sha256){0};
+    o->broken_err = ERR_OK;
+    o->broken.text[0] = '\0';
+}
+
+static void note_rejected(struct orchestrator *o, const struct command *command)
+{
+    const struct command_refused *refused = &command->as.refused;
+    char text[512];
+    snprintf(text, sizeof text, "%s refused: %s (%d request%s, the last from %s)", refused->what, refused->reason,
+             refused->count, refused->count == 1 ? "" : "s", refused->from);
+    char who[80];
+    snprintf(who, sizeof who, "operator %s", refused->who);
+    json_t *detail =
+        json_pack("{s:i, s:s, s:s}", "count", refused->count, "from", refused->from, "what", refused->what);
+    journal_note(o, &(struct note){.kind = command->kind == COMMAND_REJECTED ? "intake.rejected" : "operator.refused",
+                                   .who = refused->who[0] ? who : "turnout",
+                                   .text = text,
+                                   .detail = detail});
+}
+
+static void process(struct orchestrator *o, struct command *command)
+{
+    switch (command->kind) {
+    case COMMAND_DELIVERY:
+        intake_delivery(o, command);
+        return;
+    case COMMAND_REJECTED:
+    case COMMAND_REFUSED_CALL:
+        note_rejected(o, command);
+        return;
+    case COMMAND_MOVE:
+        service_move(o, command);
+        return;
+    case COMMAND_ADOPT:
+        service_adopt(o, command);
+        return;
+    case COMMAND_RUN:
+        run_call(o, command);
+        return;
+    case COMMAND_RESULT:
+        run_result(o, command);
+        return;
+    case COMMAND_OBSERVED:
+        service_observed(o, command);
+        return;
+    }
+}
+
+static void fire_timers(struct orchestrator *o)
+{
+    if (o->now < o->next_due)
+        return;
+    o->next_due = INT64_MAX;
+    for (int i = 0; i < o->world->n_services; i++)
+        service_timers(o, i);
+}
+
+/* Sends what the commit allows to go out. */
+static void send_outgoing(struct orchestrator *o)
+{
+    while (o->outgoing) {
+        struct job *job = o->outgoing;
+        o->outgoing = job->next;
+        job->next = NULL;
+        if (o->n_in_flight == o->room_in_flight) {
+            size_t room = o->room_in_flight ? 2 * o->room_in_flight : 64;
+            struct job **grown = realloc(o->in_flight, room * sizeof(struct job *));
+            if (!grown) { /* the journal says started: a restart takes it up by observing */
+                log_error("out of memory: an attempt was not sent");
+                job_free(job);
+                continue;
+            }
+            o->in_flight = grown;
+            o->room_in_flight = room;
+        }
+        if (o->is_stopping) {
+            job_free(job);
+            continue;
+        }
+        o->in_flight[o->n_in_flight++] = job;
+        job_queue_push(o->settings.jobs, job);
+    }
+    o->outgoing_last = &o->outgoing;
+    for (size_t i = 0; i < o->n_stop_attempts; i++) {
+        struct job *job = in_flight_find(o, &o->stop_attempts[i]);
+        if (job)
+            atomic_store(&job->cancel, true);
+    }
+}
+
+static void drop_outgoing(struct orchestrator *o)
+{
+    while (o->outgoing) {
+        struct job *job = o->outgoing;
+        o->outgoing = job->next;
+        job_free(job);
+    }
+    o->outgoing_last = &o->outgoing;
+}
+
+static void complete(struct orchestrator *o, struct command **slot)
+{
+    struct command *command = *slot;
+    *slot = NULL;
+    if (command->kind == COMMAND_RESULT || command->kind == COMMAND_OBSERVED) {
+        struct job *job = command->context;
+        in_flight_remove(o, job);
+        job_free(job);
+        command_free(command);
+        return;
+    }
+    command->done(command);
+}
+
+static enum err write_batch(struct orchestrator *o, struct command **commands, size_t n, struct errmsg *why)
+{
+    batch_start(o);
+    if (!o->world) {
+        enum err err = world_load(o, &o->world, why);
+        if (err != ERR_OK)
+            return err;
+        o->next_due = 0;
+    }
+    enum err err = intake_prepare(o, commands, n, why);
+    if (err != ERR_OK)
+        return err;
+    for (size_t i = 0; i < n; i++) {
+        if (!commands[i])
+            continue;
+        process(o, commands[i]);
+        if (intake_is_settled(o, commands[i]))
+            complete(o, &commands[i]);
+    }
+    fire_timers(o);
+    intake_bunch(o);
+    if (o->failures > 0)
+        journal_note(o, &(struct note){.kind = "store.recovered", .text = "the database takes commits again"});
+    if (o->broken_err != ERR_OK) {
+        *why = o->broken;
+        return o->broken_err;
+    }
+    intake_before_commit(o);
+    return batch_size(o->rows) > 0 ? store_write(o->settings.store, o->rows, why) : ERR_OK;
+}
+
+/* One try to commit these commands. On failure nothing of it is in the database, memory is what the store says (or
+ * gone), and the commands that are not NULL are still the caller's. */
+static enum err try_batch(struct orchestrator *o, struct command **commands, size_t n, struct errmsg *why)
+{
+    enum err err = write_batch(o, commands, n, why);
+    if (err != ERR_OK) {
+        drop_outgoing(o);
+        intake_failed(o);
+        world_free(o->world);
+        o->world = NULL;
+    } else {
+        if (o->failures > 0)
+            log_info("the database takes commits again after %d failed tries", o->failures);
+        o->failures = 0;
+        o->next_check_at = o->now < o->next_check_at ? o->next_check_at : o->now;
+        intake_committed(o);
+        for (size_t i = 0; i < n; i++)
+            if (commands[i])
+                complete(o, &commands[i]);
+        send_outgoing(o);
+    }
+    intake_end(o);
+    return err;
+}
+
+/* A result cannot be asked for again: it is kept. Everybody else is told to come back. */
+static void fail_command(struct orchestrator *o, struct command *command, enum err err, const struct errmsg *why)
+{
+    if (command->kind == COMMAND_RESULT || command->kind == COMMAND_OBSERVED) {
+        struct command **last = &o->retained;
+        while (*last)
+            last = &(*last)->next;
+        command->next = NULL;
+        *last = command;
+        return;
+    }
+    command->err = err == ERR_CONFLICT ? ERR_INTERNAL : err == ERR_FULL ? ERR_FULL : ERR_BUSY;
+    err_set(&command->why, command->err, "the database did not take it: %s", why->text);
+    command->done(command);
+}
+
+static void commit_failed(struct orchestrator *o, const struct errmsg *why)
+{
+    if (o->failures == 0)
+        log_error("a commit failed: %s", why->text);
+    int64_t pause = 100;
+    for (int i = 0; i < o->failures && pause < 1000; i++)
+        pause *= 2;
+    o->failures++;
+    o->try_again_at = clock_steady_ms() + (pause < 1000 ? pause : 1000);
+    set_ready(o, false, why->text);
+}
+
+static void commit(struct orchestrator *o, struct command **commands, size_t n)
+{
+    struct errmsg why = {0};
+    enum err err = try_batch(o, commands, n, &why);
+    atomic_fetch_add(&o->n_batches, 1);
+    if (err == ERR_OK)
+        return;
+    if (err != ERR_CONFLICT || n < 2) {
+        commit_failed(o, &why);
+        for (size_t i = 0; i < n; i++)
+            if (commands[i])
+                fail_command(o, commands[i], err, &why);
+        return;
+    }
+    /* One of them breaks a constraint: the others must not suffer. */
+    log_error("a batch of %zu commands breaks a constraint, trying them one by one: %s", n, why.text);
+    for (size_t i = 0; i < n; i++) {
+        if (!commands[i])
+            continue;
+        err = try_batch(o, &commands[i], 1, &why);
+        if (err != ERR_OK) {
+            log_error("a command breaks a constraint: %s", why.text);
+            fail_command(o, commands[i], err, &why);
+        }
+    }
+}
+
+/* ---- the loop
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+static int64_t wake_at(const struct orchestrator *o)
+{
+    if (o->failures > 0)
+        return o->try_again_at;
+    return o->next_due < o->next_check_at ? o->next_due : o->next_check_at;
+}
+
+static size_t take_retained(struct orchestrator *o, struct command **commands, size_t max)
+{
+    size_t n = 0;
+    while (o->retained && n < max) {
+        commands[n] = o->retained;
+        o->retained = o->retained->next;
+        commands[n]->next = NULL;
+        n++;
+    }
+    return n;
+}
+
+static void housekeeping(struct orchestrator *o)
+{
+    int64_t now = clock_steady_ms();
+    if (now < o->next_check_at)
+        return;
+    o->next_check_at = now + CHECK_EVERY_MS;
+    check_disk(o);
+}
+
+static bool loop_once(struct orchestrator *o)
+{
+    struct command *commands[MAX_BATCH];
+    size_t n = 0;
+    size_t taken = command_queue_take(o->settings.commands, commands, MAX_BATCH, wake_at(o));
+    bool may_try = o->failures == 0 || clock_steady_ms() >= o->try_again_at || taken > 0;
+    if (may_try && o->retained) {
+        /* A full batch would leave no room for retained results: they go in front by themselves. */
+        struct command *kept[MAX_BATCH];
+        size_t n_kept = take_retained(o, kept, MAX_BATCH);
+        commit(o, kept, n_kept);
+    }
+    n = taken;
+    atomic_fetch_add(&o->n_commands, (long long)n);
+    int64_t now = clock_steady_ms();
+    if (n > 0 || now >= o->next_due || (o->failures > 0 && now >= o->try_again_at))
+        commit(o, commands, n);
+    housekeeping(o);
+    return n > 0;
+}
+
+static void *run_loop(void *context)
+{
+    struct orchestrator *o = context;
+    while (!o->is_stopping || !command_queue_is_idle(o->settings.commands)) {
+        loop_once(o);
+        /* The queue is closed for good only by orchestrator_stop(); seen here, since take() then returns at once. */
+        if (command_queue_is_closed(o->settings.commands))
+            o->is_stopping = true;
+    }
+    return NULL;
+}
+
+/* ---- start and stop
+ * -------------------------------------------------------------------------------------------------------- */
+
+static void note_start(struct orchestrator *o)
+{
+    json_t *detail = json_pack("{s:i, s:I, s:s}", "pid", (int)getpid(), "epoch",
+                               (json_int_t)store_epoch(o->settings.store), "boot", clock_boot_id());
+    journal_note(o, &(struct note){.kind = "daemon.started", .text = "the daemon has started", .detail = detail});
+    detail = json_pack("{s:s, s:s, s:i}", "path", o->settings.config_path, "sha256", o->settings.config_digest,
+                       "services", o->settings.model->n_services);
+    journal_note(o, &(struct note){.kind = "config.loaded", .text = "the configuration is in force", .detail = detail});
+}
+
+/* Takes up what the last process left: every service is looked at again, every unfinished run goes on by observing. */
+static void take_up(struct orchestrator *o)
+{
+    const struct cause cause = {.who = "turnout"};
+    for (int i = 0; i < o->world->n_services; i++) {
+        struct service_state *state = &o->world->services[i];
+        if (state->run) {
+            log_info("service=%s: an unfinished run is taken up", o->settings.model->services[i].name);
+            run_event(o, i, &(struct run_event){.kind = RUN_EVENT_START, .retry_after_ms = -1}, &cause);
+        }
+        service_event(o, i, &(struct event){.kind = EVENT_START, .site = SITE_NONE}, &cause);
+    }
+}
+
+static enum err start_up(struct orchestrator *o, struct errmsg *why)
+{
+    batch_start(o);
+    enum err err = world_load(o, &o->world, why);
+    if (err != ERR_OK)
+        return err;
+    o->next_due = 0;
+    note_start(o);
+    take_up(o);
+    if (o->broken_err != ERR_OK) {
+        *why = o->broken;
+        return o->broken_err;
+    }
+    err = store_write(o->settings.store, o->rows, why);
+    if (err == ERR_OK)
+        send_outgoing(o);
+    else
+        drop_outgoing(o);
+    return err;
+}
+
+static void orchestrator_free(struct orchestrator *o)
+{
+    if (!o)
+        return;
+    world_free(o->world);
+    for (size_t i = 0; i < o->n_in_flight; i++)
+        job_free(o->in_flight[i]);
+    free(o->in_flight);
+    while (o->retained) {
+        struct command *next = o->retained->next;
+        command_free(o->retained);
+        o->retained = next;
+    }
+    batch_free(o->rows);
+    free(o->cache);
+    free(o);
+}
+
+enum err orchestrator_start(const struct orchestrator_settings *settings, struct orchestrator **ret, struct errmsg *why)
+{
+    struct orchestrator *o = calloc(1, sizeof *o);
+    if (o) {
+        o->settings = *settings;
+        o->outgoing_last = &o->outgoing;
+        o->rows = batch_new();
+        o->cache = calloc(CACHE_SLOTS, sizeof *o->cache);
+    }
+    if (!o || !o->rows || !o->cache) {
+        orchestrator_free(o);
+        return err_set(why, ERR_NO_MEMORY, "out of memory");
+    }
+    enum err err = start_up(o, why);
+    if (err == ERR_OK) {
+        o->is_ready = true;
+        if (settings->on_ready)
+            settings->on_ready(settings->context, true, "");
+        if (pthread_create(&o->thread, NULL, run_loop, o) == 0) {
+            *ret = o;
+            return ERR_OK;
+        }
+        err = err_set(why, ERR_IO, "cannot start a thread");
+    }
+    orchestrator_free(o);
+    return err;
+}
+
+static void record_stop(struct orchestrator *o)
+{
+    struct errmsg why = {0};
+    batch_start(o);
+    if (!o->world)
+        return;
+    intake_save_counts(o, true);
+    journal_note(o, &(struct note){.kind = "daemon.stopped", .text = "the daemon stops"});
+    enum err err = o->broken_err == ERR_OK ? store_write(o->settings.store, o->rows, &why) : o->broken_err;
+    if (err != ERR_OK)
+        log_error("the stop could not be recorded: %s", why.text);
+    drop_outgoing(o);
+}
+
+void orchestrator_stop(struct orchestrator *o)
+{
+    if (!o)
+        return;
+    pthread_join(o->thread, NULL);
+    o->is_stopping = true;
+    if (o->retained) {
+        struct command *kept[MAX_BATCH];
+        size_t n = take_retained(o, kept, MAX_BATCH);
+        commit(o, kept, n);
+    }
+    record_stop(o);
+    orchestrator_free(o);
+}
+
+void orchestrator_metrics(struct orchestrator *o, struct strbuf *text)
+{
+    struct store_stats stats = {0};
+    store_stats_get(o->settings.store, &stats);
+    strbuf_addf(text, "# TYPE turnout_commands_total counter\nturnout_commands_total %lld\n",
+                atomic_load(&o->n_commands));
+    strbuf_addf(text, "# TYPE turnout_batches_total counter\nturnout_batches_total %lld\n", atomic_load(&o->n_batches));
+    strbuf_addf(text, "# TYPE turnout_deliveries_total counter\n");
+    strbuf_addf(text, "turnout_deliveries_total{duplicate=\"no\"} %lld\n", atomic_load(&o->n_deliveries));
+    strbuf_addf(text, "turnout_deliveries_total{duplicate=\"yes\"} %lld\n", atomic_load(&o->n_duplicates));
+    strbuf_addf(text, "# TYPE turnout_alerts_total counter\nturnout_alerts_total %lld\n", atomic_load(&o->n_alerts));
+    strbuf_addf(text, "# TYPE turnout_runs_started_total counter\nturnout_runs_started_total %lld\n",
+                atomic_load(&o->n_runs));
+    strbuf_addf(text, "# TYPE turnout_commits_total counter\nturnout_commits_total %" PRId64 "\n", stats.commits);
+    strbuf_addf(text, "# TYPE turnout_commits_failed_total counter\nturnout_commits_failed_total %" PRId64 "\n",
+                stats.failed_commits);
+    strbuf_addf(text, "# TYPE turnout_checkpoints_total counter\nturnout_checkpoints_total %" PRId64 "\n",
+                stats.checkpoints);
+    strbuf_addf(text, "# TYPE turnout_wal_bytes gauge\nturnout_wal_bytes %" PRId64 "\n", stats.wal_bytes);
+}

@@ -1,0 +1,449 @@
+/* Deliveries: which of their alerts are news, what that does to the votes, and what is written.
+ *
+ * Duplicates are found by state. The rows of a batch's alerts are read at once, before anything is written, into a
+ * table; the batch works on the table; after the commit the table's rows go into a cache, so that a repeat costs no SQL
+ * at all. Counts and last-seen times of repeats are kept in the cache and saved now and then: losing some of them in a
+ * crash loses nothing that anybody acts on. A row that this batch changed is uncommitted until the batch is. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "orchestrator_internal.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SAVE_COUNTS_AFTER_MS 60000
+#define SAVE_COUNTS_SLICE 64
+
+/* ---- the table of the batch
+ * ------------------------------------------------------------------------------------------- */
+
+static uint64_t key_hash(const struct alert_key *key)
+{
+    uint64_t hash;
+    memcpy(&hash, key->bytes, sizeof hash); /* the key is a cryptographic hash already */
+    return hash;
+}
+
+static struct cached_alert *cache_slot(struct orchestrator *o, const struct alert_key *key)
+{
+    return &o->cache[key_hash(key) % CACHE_SLOTS];
+}
+
+static bool same_key(const struct alert_key *a, const struct alert_key *b)
+{
+    return memcmp(a->bytes, b->bytes, ALERT_KEY_SIZE) == 0;
+}
+
+static struct alert_entry *table_slot(const struct alert_table *table, const struct alert_key *key)
+{
+    size_t i = (size_t)key_hash(key) & (table->room - 1);
+    while (table->entries[i].is_used && !same_key(&table->entries[i].row.key, key))
+        i = (i + 1) & (table->room - 1);
+    return &table->entries[i];
+}
+
+static enum err table_make(struct orchestrator *o, size_t n_alerts, struct errmsg *why)
+{
+    size_t room = 16;
+    while (room < 2 * n_alerts)
+        room *= 2;
+    o->table.entries = calloc(room, sizeof *o->table.entries);
+    if (!o->table.entries)
+        return err_set(why, ERR_NO_MEMORY, "out of memory for %zu alerts", n_alerts);
+    o->table.room = room;
+    return ERR_OK;
+}
+
+/* Reads the rows that the cache does not have, in one go. */
+static enum err table_read_missing(struct orchestrator *o, size_t n_missing, struct errmsg *why)
+{
+    struct alert_row *rows = calloc(n_missing, sizeof *rows);
+    if (!rows)
+        return err_set(why, ERR_NO_MEMORY, "out of memory for %zu alerts", n_missing);
+    size_t n = 0;
+    for (size_t i = 0; i < o->table.room; i++)
+        if (o->table.entries[i].is_missing)
+            rows[n++] = o->table.entries[i].row;
+    enum err err = store_alerts_get(o->settings.store, rows, n, why);
+    n = 0;
+    for (size_t i = 0; err == ERR_OK && i < o->table.room; i++)
+        if (o->table.entries[i].is_missing)
+            o->table.entries[i].row = rows[n++];
+    free(rows);
+    return err;
+}
+
+enum err intake_prepare(struct orchestrator *o, struct command *const *commands, size_t n, struct errmsg *why)
+{
+    size_t n_alerts = 0;
+    for (size_t i = 0; i < n; i++)
+        if (commands[i] && commands[i]->kind == COMMAND_DELIVERY)
+            n_alerts += commands[i]->as.delivery.n_alerts;
+    if (n_alerts == 0)
+        return ERR_OK;
+    enum err err = table_make(o, n_alerts, why);
+    if (err != ERR_OK)
+        return err;
+    size_t n_missing = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (!commands[i] || commands[i]->kind != COMMAND_DELIVERY)
+            continue;
+        const struct command_delivery *delivery = &commands[i]->as.delivery;
+        for (size_t k = 0; k < delivery->n_alerts; k++) {
+            const struct alert_key *key = &delivery->alerts[k].key;
+            struct alert_entry *entry = table_slot(&o->table, key);
+            if (entry->is_used)
+                continue;
+            const struct cached_alert *cached = cache_slot(o, key);
+            entry->is_used = true;
+            if (cached->is_used && same_key(&cached->row.key, key)) {
+                entry->row = cached->row;
+            } else {
+                entry->row.key = *key;
+                entry->row.source = delivery->source;
+                entry->is_missing = true;
+                n_missing++;
+            }
+        }
+    }
+    return n_missing ? table_read_missing(o, n_missing, why) : ERR_OK;
+}
+
+void intake_end(struct orchestrator *o)
+{
+    for (size_t i = 0; i < o->table.room; i++)
+        free(o->table.entries[i].matches);
+    free(o->table.entries);
+    o->table = (struct alert_table){0};
+}
+
+/* ---- matches: which service and site a firing alert votes about
+ * ------------------------------------------------------------ */
+
+static void take_match(void *context, const struct match_row *row)
+{
+    void **pair = context;
+    const struct model *model = pair[0];
+    struct alert_entry *entry = pair[1];
+    struct match *grown = realloc(entry->matches, ((size_t)entry->n_matches + 1) * sizeof *grown);
+    if (!grown)
+        return;
+    entry->matches = grown;
+    int service = model_service_find(model, row->service);
+    int site = service < 0 ? SITE_NONE : service_site_find(&model->services[service], row->site);
+    grown[entry->n_matches++] = (struct match){.service = service, .site = site};
+}
+
+static void read_matches(struct orchestrator *o, struct alert_entry *entry)
+{
+    if (entry->has_matches || entry->row.n_matches == 0)
+        return;
+    struct errmsg why = {0};
+    union {
+        const struct model *model;
+        void *pointer;
+    } model = {.model = o->settings.model};
+    void *pair[2] = {model.pointer, entry};
+    enum err err = store_matches_get(o->settings.store, &entry->row.key, take_match, pair, &why);
+    if (err == ERR_OK && entry->n_matches != entry->row.n_matches)
+        err = err_set(&why, ERR_NO_MEMORY, "the matches of an alert could not be read");
+    if (err != ERR_OK)
+        batch_break(o, err, &why);
+    entry->has_matches = true;
+}
+
+static void withdraw_matches(struct orchestrator *o, struct alert_entry *entry, const struct cause *cause)
+{
+    read_matches(o, entry);
+    batch_match_remove(o->rows, &entry->row.key);
+    for (int i = 0; i < entry->n_matches; i++) {
+        if (entry->matches[i].service < 0 || entry->matches[i].site < 0)
+            continue;
+        service_event(
+            o, entry->matches[i].service,
+            &(struct event){
+                .kind = EVENT_ALERT, .source = entry->row.source, .site = entry->matches[i].site, .delta = -1},
+            cause);
+    }
+    free(entry->matches);
+    entry->matches = NULL;
+    entry->n_matches = entry->row.n_matches = 0;
+}
+
+/* `site: active` means the site that was active at the alert's own time, where its sender's clock can be believed. */
+static int resolve_site(const struct orchestrator *o, const struct alert_target *target, int64_t starts_at)
+{
+    if (target->site != SITE_OF_ALERT_TIME)
+        return target->site;
+    int64_t at = o->wall;
+    if (starts_at != TIME_UNKNOWN && starts_at <= o->wall && starts_at >= o->wall - ALERT_TIME_TRUST_MS)
+        at = starts_at;
+    return active_site_at(&o->world->services[target->service], at);
+}
+
+static void cast_matches(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
+                         const struct cause *cause)
+{
+    const struct model *model = o->settings.model;
+    entry->has_matches = true;
+    if (alert->n_targets == 0)
+        return;
+    entry->matches = calloc((size_t)alert->n_targets, sizeof *entry->matches);
+    if (!entry->matches) {
+        batch_break(o, ERR_NO_MEMORY, &(struct errmsg){"out of memory"});
+        return;
+    }
+    for (int i = 0; i < alert->n_targets; i++) {
+        const struct alert_target *target = &alert->targets[i];
+        const struct service *service = &model->services[target->service];
+        int site = resolve_site(o, target, alert->starts_at);
+        if (site < 0) {
+            journal_note(o, &(struct note){.kind = "decision.not_acted",
+                                           .service = service->name,
+                                           .who = cause->who,
+                                           .text = "an alert speaks of the active site, and at its time no site was "
+                                                   "known to be active: it casts no vote",
+                                           .delivery = cause->delivery});
+            continue;
+        }
+        batch_match(o->rows, &(struct match_row){.key = entry->row.key,
+                                                 .service = service->name,
+                                                 .site = service->sites[site].name,
+                                                 .source = model->source_names[entry->row.source]});
+        entry->matches[entry->n_matches++] = (struct match){.service = target->service, .site = site};
+        service_event(o, target->service,
+                      &(struct event){.kind = EVENT_ALERT, .source = entry->row.source, .site = site, .delta = 1},
+                      cause);
+    }
+    entry->row.n_matches = entry->n_matches;
+}
+
+/* ---- one delivery
+ * ----------------------------------------------------------------------------------------------------------- */
+
+/* News about one alert. Returns whether a service is concerned. */
+static bool take_news(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
+                      const struct alert_row *after, const struct cause *cause)
+{
+    bool was_firing = entry->row.exists && entry->row.state == ALERT_FIRING;
+    int n_before = entry->row.n_matches;
+    entry->row = *after;
+    entry->row.n_matches = n_before;
+    entry->row.exists = true;
+    entry->row.changed_at = o->wall;
+    entry->row.delivery = *cause->delivery;
+    entry->is_changed = true;
+    o->world->open_alerts[entry->row.source] += (alert->state == ALERT_FIRING) - was_firing;
+    bool concerns = alert->n_targets > 0 || n_before > 0;
+    if (n_before > 0)
+        withdraw_matches(o, entry, cause);
+    if (alert->state == ALERT_FIRING)
+        cast_matches(o, entry, alert, cause);
+    return concerns;
+}
+
+static int64_t count_new_firing(const struct orchestrator *o, const struct command_delivery *delivery)
+{
+    int64_t n = 0;
+    for (size_t i = 0; i < delivery->n_alerts; i++) {
+        const struct alert_entry *entry = table_slot(&o->table, &delivery->alerts[i].key);
+        n += delivery->alerts[i].state == ALERT_FIRING && !(entry->row.exists && entry->row.state == ALERT_FIRING);
+    }
+    return n;
+}
+
+static void note_alerts(struct orchestrator *o, const struct command_delivery *delivery, int n_firing, int n_resolved,
+                        const char *who)
+{
+    char text[256];
+    snprintf(text, sizeof text, "%d alert%s began to fire, %d resolved", n_firing, n_firing == 1 ? "" : "s",
+             n_resolved);
+    char hex[2 * SHA256_SIZE + 1];
+    hex_encode(delivery->sha256, SHA256_SIZE, hex);
+    json_t *detail = json_pack("{s:i, s:i, s:s, s:i}", "firing", n_firing, "resolved", n_resolved, "sha256", hex,
+                               "alerts", (int)delivery->n_alerts);
+    journal_note(
+        o,
+        &(struct note){.kind = "intake.alerts", .who = who, .text = text, .delivery = &delivery->id, .detail = detail});
+}
+
+static void add_unmatched(struct orchestrator *o, const struct command_delivery *delivery)
+{
+    const struct bytes_view parts[] = {{o->unmatched_digest.bytes, SHA256_SIZE}, {delivery->sha256, SHA256_SIZE}};
+    o->unmatched_digest = sha256_of_parts(parts, 2);
+    if (o->n_unmatched == 0)
+        o->unmatched_first = delivery->id;
+    o->unmatched_last = delivery->id;
+    o->n_unmatched++;
+    o->n_unmatched_alerts += (int64_t)delivery->n_alerts;
+}
+
+void intake_bunch(struct orchestrator *o)
+{
+    if (o->n_unmatched == 0)
+        return;
+    char text[160];
+    char hex[2 * SHA256_SIZE + 1];
+    char first[ID_TEXT_SIZE];
+    char last[ID_TEXT_SIZE];
+    hex_encode(o->unmatched_digest.bytes, SHA256_SIZE, hex);
+    snprintf(text, sizeof text, "%" PRId64 " deliver%s with %" PRId64 " alert%s matched no service", o->n_unmatched,
+             o->n_unmatched == 1 ? "y" : "ies", o->n_unmatched_alerts, o->n_unmatched_alerts == 1 ? "" : "s");
+    json_t *detail = json_pack("{s:I, s:I, s:s, s:s, s:s}", "deliveries", (json_int_t)o->n_unmatched, "alerts",
+                               (json_int_t)o->n_unmatched_alerts, "digest", hex, "first",
+                               id_format(&o->unmatched_first, first), "last", id_format(&o->unmatched_last, last));
+    journal_note(o, &(struct note){.kind = "intake.unmatched", .text = text, .detail = detail});
+}
+
+static void store_delivery(struct orchestrator *o, const struct command_delivery *delivery, int n_changed)
+{
+    struct delivery_row row = {.seq = ++o->world->delivery_seq,
+                               .id = delivery->id,
+                               .source = o->settings.model->source_names[delivery->source],
+                               .received_at = delivery->received_at,
+                               .alerts = (int)delivery->n_alerts,
+                               .changed = n_changed,
+                               .body = delivery->body,
+                               .body_len = delivery->body_len};
+    memcpy(row.sha256, delivery->sha256, sizeof row.sha256);
+    batch_delivery(o->rows, &row);
+    batch_source(o->rows, row.source, o->world->open_alerts[delivery->source]);
+}
+
+static bool is_over_bound(const struct orchestrator *o, struct command *command)
+{
+    const struct command_delivery *delivery = &command->as.delivery;
+    int64_t n_new = count_new_firing(o, delivery);
+    if (n_new == 0 || o->world->open_alerts[delivery->source] + n_new <= MAX_OPEN_ALERTS)
+        return false;
+    command->err = err_set(&command->why, ERR_FULL, "source %s has %d open alerts; more cannot be taken",
+                           o->settings.model->source_names[delivery->source], MAX_OPEN_ALERTS);
+    return true;
+}
+
+/* An alert that fires since before the configuration gave it a service: its next repeat counts as news. */
+static bool is_newly_matched(const struct alert_row *row, const struct alert *alert)
+{
+    if (alert->state != ALERT_FIRING || row->state != ALERT_FIRING || row->n_matches > 0)
+        return false;
+    for (int i = 0; i < alert->n_targets; i++)
+        if (alert->targets[i].site >= 0)
+            return true;
+    return false;
+}
+
+void intake_delivery(struct orchestrator *o, struct command *command)
+{
+    struct command_delivery *delivery = &command->as.delivery;
+    command->err = ERR_OK;
+    if (is_over_bound(o, command))
+        return;
+    char who[96];
+    snprintf(who, sizeof who, "source %s", o->settings.model->source_names[delivery->source]);
+    const struct cause cause = {.who = who, .delivery = &delivery->id, .command = command};
+    int n_changed = 0;
+    int n_firing = 0;
+    bool concerns = false;
+    for (size_t i = 0; i < delivery->n_alerts; i++) {
+        const struct alert *alert = &delivery->alerts[i];
+        struct alert_entry *entry = table_slot(&o->table, &alert->key);
+        struct alert_row after = entry->row;
+        enum alert_verdict verdict = alert_take(&entry->row, alert, o->wall, &after);
+        if (verdict == ALERT_VERDICT_NEW ||
+            (verdict == ALERT_VERDICT_DUPLICATE && is_newly_matched(&entry->row, alert))) {
+            concerns |= take_news(o, entry, alert, &after, &cause);
+            n_changed++;
+            n_firing += alert->state == ALERT_FIRING;
+        } else {
+            entry->row = after;
+        }
+        if (i == 0)
+            delivery->answer_id = entry->row.delivery;
+    }
+    atomic_fetch_add(&o->n_alerts, (long long)delivery->n_alerts);
+    delivery->is_duplicate = n_changed == 0;
+    atomic_fetch_add(n_changed ? &o->n_deliveries : &o->n_duplicates, 1);
+    if (n_changed == 0)
+        return;
+    delivery->answer_id = delivery->id;
+    store_delivery(o, delivery, n_changed);
+    if (concerns)
+        note_alerts(o, delivery, n_firing, n_changed - n_firing, who);
+    else
+        add_unmatched(o, delivery);
+}
+
+/* A duplicate needs no commit unless a row that it speaks of is still uncommitted. */
+bool intake_is_settled(const struct orchestrator *o, const struct command *command)
+{
+    if (command->kind != COMMAND_DELIVERY || (command->err == ERR_OK && !command->as.delivery.is_duplicate))
+        return false;
+    if (o->broken_err != ERR_OK)
+        return false;
+    const struct command_delivery *delivery = &command->as.delivery;
+    for (size_t i = 0; i < delivery->n_alerts; i++)
+        if (table_slot(&o->table, &delivery->alerts[i].key)->is_changed)
+            return false;
+    return true;
+}
+
+/* ---- the cache
+ * -------------------------------------------------------------------------------------------------------------- */
+
+static void save_row(struct orchestrator *o, struct cached_alert *cached)
+{
+    batch_alert(o->rows, &cached->row, o->settings.model->source_names[cached->row.source]);
+    cached->is_unsaved = false;
+    cached->saved_at = o->now;
+}
+
+/* Writes the rows this batch changed, and unsaved counts whose slot another alert is about to take. */
+void intake_before_commit(struct orchestrator *o)
+{
+    for (size_t i = 0; i < o->table.room; i++) {
+        struct alert_entry *entry = &o->table.entries[i];
+        if (!entry->is_used || !entry->row.exists)
+            continue;
+        struct cached_alert *cached = cache_slot(o, &entry->row.key);
+        if (cached->is_used && cached->is_unsaved && !same_key(&cached->row.key, &entry->row.key))
+            save_row(o, cached);
+        if (entry->is_changed)
+            batch_alert(o->rows, &entry->row, o->settings.model->source_names[entry->row.source]);
+    }
+    if (o->now >= o->next_check_at)
+        intake_save_counts(o, false);
+}
+
+void intake_committed(struct orchestrator *o)
+{
+    for (size_t i = 0; i < o->table.room; i++) {
+        struct alert_entry *entry = &o->table.entries[i];
+        if (!entry->is_used || !entry->row.exists)
+            continue;
+        struct cached_alert *cached = cache_slot(o, &entry->row.key);
+        bool is_same = cached->is_used && same_key(&cached->row.key, &entry->row.key);
+        int64_t saved_at = is_same && !entry->is_changed ? cached->saved_at : o->now;
+        *cached = (struct cached_alert){
+            .row = entry->row, .is_used = true, .is_unsaved = !entry->is_changed, .saved_at = saved_at};
+    }
+}
+
+/* Nothing of the batch is in the database: the table goes, and the cache, which may have marked rows as saved, too. */
+void intake_failed(struct orchestrator *o)
+{
+    memset(o->cache, 0, CACHE_SLOTS * sizeof *o->cache);
+}
+
+/* Saves counts that have waited for a minute, a slice at a time; all of them at the end. */
+void intake_save_counts(struct orchestrator *o, bool all)
+{
+    int n = 0;
+    for (size_t i = 0; i < CACHE_SLOTS && (all || n < SAVE_COUNTS_SLICE); i++) {
+        struct cached_alert *cached = &o->cache[i];
+        if (cached->is_used && cached->is_unsaved && (all || o->now - cached->saved_at >= SAVE_COUNTS_AFTER_MS)) {
+            save_row(o, cached);
+            n++;
+        }
+    }
+}

@@ -1,0 +1,186 @@
+/* What the orchestrator's files share; nobody else includes this. Everything runs on the orchestrator's thread. */
+#ifndef TURNOUT_SERVER_ORCHESTRATOR_INTERNAL_H
+#define TURNOUT_SERVER_ORCHESTRATOR_INTERNAL_H
+
+#include "core/decide.h"
+#include "core/playbook.h"
+#include "orchestrator.h"
+#include "store/audit.h"
+
+#include <pthread.h>
+
+#define MAX_BATCH 256
+#define MAX_OPEN_ALERTS 100000                       /* per source: beyond it new alerts are answered 503 */
+#define ALERT_TIME_TRUST_MS ((int64_t)5 * 60 * 1000) /* a sender's time counts when this close to the arrival */
+#define ACTIVE_HISTORY 16
+
+/* ---- the copy of the store's state ------------------------------------------------------------------------------- */
+
+struct active_since {
+    int64_t since; /* wall */
+    enum active_kind kind;
+    int site;
+};
+
+struct incident {
+    struct id id;
+    int64_t opened_at;
+    struct id run; /* nil: none was started for it */
+};
+
+struct step_record { /* what a step row holds beside the core's view */
+    char *error;
+    char *token;    /* JSON of the last accepted apply; NULL: none */
+    char *observed; /* JSON token of the last observe; NULL: none */
+    int64_t started_at, finished_at, attempt_at;
+};
+
+struct live_run {
+    struct run run; /* run.steps owned here */
+    struct id incident;
+    char *reason, *started_by, *error, *playbook;
+    json_t *steps_text; /* `playbook` parsed */
+    struct step_record *records;
+    int64_t started_at, finished_at;
+};
+
+struct service_state {
+    struct service_view view;
+    struct active_since history[ACTIVE_HISTORY]; /* ascending; the last is now */
+    int n_history;
+    struct incident incidents[MAX_SITES];
+    struct live_run *run;
+    bool is_observing;
+    int observe_tries;
+    int64_t observe_at;  /* steady: when to look for the active site (again) */
+    char *observed_text; /* what the last round saw, so that the same is not recorded again */
+};
+
+struct world {
+    struct service_state *services;
+    int n_services;
+    int64_t open_alerts[MAX_SOURCES];
+    struct audit_chain chain;
+    int64_t delivery_seq;
+};
+
+/* ---- one alert during a batch -------------------------------------------------------------------------------------
+ */
+
+struct match {
+    int service, site; /* -1 when the configuration does not know them any more */
+};
+
+struct alert_entry {
+    struct alert_row row;
+    bool is_used;
+    bool is_changed;  /* by this batch: its row has to be committed before anybody hears of it */
+    bool is_missing;  /* not in the cache: to be read from the store */
+    bool has_matches; /* `matches` is filled in */
+    struct match *matches;
+    int n_matches;
+};
+
+struct alert_table { /* open addressing; made for one batch */
+    struct alert_entry *entries;
+    size_t room;
+};
+
+#define CACHE_SLOTS 16384
+struct cached_alert {
+    struct alert_row row;
+    bool is_used;
+    bool is_unsaved;  /* last seen and count are newer than the store's row */
+    int64_t saved_at; /* steady */
+};
+
+/* ---- the orchestrator -----------------------------------------------------------------------------------------------
+ */
+
+struct orchestrator {
+    struct orchestrator_settings settings;
+    pthread_t thread;
+    struct world *world; /* NULL while the store cannot be read */
+    struct cached_alert *cache;
+    struct job **in_flight; /* sent, and not yet answered by a committed result */
+    size_t n_in_flight, room_in_flight;
+    struct command *retained; /* results of a failed batch, first to be tried again */
+    bool is_ready, is_stopping;
+    int64_t next_due;      /* steady; nothing is due before */
+    int64_t next_check_at; /* steady: disk reserve, unsaved counts */
+    int64_t try_again_at;  /* steady: after a failed commit */
+    int failures;          /* in a row */
+    atomic_llong n_deliveries, n_duplicates, n_alerts, n_batches, n_commands, n_runs;
+
+    /* of the batch under way */
+    struct store_batch *rows;
+    struct alert_table table;
+    struct job *outgoing; /* to be sent after the commit */
+    struct job **outgoing_last;
+    struct id stop_attempts[MAX_BATCH]; /* runs whose attempt under way is cancelled after the commit */
+    size_t n_stop_attempts;
+    int64_t wall, now;
+    int64_t n_unmatched; /* deliveries that change nothing for a service */
+    int64_t n_unmatched_alerts;
+    struct sha256 unmatched_digest;
+    struct id unmatched_first, unmatched_last;
+    struct errmsg broken; /* a failure in mid-batch that makes it fail as a whole; "" */
+    enum err broken_err;
+};
+
+/* Why something is journaled: filled in where it is known. */
+struct cause {
+    const char *who; /* "turnout", "source NAME", "operator NAME" */
+    const struct id *delivery;
+    const struct command *command;
+};
+
+struct note { /* one audit entry; pointers borrowed, `detail` taken */
+    const char *kind, *service, *who, *text;
+    const struct id *run, *incident, *delivery;
+    json_t *detail;
+};
+
+/* orchestrator.c */
+void journal_note(struct orchestrator *o, const struct note *note);
+void batch_break(struct orchestrator *o, enum err err, const struct errmsg *why); /* first failure wins */
+void due_at(struct orchestrator *o, int64_t at); /* something is due then: wake up in time */
+struct job *in_flight_find(struct orchestrator *o, const struct id *run);
+void outgoing_add(struct orchestrator *o, struct job *job); /* takes */
+
+/* orchestrator_world.c */
+MUST_CHECK enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *why);
+void world_free(struct world *world);
+void live_run_free(struct live_run *run);
+void active_remember(struct service_state *state, int64_t since, enum active_kind kind, int site);
+int active_site_at(const struct service_state *state, int64_t wall); /* SITE_NONE: none */
+
+/* orchestrator_intake.c */
+MUST_CHECK enum err intake_prepare(struct orchestrator *o, struct command *const *commands, size_t n,
+                                   struct errmsg *why);
+void intake_delivery(struct orchestrator *o, struct command *command);
+void intake_bunch(struct orchestrator *o);         /* the one entry for deliveries that change nothing for a service */
+void intake_before_commit(struct orchestrator *o); /* rows pushed out of the cache */
+void intake_committed(struct orchestrator *o);     /* the batch's rows are the cache's now */
+void intake_failed(struct orchestrator *o);        /* forget what is not known to be stored */
+void intake_end(struct orchestrator *o);           /* frees the table */
+void intake_save_counts(struct orchestrator *o, bool all);
+bool intake_is_settled(const struct orchestrator *o, const struct command *command); /* waits for no commit */
+
+/* orchestrator_service.c */
+void service_event(struct orchestrator *o, int service, const struct event *event, const struct cause *cause);
+void service_move(struct orchestrator *o, struct command *command);
+void service_adopt(struct orchestrator *o, struct command *command);
+void service_observed(struct orchestrator *o, struct command *command);
+void service_timers(struct orchestrator *o, int service);
+
+/* orchestrator_run.c */
+void run_begin(struct orchestrator *o, int service, const struct thing *start, const struct cause *cause);
+void run_event(struct orchestrator *o, int service, const struct run_event *event, const struct cause *cause);
+void run_call(struct orchestrator *o, struct command *command);
+void run_result(struct orchestrator *o, struct command *command);
+/* The step as it goes into a run's record and to the executor: resolved for (from, to). NULL: *why says what. */
+json_t *step_resolve(const struct model *model, const struct service *service, const struct step *step, int from,
+                     int to, struct errmsg *why);
+
+#endif

@@ -1,0 +1,310 @@
+/* The copy of the store's state: read at start, and again after every failed commit.
+ *
+ * Names in the store become indices of the model here. What the configuration does not know any more (a service or site
+ * taken out) is left alone in the store and out of memory. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "orchestrator_internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct loader {
+    struct orchestrator *o;
+    struct world *world;
+    bool is_broken; /* out of memory */
+};
+
+void live_run_free(struct live_run *run)
+{
+    if (!run)
+        return;
+    for (int i = 0; run->records && i < run->run.n_steps; i++) {
+        free(run->records[i].error);
+        free(run->records[i].token);
+        free(run->records[i].observed);
+    }
+    free(run->records);
+    free(run->run.steps);
+    free(run->reason);
+    free(run->started_by);
+    free(run->error);
+    free(run->playbook);
+    json_decref(run->steps_text);
+    free(run);
+}
+
+void world_free(struct world *world)
+{
+    if (!world)
+        return;
+    for (int i = 0; i < world->n_services; i++) {
+        live_run_free(world->services[i].run);
+        free(world->services[i].observed_text);
+    }
+    free(world->services);
+    free(world);
+}
+
+void active_remember(struct service_state *state, int64_t since, enum active_kind kind, int site)
+{
+    if (state->n_history == ACTIVE_HISTORY) {
+        memmove(state->history, state->history + 1, (ACTIVE_HISTORY - 1) * sizeof state->history[0]);
+        state->n_history--;
+    }
+    state->history[state->n_history++] = (struct active_since){.since = since, .kind = kind, .site = site};
+}
+
+int active_site_at(const struct service_state *state, int64_t wall)
+{
+    for (int i = state->n_history - 1; i >= 0; i--)
+        if (state->history[i].since <= wall)
+            return state->history[i].kind == ACTIVE_SITE ? state->history[i].site : SITE_NONE;
+    return SITE_NONE;
+}
+
+static struct service_state *state_of(struct loader *loader, const char *service, int *ret_index)
+{
+    int index = model_service_find(loader->o->settings.model, service);
+    if (ret_index)
+        *ret_index = index;
+    return index < 0 ? NULL : &loader->world->services[index];
+}
+
+static int site_of(struct loader *loader, int service, const char *site)
+{
+    return site[0] ? service_site_find(&loader->o->settings.model->services[service], site) : SITE_NONE;
+}
+
+/* ---- rows ---------------------------------------------------------------------------------------------------------
+ */
+
+static void load_match_count(void *context, const char *service, const char *site, const char *source, int64_t count)
+{
+    struct loader *loader = context;
+    int index = -1;
+    struct service_state *state = state_of(loader, service, &index);
+    int source_index = model_source_find(loader->o->settings.model, source);
+    if (!state || source_index < 0)
+        return;
+    int site_index = site_of(loader, index, site);
+    if (site_index >= 0)
+        state->view.sites[site_index].firing[source_index] += (int)count;
+}
+
+static void load_source(void *context, const char *source, int64_t open_alerts)
+{
+    struct loader *loader = context;
+    int index = model_source_find(loader->o->settings.model, source);
+    if (index >= 0)
+        loader->world->open_alerts[index] = open_alerts;
+}
+
+static void load_timer(void *context, const struct timer_row *row)
+{
+    struct loader *loader = context;
+    int index = -1;
+    struct service_state *state = state_of(loader, row->service, &index);
+    if (!state)
+        return;
+    int64_t due = clock_due_from_stored(row->due_at, row->boot_id, row->offset_ms);
+    if (row->kind == TIMER_COOL_DOWN) {
+        state->view.cool_down_until = due;
+    } else {
+        int site = site_of(loader, index, row->site);
+        if (site >= 0)
+            state->view.sites[site].hold_due_at = due;
+    }
+}
+
+static void load_incident(void *context, const struct incident_row *row)
+{
+    struct loader *loader = context;
+    int index = -1;
+    struct service_state *state = state_of(loader, row->service, &index);
+    int site = state ? site_of(loader, index, row->site) : SITE_NONE;
+    if (site < 0)
+        return;
+    state->incidents[site] = (struct incident){.id = row->id, .opened_at = row->opened_at, .run = row->run};
+    struct site_view *view = &state->view.sites[site];
+    view->has_incident = true;
+    view->is_standing = row->is_standing;
+    view->last_reason = REASON_NONE;
+#define X(name, text)                                                                                                  \
+    if (strcmp(row->last_reason, text) == 0)                                                                           \
+        view->last_reason = name;
+    REASON_LIST(X)
+#undef X
+}
+
+static void load_active(void *context, const struct active_row *row)
+{
+    struct loader *loader = context;
+    int index = -1;
+    struct service_state *state = state_of(loader, row->service, &index);
+    if (!state)
+        return;
+    int site = site_of(loader, index, row->site);
+    enum active_kind kind = row->kind;
+    if (kind == ACTIVE_SITE && site < 0)
+        kind = ACTIVE_UNKNOWN; /* the site was taken out of the configuration */
+    active_remember(state, row->since, kind, site);
+    state->view.active = kind;
+    state->view.active_site = kind == ACTIVE_SITE || kind == ACTIVE_MOVING ? site : SITE_NONE;
+}
+
+static bool run_allocate(struct live_run *live, const struct run_row *row)
+{
+    live->steps_text = json_loads(row->playbook, 0, NULL);
+    if (!json_is_array(live->steps_text))
+        return false;
+    size_t n = json_array_size(live->steps_text);
+    if (n == 0 || n > MAX_STEPS)
+        return false;
+    live->run.n_steps = (int)n;
+    live->run.steps = calloc(n, sizeof *live->run.steps);
+    live->records = calloc(n, sizeof *live->records);
+    live->reason = strdup(row->reason);
+    live->started_by = strdup(row->started_by);
+    live->error = strdup(row->error);
+    live->playbook = strdup(row->playbook);
+    return live->run.steps && live->records && live->reason && live->started_by && live->error && live->playbook;
+}
+
+static void load_run(void *context, const struct run_row *row)
+{
+    struct loader *loader = context;
+    if (run_state_is_final(row->state))
+        return;
+    int index = -1;
+    struct service_state *state = state_of(loader, row->service, &index);
+    if (!state) {
+        log_warning("an unfinished run belongs to service %s, which the configuration does not have: it stays as it is",
+                    row->service);
+        return;
+    }
+    struct live_run *live = calloc(1, sizeof *live);
+    if (!live || !run_allocate(live, row)) {
+        loader->is_broken = true;
+        live_run_free(live);
+        return;
+    }
+    live->run.id = row->id;
+    live->run.service = index;
+    live->run.direction = row->direction;
+    live->run.from = site_of(loader, index, row->from);
+    live->run.to = site_of(loader, index, row->to);
+    live->run.state = row->state;
+    live->run.has_effect = row->has_effect;
+    live->run.is_cancelling = row->is_cancelling;
+    live->run.current = row->current;
+    live->incident = row->incident;
+    live->started_at = row->started_at;
+    live->finished_at = row->finished_at;
+    live_run_free(state->run);
+    state->run = live;
+    state->view.has_run = true;
+    state->view.run_state = row->state;
+    state->view.run_direction = row->direction;
+    state->view.run_from = live->run.from;
+    state->view.run_to = live->run.to;
+    state->view.run_has_effect = row->has_effect;
+}
+
+static void step_from_text(struct step_run *step, const json_t *text)
+{
+    step->can_apply = json_is_true(json_object_get(text, "can_apply"));
+    step->can_settle = json_is_true(json_object_get(text, "can_settle"));
+    step->deadline_ms = json_integer_value(json_object_get(text, "deadline_ms"));
+    step->retries = (int)json_integer_value(json_object_get(text, "retries"));
+}
+
+static char *text_or_null(const char *text)
+{
+    return text && text[0] ? strdup(text) : NULL;
+}
+
+static void load_step(void *context, const struct step_row *row)
+{
+    struct loader *loader = context;
+    for (int i = 0; i < loader->world->n_services; i++) {
+        struct live_run *live = loader->world->services[i].run;
+        if (!live || !id_equal(&live->run.id, &row->run) || row->n < 0 || row->n >= live->run.n_steps)
+            continue;
+        struct step_run *step = &live->run.steps[row->n];
+        step_from_text(step, json_array_get(live->steps_text, (size_t)row->n));
+        step->state = row->state;
+        step->phase = row->phase;
+        step->tries = row->tries;
+        step->n_attempts = row->n_attempts;
+        step->has_applied = row->has_applied;
+        step->has_unknown_apply = row->has_unknown_apply;
+        step->began_at = row->began_at ? clock_due_from_stored(row->began_at, row->boot_id, row->offset_ms) : 0;
+        step->next_at = row->next_at ? clock_due_from_stored(row->next_at, row->boot_id, row->offset_ms) : 0;
+        struct step_record *record = &live->records[row->n];
+        record->error = text_or_null(row->error);
+        record->token = text_or_null(row->token);
+        record->observed = text_or_null(row->observed);
+        record->started_at = row->started_at;
+        record->finished_at = row->finished_at;
+        record->attempt_at = row->attempt_at;
+        return;
+    }
+}
+
+/* ---- all of it
+ * ------------------------------------------------------------------------------------------------------- */
+
+static struct world *world_new(const struct model *model)
+{
+    struct world *world = calloc(1, sizeof *world);
+    if (!world)
+        return NULL;
+    world->services = calloc((size_t)model->n_services + 1, sizeof *world->services);
+    if (!world->services) {
+        free(world);
+        return NULL;
+    }
+    world->n_services = model->n_services;
+    for (int i = 0; i < world->n_services; i++)
+        service_view_init(&world->services[i].view);
+    return world;
+}
+
+/* An observation round that is out belongs to the process, not to the store. */
+static void mark_observing(struct orchestrator *o, struct world *world)
+{
+    for (size_t i = 0; i < o->n_in_flight; i++)
+        if (o->in_flight[i]->kind == JOB_OBSERVE)
+            world->services[o->in_flight[i]->service].is_observing = true;
+}
+
+enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *why)
+{
+    struct loader loader = {.o = o, .world = world_new(o->settings.model)};
+    if (!loader.world)
+        return err_set(why, ERR_NO_MEMORY, "out of memory");
+    const struct store_state_taker taker = {
+        .context = &loader,
+        .match_count = load_match_count,
+        .source = load_source,
+        .timer = load_timer,
+        .incident = load_incident,
+        .active = load_active,
+        .run = load_run,
+        .step = load_step,
+    };
+    enum err err = store_load(o->settings.store, o->wall - 2 * ALERT_TIME_TRUST_MS, &taker, why);
+    if (err == ERR_OK)
+        err = store_audit_head(o->settings.store, &loader.world->chain.seq, &loader.world->chain.hash,
+                               &loader.world->delivery_seq, why);
+    if (err == ERR_OK && loader.is_broken)
+        err = err_set(why, ERR_INVALID, "an unfinished run in the database cannot be read");
+    if (err != ERR_OK) {
+        world_free(loader.world);
+        return err;
+    }
+    mark_observing(o, loader.world);
+    *ret = loader.world;
+    return ERR_OK;
+}
