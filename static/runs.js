@@ -1,0 +1,218 @@
+// The runs, newest first; and one run with its steps, its attempts, what they saw and what they sent.
+
+import {h} from "./dom.js";
+import {call, query} from "./api.js";
+import {RUN_MEANS, ago, at, badge, duration, fromTo, isMoving, isUnfinished, plural, reason, took} from "./words.js";
+
+const LIMIT = 50;
+const STATES = ["running", "attention", "succeeded", "cancelled"];
+
+export async function load(route, signal) {
+    if (route.id) {
+        return {run: await call(`runs/${encodeURIComponent(route.id)}`, {signal})};
+    }
+    const {service, state, after} = route.filter;
+    const [page, services] = await Promise.all([
+        call(`runs${query({service, state, after, limit: LIMIT})}`, {signal}),
+        call("services", {signal}),
+    ]);
+    return {runs: page.items, next: page.next, services: services.items.map((s) => s.name)};
+}
+
+export const isBusy = (data) => (data.run ? isMoving(data.run) : data.runs.some(isMoving));
+export const isFinal = (route, data) => Boolean(data.run ? !isUnfinished(data.run) : route.filter.after);
+
+export function facts(data) {
+    const all = new Map();
+    if (data.run) {
+        all.set("run", `the run is ${data.run.state}`);
+        for (const step of data.run.steps) {
+            all.set(`step ${step.n}`, `step ${step.n + 1}, ${step.name}: ${step.state}`);
+        }
+    } else {
+        for (const run of data.runs) {
+            all.set(run.id, `${run.service}: run to ${run.to} is ${run.state}`);
+        }
+    }
+    return all;
+}
+
+// ---- the list
+
+function listRow(run) {
+    return h("li", {"data-key": run.id, class: "run"},
+        h("a", {href: `#/runs/${run.id}`},
+            h("span", {class: "foreign name"}, run.service), " ",
+            h("span", {class: "foreign"}, ...fromTo(run)), " ", badge(run.state)),
+        h("p", {class: "quiet"}, `${run.kind}, started `, ago(run.started_at), " by ",
+            h("span", {class: "foreign"}, run.started_by),
+            run.state === "attention" ? null : [isMoving(run) ? ", for " : ", took ", took(run.started_at, run.finished_at)]),
+        run.reason ? h("p", {class: "foreign"}, reason(run.reason)) : null,
+        run.error ? h("p", {class: "error foreign"}, run.error) : null);
+}
+
+export function select(name, label, values, chosen) {
+    const all = chosen && !values.includes(chosen) ? [...values, chosen] : values;
+    return h("label", null, `${label} `,
+        h("select", {name, "data-value": chosen || ""}, h("option", {value: ""}, "all"),
+            all.map((value) => h("option", {value, "data-key": value}, value))));
+}
+
+export function pager(route, view, next) {
+    const {after, ...rest} = route.filter;
+    return h("nav", {class: "pager", "aria-label": "Pages"},
+        after ? h("a", {href: `#/${view}${query(rest)}`}, "Newest") : null,
+        next !== null && next !== undefined ? h("a", {href: `#/${view}${query({...rest, after: next})}`}, "Older") : null);
+}
+
+function renderList(route, data) {
+    const {service, state} = route.filter;
+    return [h("h1", {tabindex: "-1"}, "Runs"),
+        h("form", {class: "filters", "data-view": "runs"},
+            select("service", "Service", data.services, service), select("state", "State", STATES, state)),
+        data.runs.length ? h("ol", {class: "rows"}, data.runs.map(listRow))
+            : h("p", {class: "empty"}, service || state ? "No run is like that." : "No run so far."),
+        pager(route, "runs", data.next)];
+}
+
+// ---- one run
+
+const STEP_MARKS = {done: "✓", "already done": "✓", running: "●", failed: "✕", skipped: "–", pending: "○"};
+
+// All steps in one line each, for the card of a service.
+export function stepStrip(run) {
+    return h("ol", {class: "strip"}, run.steps.map((step) => h("li", {"data-key": step.n},
+        h("span", {class: "tick", "aria-hidden": "true"}, STEP_MARKS[step.state] || "·"), " ",
+        h("span", {class: "foreign"}, step.name), " ", badge(step.state), " ",
+        h("span", {class: "quiet"}, took(step.started_at, step.finished_at)))));
+}
+
+function plain(value) {
+    return typeof value === "string" ? value : JSON.stringify(value);
+}
+
+// "target 192.0.2.10 → 198.51.100.20": what was found and what is wanted, where they differ.
+function difference(detail) {
+    const current = detail.current;
+    const desired = detail.desired;
+    if (current === null || current === undefined) {
+        return desired ? [h("li", null, `wanted: ${plain(desired)}`)] : [];
+    }
+    if (typeof current !== "object" || typeof desired !== "object" || desired === null) {
+        return [h("li", null, `found: ${plain(current)}`, desired === null || desired === undefined ? null : `, wanted: ${plain(desired)}`)];
+    }
+    return [...new Set([...Object.keys(current), ...Object.keys(desired)])].map((name) => {
+        if (!(name in current)) {
+            return h("li", {"data-key": name}, h("span", {class: "quiet"}, `${name} wanted `), plain(desired[name]));
+        }
+        const found = plain(current[name]);
+        const wanted = name in desired ? plain(desired[name]) : null;
+        const isSame = wanted === null || found === wanted;
+        return h("li", {"data-key": name}, h("span", {class: "quiet"}, `${name} `), found,
+            isSame ? null : [h("span", {class: "arrow", role: "img", "aria-label": "should be"}, " → "), h("b", null, wanted)]);
+    });
+}
+
+function lastObserved(step) {
+    for (const attempt of [...step.attempts].reverse()) {
+        if (attempt.detail && (attempt.detail.current || attempt.detail.desired)) {
+            return attempt;
+        }
+    }
+    return null;
+}
+
+function firstObserved(step) {
+    return step.attempts.find((a) => a.detail && a.detail.current && a.detail.desired && a.detail.is_right === false);
+}
+
+// One line under the step's name: the change that it made or has to make.
+function change(step) {
+    const attempt = firstObserved(step) || lastObserved(step);
+    if (!attempt) {
+        return null;
+    }
+    const items = difference(attempt.detail);
+    return items.length ? h("ul", {class: "change foreign"}, items) : null;
+}
+
+function requestRow(request, index) {
+    return h("li", {"data-key": index, class: "request"},
+        h("code", {class: "foreign"}, `${request.method} ${request.url}`), " ",
+        request.error ? h("span", {class: "error foreign"}, request.error)
+            : h("span", {class: "quiet"}, `answered ${request.status}`),
+        Number.isFinite(request.took_ms) ? h("span", {class: "quiet number"}, `, ${duration(request.took_ms)}`) : null);
+}
+
+const PHASES = {observe: "observe", apply: "apply", settle: "settle"};
+
+function attemptItem(attempt) {
+    const detail = attempt.detail || {};
+    const requests = detail.requests || [];
+    const seen = difference(detail);
+    return h("li", {"data-key": attempt.n, class: "attempt"},
+        h("p", null, h("b", null, PHASES[attempt.phase] || attempt.phase), " ", badge(attempt.outcome), " ",
+            h("span", {class: "quiet"}, at(attempt.started_at), ", ", took(attempt.started_at, attempt.finished_at))),
+        attempt.text ? h("p", {class: "foreign"}, attempt.text) : null,
+        seen.length ? h("ul", {class: "change foreign"}, seen) : null,
+        requests.length ? h("ul", {class: "requests", "aria-label": "Requests"}, requests.map(requestRow)) : null);
+}
+
+function stepItem(step) {
+    return h("li", {"data-key": step.n, class: `step ${step.state.replaceAll(" ", "-")}`},
+        h("div", {class: "head"},
+            h("span", {class: "ordinal number", "aria-hidden": "true"}, String(step.n + 1)),
+            h("h3", {class: "foreign"}, step.name), badge(step.state),
+            h("span", {class: "quiet"}, took(step.started_at, step.finished_at))),
+        h("p", {class: "quiet"}, h("code", null, step.action)),
+        step.error ? h("p", {class: "error foreign"}, step.error) : null,
+        change(step),
+        step.attempts.length ? h("details", {"data-key": "attempts", open: step.state === "failed"},
+            h("summary", null, plural(step.attempts.length, "attempt")),
+            h("ol", {class: "attempts"}, step.attempts.map(attemptItem))) : null);
+}
+
+function progress(run) {
+    const done = run.steps.filter((s) => ["done", "already done", "skipped"].includes(s.state)).length;
+    return h("div", {class: "progress"},
+        h("p", {class: "quiet"}, `${done} of ${plural(run.steps.length, "step")} finished`),
+        h("div", {class: "bar", "aria-hidden": "true"},
+            run.steps.map((s) => h("span", {class: s.state.replaceAll(" ", "-"), "data-key": s.n}))));
+}
+
+function runActions(run) {
+    if (!isUnfinished(run)) {
+        return null;
+    }
+    const button = (verb, label) => h("button",
+        {type: "button", "data-do": "ask", "data-verb": verb, "data-run": run.id, "data-key": verb}, `${label}…`);
+    const isStopped = run.state === "attention";
+    return h("p", {class: "actions"}, isStopped ? [button("retry", "Retry the step"), button("skip", "Skip the step")] : null,
+        button("cancel", "Cancel the run"));
+}
+
+function fact(term, ...value) {
+    return h("div", {"data-key": term}, h("dt", null, term), h("dd", {class: "foreign"}, ...value));
+}
+
+function renderOne(run) {
+    return [h("p", {class: "crumb"}, h("a", {href: "#/runs"}, "All runs")),
+        h("div", {class: "headline"},
+            h("h1", {tabindex: "-1", class: "foreign"}, `${run.service}: `, ...fromTo(run)), badge(run.state, {big: true})),
+        RUN_MEANS[run.state] ? h("p", {class: "means", "data-key": "means"}, RUN_MEANS[run.state]) : null,
+        run.error ? h("p", {class: "error foreign", "data-key": "error"}, run.error) : null,
+        progress(run), runActions(run),
+        h("ol", {class: "steps"}, run.steps.map(stepItem)),
+        h("dl", {class: "facts"},
+            fact("Why", reason(run.reason || "no reason given")),
+            fact("Kind", run.kind),
+            fact("Started", at(run.started_at), " by ", run.started_by),
+            run.finished_at ? fact("Finished", at(run.finished_at), ", after ", took(run.started_at, run.finished_at)) : null,
+            fact("Effect so far", run.has_effect ? "yes: something was written at a provider" : "none: nothing was written"),
+            fact("Run", h("code", null, run.id)),
+            run.incident ? fact("Incident", h("code", null, run.incident)) : null),
+        h("p", null, h("a", {href: `#/audit${query({service: run.service})}`}, `Audit log of ${run.service}`))];
+}
+
+export const render = (route, data) => (data.run ? renderOne(data.run) : renderList(route, data));
+export const title = (route, data) => (data && data.run ? `${data.run.service} to ${data.run.to}: ${data.run.state}` : "Runs");

@@ -1,0 +1,190 @@
+// The services: where each is, what the monitors say, what is waiting, and its latest run.
+
+import {h} from "./dom.js";
+import {call} from "./api.js";
+import {stepStrip} from "./runs.js";
+import {
+    ACTIVE_MEANS, NOT_A_SITE, RUN_MEANS, ago, badge, duration, fromTo, isMoving, isUnfinished, plural, reason, took, until,
+} from "./words.js";
+
+const MAX_RUNS_WATCHED = 4; // unfinished runs whose steps are read along with the services
+
+export const serviceLink = (name) => `#/services/${encodeURIComponent(name)}`;
+
+async function withSteps(services, signal) {
+    const open = services.filter((s) => isUnfinished(s.run)).slice(0, MAX_RUNS_WATCHED);
+    const runs = await Promise.all(open.map((s) => call(`runs/${encodeURIComponent(s.run.id)}`, {signal})));
+    const byId = new Map(runs.map((run) => [run.id, run]));
+    return services.map((s) => (s.run && byId.has(s.run.id) ? {...s, run: byId.get(s.run.id)} : s));
+}
+
+export async function load(route, signal) {
+    if (route.id) {
+        const service = await call(`services/${encodeURIComponent(route.id)}`, {signal});
+        return {services: await withSteps([service], signal), isMore: false};
+    }
+    const page = await call("services", {signal});
+    return {services: await withSteps(page.items, signal), isMore: Boolean(page.next)};
+}
+
+export const isBusy = (data) => data.services.some((s) => s.active === "moving" || isMoving(s.run));
+
+// What is spoken to those who do not see it change.
+export function facts(data) {
+    const all = new Map();
+    for (const s of data.services) {
+        all.set(`${s.name} active`, `${s.name}: active site is ${s.active}`);
+        if (s.run) {
+            all.set(`${s.name} run ${s.run.id}`, `${s.name}: run to ${s.run.to} is ${s.run.state}`);
+        }
+        for (const site of s.sites) {
+            all.set(`${s.name} votes ${site.name}`,
+                `${s.name}: ${site.down_votes} of ${s.votes_needed} votes say that ${site.name} is down`);
+        }
+    }
+    return all;
+}
+
+// ---- one service
+
+const isStopped = (service) => Boolean(service.run) && service.run.state === "attention";
+
+function activeLine(service) {
+    const isSite = !NOT_A_SITE.includes(service.active);
+    const since = service.active_since ? h("span", {class: "quiet"}, "since ", ago(service.active_since)) : null;
+    if (isSite) {
+        const isHome = service.active === service.home;
+        return h("p", {class: "active"}, h("span", {class: "quiet"}, "active at "),
+            h("strong", {class: "place foreign"}, service.active), " ",
+            h("span", {class: "quiet"}, isHome ? "its home " : `away from home (${service.home}) `), since);
+    }
+    return h("div", {class: "active"},
+        h("p", null, badge(service.active, {big: true}), " ",
+            service.active === "moving" && service.run ? h("span", {class: "foreign"}, ...fromTo(service.run), " ") : null,
+            since),
+        h("p", {class: "means"}, isStopped(service) && service.active === "moving" ? "Its run has stopped on the way."
+            : ACTIVE_MEANS[service.active]));
+}
+
+function votes(service, site) {
+    const says = site.sources.map((s) => `${s.source} (${plural(s.alerts, "alert")})`).join(", ");
+    return h("td", {"data-label": "Votes for down"},
+        h("span", {class: site.down_votes > 0 ? "votes some" : "votes"},
+            h("b", {class: "number"}, `${site.down_votes} of ${service.votes_needed}`)),
+        says ? h("span", {class: "quiet foreign"}, ` ${says}`) : null);
+}
+
+const TIMERS = {hold: "votes must hold; due ", cool_down: "cool-down ends "};
+
+function timer(t) {
+    return h("span", {class: "timer"}, TIMERS[t.kind] || `${t.kind}: `, until(t.due_at));
+}
+
+function siteState(service, site) {
+    const timers = service.timers.filter((t) => t.site === site.name);
+    const parts = timers.map((t) => h("p", null, timer(t)));
+    if (site.incident) {
+        const incident = site.incident;
+        parts.push(h("p", null, badge("incident", {tone: incident.is_standing ? "bad" : "warn"}), " ",
+            incident.is_standing ? "stands, opened " : "no longer stands, opened ", ago(incident.opened_at)));
+        if (incident.reason) {
+            parts.push(h("p", {class: "why foreign"}, reason(incident.reason)));
+        }
+    }
+    return h("td", {"data-label": "Incident"},
+        parts.length ? parts : h("span", {class: "quiet"}, site.down_votes ? "not enough votes" : "none"));
+}
+
+function siteRow(service, site) {
+    const marks = [service.active === site.name ? badge("active", {tone: "good"}) : null,
+        service.home === site.name ? badge("home") : null];
+    return h("tr", {"data-key": site.name},
+        h("th", {scope: "row"}, h("span", {class: "foreign"}, site.name), " ", marks),
+        votes(service, site), siteState(service, site));
+}
+
+function sitesTable(service) {
+    return h("table", {class: "sites"},
+        h("caption", {class: "unseen"}, `Sites of ${service.name}`),
+        h("thead", null, h("tr", null, ["Site", "Votes for down", "Incident"].map((t) => h("th", {scope: "col"}, t)))),
+        h("tbody", null, service.sites.map((site) => siteRow(service, site))));
+}
+
+function latestRun(service) {
+    const run = service.run;
+    if (!run) {
+        return h("p", {class: "quiet"}, "No run so far.");
+    }
+    const since = run.finished_at ? ["after ", took(run.started_at, run.finished_at), ", ", ago(run.finished_at)]
+        : run.state === "attention" ? ["started ", ago(run.started_at)] : ["for ", took(run.started_at, null)];
+    return h("div", {class: "latest"},
+        h("p", null, h("a", {href: `#/runs/${run.id}`}, isUnfinished(run) ? "Run" : "Latest run"), " ",
+            h("span", {class: "foreign"}, ...fromTo(run)), " ", badge(run.state), " ",
+            h("span", {class: "quiet"}, since)),
+        RUN_MEANS[run.state] ? h("p", {class: "means"}, RUN_MEANS[run.state]) : null,
+        run.error ? h("p", {class: "error foreign"}, run.error) : null,
+        run.steps && isUnfinished(run) ? stepStrip(run) : null);
+}
+
+function actions(service) {
+    const button = (verb, label) => h("button", {
+        type: "button", "data-do": "ask", "data-verb": verb, "data-service": service.name,
+        "aria-label": `${label} ${service.name}`,
+    }, `${label}…`);
+    const isOpen = isUnfinished(service.run);
+    const canReturn = !isOpen && service.active !== service.home;
+    return h("p", {class: "actions"},
+        isOpen ? h("a", {class: "button", href: `#/runs/${service.run.id}`}, isStopped(service) ? "Decide about its run" : "Watch its run")
+            : button("failover", "Fail over"),
+        canReturn ? button("failback", "Fail back") : null,
+        !isOpen && NOT_A_SITE.includes(service.active) ? button("adopt", "Adopt") : null,
+        h("a", {href: `#/runs?service=${encodeURIComponent(service.name)}`}, "Its runs"),
+        h("a", {href: `#/audit?service=${encodeURIComponent(service.name)}`}, "Its audit log"));
+}
+
+function needsPerson(service) {
+    return service.active === "split" || service.active === "unknown" || isStopped(service);
+}
+
+function card(service) {
+    const coolDown = service.timers.filter((t) => !service.sites.some((site) => site.name === t.site));
+    return h("article", {class: needsPerson(service) ? "card alarm" : "card", "data-key": service.name},
+        h("header", null,
+            h("h2", null, h("a", {href: serviceLink(service.name), class: "foreign"}, service.name)),
+            h("span", {class: "quiet"}, `${service.mode}: ${plural(service.votes_needed, "vote")} held for `,
+                h("span", {class: "number"}, duration(service.hold_ms).replace(".0 s", " s")))),
+        activeLine(service), sitesTable(service), coolDown.map((t) => h("p", null, timer(t))), latestRun(service),
+        actions(service));
+}
+
+// ---- the view
+
+function whyPerson(service) {
+    return [h("a", {href: isStopped(service) ? `#/runs/${service.run.id}` : serviceLink(service.name), class: "foreign"}, service.name),
+        isStopped(service) ? " has a run that stopped: retry, skip or cancel it" : ` is ${service.active}: say where it is (adopt)`];
+}
+
+function summary(data) {
+    const waiting = data.services.filter(needsPerson);
+    if (!waiting.length) {
+        return null;
+    }
+    return h("section", {class: "notice", "aria-label": "Needs a person", "data-key": "notice"},
+        h("h2", null, waiting.length === 1 ? "One service needs a person" : `${waiting.length} services need a person`),
+        h("ul", null, waiting.slice(0, 10).map((s) => h("li", {"data-key": s.name}, whyPerson(s)))),
+        waiting.length > 10 ? h("p", null, `and ${waiting.length - 10} more below`) : null);
+}
+
+export function render(route, data) {
+    if (route.id) {
+        return [h("p", {class: "crumb"}, h("a", {href: "#/services"}, "All services")),
+            h("h1", {tabindex: "-1", class: "unseen"}, `Service ${route.id}`), data.services.map(card)];
+    }
+    return [h("h1", {tabindex: "-1"}, "Services"), summary(data),
+        data.services.length ? h("div", {class: "cards"}, data.services.map(card))
+            : h("p", {class: "empty"}, "No services are configured. They stand under ", h("code", null, "services:"),
+                " in the daemon's configuration."),
+        data.isMore ? h("p", {class: "means"}, "There are more services than are shown here.") : null];
+}
+
+export const title = (route) => (route.id ? route.id : "Services");
