@@ -54,9 +54,10 @@ struct action_call {
     bool after_unknown_apply; /* observe: an apply of this step has no recorded result: what looks right may be our own
                                  change on its way and not served; say is_right only when it is certainly served */
     const json_t *observed;   /* apply: what the observation it is based on left in action_result.token; may be NULL */
-    const json_t *applied; /* settled: what the last successful apply left in action_result.token; NULL: this run made
-                              none (or its result is lost) */
-    json_t *requests;      /* array: action_send() adds one object per exchange, for the audit log; no credentials */
+    const json_t *applied;    /* observe and settled: what the last successful apply of this step in this run left in
+                                 action_result.token; NULL: there is none (or its result is lost). Where it is there,
+                                 observe leaves to settled whether the change is served */
+    json_t *requests;         /* array: action_send() adds one object per exchange, for the audit log; no credentials */
 };
 
 struct action_result {
@@ -78,11 +79,15 @@ struct action {
     bool is_check;              /* only observe: NOT right is tried again `retries` times (-1: until the deadline) */
     int default_retries;        /* of a check; -1: until the deadline */
     int64_t default_timeout_ms; /* of one attempt */
+    /* What the rows cannot say of a step: an address that does not fit the type, a TTL that the provider refuses. Asked
+     * when the configuration is read, with the arguments resolved for each pair of sites. Pure. May be NULL. */
+    enum err (*check_args)(const json_t *args, struct errmsg *why);
     /* Reads the outside world. Outcome OK with is_right, or TEMPORARY / PERMANENT. No effect. */
     void (*observe)(struct action_call *call, struct action_result *ret);
     /* Makes it so: OK (accepted), TEMPORARY (certainly without effect), PERMANENT, UNKNOWN. NULL for checks. */
     void (*apply)(struct action_call *call, struct action_result *ret);
-    /* Is it visible where users are? OK, NOT_YET, TEMPORARY, PERMANENT. NULL: nothing beyond observe. */
+    /* Is it visible where users are? OK, NOT_YET, TEMPORARY, PERMANENT; UNKNOWN: the change seems to be lost on its
+     * way, observe again as after an apply without result. NULL: nothing beyond observe. */
     void (*settled)(struct action_call *call, struct action_result *ret);
 };
 
@@ -90,8 +95,9 @@ const struct action *action_find(const char *name);
 const struct action *const *action_list(void); /* NULL at the end */
 void action_result_done(struct action_result *result);
 
-/* For the actions: one exchange, recorded in call->requests, bounded by what is left of the call's time. */
-enum err action_send(struct action_call *call, struct fetch_request *request, struct fetch_response *ret,
-                     struct errmsg *why);
+/* For the actions: one exchange, recorded in call->requests, bounded by what is left of the call's time (and by
+ * request->timeout_ms, where that is given and shorter). Errors as in fetch.h. */
+MUST_CHECK enum err action_send(struct action_call *call, struct fetch_request *request, struct fetch_response *ret,
+                                struct errmsg *why);
 
 #endif

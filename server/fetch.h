@@ -2,7 +2,9 @@
  *
  * Behind a small struct of functions, so that a test can stand in for the network. TLS verification is never off;
  * redirects are never followed; HTTP and HTTPS only; the proxy variables of the environment are honoured as libcurl
- * does. Connections are kept per fetch object; an object belongs to one thread. */
+ * does. Connections are kept per fetch object; an object belongs to one thread. Everything but GET goes out on a
+ * connection of its own: on a kept one that has been closed meanwhile libcurl would send it twice. Nothing here tries
+ * again, and nothing that knows a provider may be added. */
 #ifndef TURNOUT_SERVER_FETCH_H
 #define TURNOUT_SERVER_FETCH_H
 
@@ -10,6 +12,7 @@
 #include "base/strbuf.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct fetch_header {
@@ -37,9 +40,9 @@ struct fetch_response {
     struct strbuf body;     /* NUL-terminated when not empty */
     char content_type[128]; /* "" when not given */
     int64_t retry_after_ms; /* from Retry-After (seconds or date); -1 when not given or unreadable */
-    char request_id[128];   /* x-amzn-requestid, x-ovh-queryid, x-customer-uuid …; "" */
+    char request_id[128];   /* x-amzn-requestid, x-ovh-queryid, x-request-id; "" */
     bool is_maintenance;    /* X-Maintenance-Mode was there (Linode) */
-    int64_t took_ms;        /* name look-up to last byte */
+    int64_t took_ms;        /* name look-up to last byte; also of a failed exchange */
     int64_t first_byte_ms;
     char peer[64]; /* address connected to */
 };

@@ -1,0 +1,120 @@
+/* The registries of actions and providers, and the one way by which an action sends a request.
+ *
+ * What is recorded of an exchange goes to the audit log for good: no headers, no credentials, everything bounded. An
+ * action must not call fetch->send by itself. */
+#include "actions/action.h"
+
+#include "actions/common.h"
+#include "actions/list.h"
+
+#include <string.h>
+
+#define MAX_RECORDED_BODY 2049
+#define MAX_RECORDED_ANSWER 513
+
+#define X(name) extern const struct action action_##name;
+ACTION_LIST(X)
+#undef X
+#define X(name) extern const struct provider_kind provider_kind_##name;
+PROVIDER_KIND_LIST(X)
+#undef X
+
+static const struct action *const all_actions[] = {
+#define X(name) &action_##name,
+    ACTION_LIST(X)
+#undef X
+        NULL};
+
+static const struct provider_kind *const all_kinds[] = {
+#define X(name) &provider_kind_##name,
+    PROVIDER_KIND_LIST(X)
+#undef X
+        NULL};
+
+const struct action *const *action_list(void)
+{
+    return all_actions;
+}
+
+const struct action *action_find(const char *name)
+{
+    for (size_t i = 0; all_actions[i]; i++)
+        if (strcmp(all_actions[i]->name, name) == 0)
+            return all_actions[i];
+    return NULL;
+}
+
+const struct provider_kind *const *provider_kind_list(void)
+{
+    return all_kinds;
+}
+
+const struct provider_kind *provider_kind_find(const char *name)
+{
+    for (size_t i = 0; all_kinds[i]; i++)
+        if (strcmp(all_kinds[i]->name, name) == 0)
+            return all_kinds[i];
+    return NULL;
+}
+
+const struct secret *provider_secret(const struct provider *provider, const char *row)
+{
+    for (size_t i = 0; i < MAX_PROVIDER_SECRETS; i++)
+        if (provider->secrets[i].row && strcmp(provider->secrets[i].row, row) == 0)
+            return secret_is_set(&provider->secrets[i].value) ? &provider->secrets[i].value : NULL;
+    return NULL;
+}
+
+void action_result_done(struct action_result *result)
+{
+    json_decref(result->current);
+    json_decref(result->desired);
+    json_decref(result->token);
+    result->current = result->desired = result->token = NULL;
+}
+
+/* ---- sending --------------------------------------------------------------------------------------------------- */
+
+/* Out of memory a detail is left out rather than the record of the request. */
+static void exchange_record(struct action_call *call, const struct fetch_request *request,
+                            const struct fetch_response *response, enum err err, const struct errmsg *why)
+{
+    char text[MAX_RECORDED_BODY];
+    json_t *record = json_pack("{s:s, s:s, s:i, s:I}", "method", request->method, "url", request->url, "status",
+                               response->status, "took_ms", (json_int_t)response->took_ms);
+    if (!record)
+        return;
+    if (err != ERR_OK) {
+        words_of(call, why->text, strlen(why->text), text, sizeof(why->text));
+        json_object_set_new(record, "error", json_string(text));
+    }
+    if (response->request_id[0] != '\0')
+        json_object_set_new(record, "request_id", json_string(response->request_id));
+    if (request->body) {
+        words_of(call, request->body, request->body_len, text, sizeof(text));
+        json_object_set_new(record, "body", json_string(text));
+    }
+    if (response->status != 0 && !status_is_success(response->status) && response->body.len > 0) {
+        words_of(call, response->body.data, response->body.len, text, MAX_RECORDED_ANSWER);
+        json_object_set_new(record, "answer", json_string(text));
+    }
+    json_array_append_new(call->requests, record);
+}
+
+enum err action_send(struct action_call *call, struct fetch_request *request, struct fetch_response *ret,
+                     struct errmsg *why)
+{
+    *ret = (struct fetch_response){.retry_after_ms = -1};
+    int64_t left_ms = call_left_ms(call);
+    if (left_ms <= 0)
+        return err_set(why, ERR_TEMPORARY, "the time of this attempt (%lld ms) was used up before the request",
+                       (long long)call->timeout_ms);
+    if (request->timeout_ms <= 0 || request->timeout_ms > left_ms)
+        request->timeout_ms = left_ms;
+    request->cancel = call->cancel;
+    enum err err = call->fetch->send(call->fetch, request, ret, why);
+    /* before these nothing went out, not even a look-up */
+    if (err != ERR_INVALID && err != ERR_CANCELLED)
+        exchange_record(call, request, ret, err, why);
+    return err;
+}

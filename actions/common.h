@@ -1,0 +1,65 @@
+/* What several actions need: results in words, arguments, comparing names and targets, and what an HTTP status means.
+ *
+ * The complication is what a failed write means: "temporary" promises that nothing happened, so a gateway's 502 or a
+ * time-out behind a write is "unknown". Nothing here may know one provider. */
+#ifndef TURNOUT_ACTIONS_COMMON_H
+#define TURNOUT_ACTIONS_COMMON_H
+
+#include "actions/action.h"
+#include "base/strbuf.h"
+
+#define WORDS_SIZE 301 /* of a provider, as quoted in a result */
+
+void result_set(struct action_result *ret, enum outcome outcome, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* For an exchange that gave no answer: "WHO cannot be asked: why". */
+void result_of_failure(struct action_call *call, struct action_result *ret, const char *who, bool is_write,
+                       enum err err, const struct errmsg *why);
+
+/* What a status other than 2xx means when the provider gives no better word: 408, 429 and 503 are refusals that pass;
+ * other 5xx pass too, but a write may have had its effect; the rest is permanent. */
+enum outcome outcome_of_status(int status, bool is_write);
+bool status_is_success(int status);
+
+/* "WHO answers STATUS: words", the outcome, and Retry-After. */
+void result_of_status(struct action_result *ret, enum outcome outcome, const char *who,
+                      const struct fetch_response *response, const char *words);
+
+/* Text of outside bytes for people: control characters become spaces, runs of them one; cut with "..."; the secrets of
+ * the call's provider, which a server may echo, become "(secret)". */
+void words_of(const struct action_call *call, const char *bytes, size_t len, char *ret, size_t room);
+
+int64_t call_left_ms(const struct action_call *call);
+bool call_is_cancelled(const struct action_call *call);
+
+const char *arg_text(const json_t *args, const char *name, const char *fallback);
+int64_t arg_int(const json_t *args, const char *name, int64_t fallback);
+
+/* Percent-encoding of everything but RFC 3986's unreserved characters. */
+void url_encode(struct strbuf *url, const char *text);
+
+/* The base of a provider: its `url` row without slashes at the end. */
+void url_base(struct strbuf *url, const struct provider *provider, const char *fallback);
+
+bool name_equal(const char *a, const char *b); /* DNS names: letters of either case, a dot at the end or not */
+bool is_apex(const char *record);              /* "" or "@" */
+const char *record_label(const char *record);  /* "" for the apex, else the name as it is */
+/* Addresses are compared as addresses, host names as names, anything else byte by byte. */
+bool target_equal(const char *type, const char *a, const char *b);
+/* Whether `target` can stand in a record of `type` (A, AAAA, CNAME; others are taken as they are). Pure. */
+MUST_CHECK enum err target_check(const char *type, const char *target, struct errmsg *why);
+
+/* Whether `record` can be a name within `zone`: labels, "@" or a "*" in front, and not the whole name once more. Pure.
+ */
+MUST_CHECK enum err record_check(const char *record, const char *zone, struct errmsg *why);
+
+/* Ends an observation of a record: outcome OK, both states as {"target", "ttl"}, and the sentence that compares them.
+ * ret->is_right is the caller's. */
+void result_of_record(struct action_result *ret, const char *target, int64_t ttl, const char *wanted_target,
+                      int64_t wanted_ttl);
+
+/* The action's own check_args once more, for arguments that were never checked: false with a permanent result. */
+bool args_are_good(const struct action_call *call, struct action_result *ret,
+                   enum err (*check)(const json_t *args, struct errmsg *why));
+
+#endif

@@ -1,0 +1,362 @@
+#include "fetch.h"
+
+#include "base/clock.h"
+#include "canned_server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+/* In front of the C library's: "hang.test" never resolves, which is how a look-up behaves when its server is gone. */
+typedef int (*getaddrinfo_fn)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
+static atomic_bool is_hanging;
+
+int getaddrinfo(const char *restrict node, const char *restrict service, const struct addrinfo *restrict hints,
+                struct addrinfo **restrict ret)
+{
+    if (node && strcmp(node, "hang.test") == 0) {
+        while (atomic_load(&is_hanging))
+            usleep(10000);
+        return EAI_AGAIN;
+    }
+    if (node && (strcmp(node, "name.test") == 0 || strcmp(node, "gone.test") == 0))
+        return EAI_NONAME;
+    struct addrinfo *made = calloc(1, sizeof(*made) + sizeof(struct sockaddr_in));
+    struct sockaddr_in *address = (struct sockaddr_in *)(void *)(made + 1);
+    *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(service ? service : "0"))};
+    if (!node || inet_pton(AF_INET, node, &address->sin_addr) != 1) {
+        free(made);
+        return EAI_NONAME;
+    }
+    *made = (struct addrinfo){.ai_family = AF_INET,
+                              .ai_socktype = hints ? hints->ai_socktype : SOCK_STREAM,
+                              .ai_addrlen = sizeof(*address),
+                              .ai_addr = (struct sockaddr *)address};
+    *ret = made;
+    return 0;
+}
+
+void freeaddrinfo(struct addrinfo *info)
+{
+    free(info);
+}
+
+struct server {
+    struct canned canned;
+    struct canned_answer answer;
+};
+
+static void give(void *context, const struct canned_request *request, struct canned_answer *ret)
+{
+    (void)request;
+    *ret = ((struct server *)context)->answer;
+}
+
+static struct server *server_new(void)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    server->answer.status = 200;
+    snprintf(server->answer.body, sizeof(server->answer.body), "hello");
+    canned_start(&server->canned, give, server);
+    return server;
+}
+
+static void server_free(struct server *server)
+{
+    canned_stop(&server->canned);
+    free(server);
+}
+
+struct sent {
+    struct fetch *fetch;
+    struct fetch_response response;
+    struct errmsg why;
+};
+
+static enum err get(struct sent *sent, const char *url, const struct fetch_request *more)
+{
+    struct fetch_request request = more ? *more : (struct fetch_request){0};
+    request.method = request.method ? request.method : "GET";
+    request.url = url;
+    request.timeout_ms = request.timeout_ms ? request.timeout_ms : 5000;
+    fetch_response_done(&sent->response);
+    sent->why.text[0] = '\0';
+    return sent->fetch->send(sent->fetch, &request, &sent->response, &sent->why);
+}
+
+static void sent_done(struct sent *sent)
+{
+    fetch_response_done(&sent->response);
+    fetch_free(sent->fetch);
+}
+
+static void test_get_and_kept_connection(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    struct fetch_header headers[] = {{"X-One", "1", false}, {"X-Empty", "", false}};
+    struct fetch_request request = {.headers = headers, .n_headers = 2};
+    snprintf(server->answer.headers, sizeof(server->answer.headers),
+             "Content-Type: text/plain\r\nRetry-After: 7\r\nx-amzn-RequestId: abc-1\r\nX-Maintenance-Mode: all\r\n");
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(get(&sent, server->canned.url, &request), ERR_OK);
+    assert_int_equal(sent.response.status, 200);
+    assert_string_equal(sent.response.body.data, "hello");
+    assert_string_equal(sent.response.content_type, "text/plain");
+    assert_int_equal(sent.response.retry_after_ms, 7000);
+    assert_string_equal(sent.response.request_id, "abc-1");
+    assert_true(sent.response.is_maintenance);
+    assert_string_equal(sent.response.peer, "127.0.0.1");
+    assert_int_equal(server->canned.n_connections, 1);
+    const char *seen = server->canned.requests[2].headers;
+    assert_non_null(strstr(seen, "\r\nX-One: 1\r\n"));
+    assert_non_null(strstr(seen, "\r\nX-Empty:"));
+    assert_null(strstr(seen, "Expect"));
+    assert_null(strstr(seen, "Content-Type"));
+    sent_done(&sent);
+    server_free(server);
+}
+
+static void test_write_has_its_own_connection_and_exact_body(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    char body[3000];
+    memset(body, 'x', sizeof(body)); /* big enough for libcurl to ask for 100-continue when left alone */
+    struct fetch_request put = {.method = "PUT", .body = body, .body_len = sizeof(body)};
+    struct fetch_request post = {.method = "POST"};
+    assert_int_equal(get(&sent, server->canned.url, NULL), ERR_OK);
+    assert_int_equal(get(&sent, server->canned.url, &put), ERR_OK);
+    assert_int_equal(get(&sent, server->canned.url, &post), ERR_OK);
+    assert_int_equal(server->canned.n_connections, 3);
+    const struct canned_request *seen = server->canned.requests;
+    assert_string_equal(seen[1].method, "PUT");
+    assert_int_equal(strlen(seen[1].body), sizeof(body));
+    assert_null(strstr(seen[1].headers, "Expect"));
+    assert_null(strstr(seen[1].headers, "urlencoded"));
+    assert_string_equal(seen[2].method, "POST");
+    assert_non_null(strstr(seen[2].headers, "Content-Length: 0"));
+    sent_done(&sent);
+    server_free(server);
+}
+
+static void test_any_status_is_an_answer(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    snprintf(server->answer.headers, sizeof(server->answer.headers), "Location: http://127.0.0.1:1/\r\n");
+    const int statuses[] = {204, 299, 301, 404, 460, 503};
+    for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
+        server->answer.status = statuses[i];
+        assert_int_equal(get(&sent, server->canned.url, NULL), ERR_OK);
+        assert_int_equal(sent.response.status, statuses[i]);
+    }
+    assert_int_equal(canned_count(&server->canned), 6);
+    sent_done(&sent);
+    server_free(server);
+}
+
+static void test_retry_after(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    const struct {
+        const char *text;
+        int64_t low, high;
+    } cases[] = {
+        {"0", 0, 0},
+        {"3", 3000, 3000},
+        {"99999999999999999999999", 86400000, 86400000},
+        {"Sun, 06 Nov 1994 08:49:37 GMT", 0, 0},
+        {"3x", -1, -1},
+        {"soon", -1, -1},
+        {"-5", -1, -1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(server->answer.headers, sizeof(server->answer.headers), "Retry-After: %s\r\n", cases[i].text);
+        assert_int_equal(get(&sent, server->canned.url, NULL), ERR_OK);
+        assert_in_range(sent.response.retry_after_ms + 1, cases[i].low + 1, cases[i].high + 1);
+    }
+    char date[64];
+    time_t at = (time_t)(clock_wall_ms() / 1000) + 60;
+    strftime(date, sizeof(date), "%a, %d %b %Y %H:%M:%S GMT", gmtime(&at));
+    snprintf(server->answer.headers, sizeof(server->answer.headers), "Retry-After: %s\r\n", date);
+    assert_int_equal(get(&sent, server->canned.url, NULL), ERR_OK);
+    assert_in_range(sent.response.retry_after_ms, 57000, 61000);
+    sent_done(&sent);
+    server_free(server);
+}
+
+static void test_before_sending_is_temporary(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    struct fetch_request put = {.method = "PUT", .body = "x", .body_len = 1};
+    char url[sizeof(server->canned.url)];
+    memcpy(url, server->canned.url, sizeof(url));
+    server_free(server); /* nobody listens there any more */
+    assert_int_equal(get(&sent, url, &put), ERR_TEMPORARY);
+    assert_int_equal(sent.response.status, 0);
+    assert_non_null(strstr(sent.why.text, "connect"));
+    assert_int_equal(get(&sent, "http://gone.test/", &put), ERR_TEMPORARY);
+    assert_non_null(strstr(sent.why.text, "gone.test"));
+    sent_done(&sent);
+}
+
+static void test_after_sending_is_unknown(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    struct fetch_request put = {.method = "PUT", .body = "x", .body_len = 1, .timeout_ms = 200};
+    const enum canned_fault faults[] = {CANNED_CLOSE, CANNED_HANG, CANNED_TRUNCATE};
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        server->answer.fault = faults[i];
+        assert_int_equal(get(&sent, server->canned.url, &put), ERR_UNKNOWN);
+        assert_string_not_equal(sent.why.text, "");
+    }
+    assert_int_equal(canned_count(&server->canned), 3); /* each was sent once */
+    sent_done(&sent);
+    server_free(server);
+}
+
+static void test_unusable_requests(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    const struct fetch_header bad[] = {
+        {"X-A", "1\r\nX-B: 2", false}, {"X A", "1", false}, {"", "1", false}, {"X\n", "1", false}};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct fetch_request request = {.headers = &bad[i], .n_headers = 1};
+        assert_int_equal(get(&sent, server->canned.url, &request), ERR_INVALID);
+    }
+    struct fetch_request named = {.connect_to = "name.test"};
+    struct fetch_request method = {.method = "GET / HTTP/1.1\r\nX: y"};
+    assert_int_equal(get(&sent, server->canned.url, &named), ERR_INVALID);
+    assert_int_equal(get(&sent, server->canned.url, &method), ERR_INVALID);
+    assert_int_equal(get(&sent, "file:///etc/passwd", NULL), ERR_INVALID);
+    assert_int_equal(get(&sent, "ftp://127.0.0.1/", NULL), ERR_INVALID);
+    assert_int_equal(get(&sent, "http://", NULL), ERR_INVALID);
+    assert_int_equal(canned_count(&server->canned), 0);
+    sent_done(&sent);
+    server_free(server);
+}
+
+static void test_bounded_answer(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    struct fetch_request request = {.max_response = 4};
+    assert_int_equal(get(&sent, server->canned.url, &request), ERR_TOO_BIG);
+    assert_int_equal(sent.response.status, 200);
+    request.max_response = 5;
+    assert_int_equal(get(&sent, server->canned.url, &request), ERR_OK);
+    sent_done(&sent);
+    server_free(server);
+}
+
+static void test_connect_to(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    struct fetch_request request = {.connect_to = "127.0.0.1"};
+    char url[64], host[64];
+    snprintf(url, sizeof(url), "http://name.test:%d/x", server->canned.port);
+    snprintf(host, sizeof(host), "Host: name.test:%d\r\n", server->canned.port);
+    assert_int_equal(get(&sent, url, NULL), ERR_TEMPORARY);
+    setenv("http_proxy", "http://127.0.0.1:1", 1);
+    assert_int_equal(get(&sent, url, &request), ERR_OK);
+    unsetenv("http_proxy");
+    assert_non_null(strstr(server->canned.requests[0].headers, host));
+    request.connect_to = "::1"; /* nobody there, but it is understood */
+    assert_int_equal(get(&sent, url, &request), ERR_TEMPORARY);
+    sent_done(&sent);
+    server_free(server);
+}
+
+static atomic_bool cancel;
+
+static void *cancel_soon(void *context)
+{
+    (void)context;
+    usleep(150000);
+    atomic_store(&cancel, true);
+    return NULL;
+}
+
+static int64_t cancelled_after(struct sent *sent, const char *url, const char *method, enum err *ret)
+{
+    pthread_t thread;
+    struct fetch_request request = {.method = method, .cancel = &cancel};
+    atomic_store(&cancel, false);
+    int64_t began_at = clock_steady_ms();
+    pthread_create(&thread, NULL, cancel_soon, NULL);
+    *ret = get(sent, url, &request);
+    int64_t took_ms = clock_steady_ms() - began_at;
+    pthread_join(thread, NULL);
+    return took_ms - 150;
+}
+
+static void test_cancel(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    enum err err;
+    server->answer.fault = CANNED_HANG;
+    assert_in_range(cancelled_after(&sent, server->canned.url, "PUT", &err), 0, 100);
+    assert_int_equal(err, ERR_UNKNOWN);
+    atomic_store(&is_hanging, true);
+    assert_in_range(cancelled_after(&sent, "http://hang.test/", "PUT", &err), 0, 100);
+    assert_int_equal(err, ERR_CANCELLED);
+    assert_int_equal(get(&sent, server->canned.url, &(struct fetch_request){.cancel = &cancel}), ERR_CANCELLED);
+    atomic_store(&is_hanging, false);
+    sent_done(&sent);
+    server_free(server);
+}
+
+static void test_time_out_of_a_look_up(void **state)
+{
+    (void)state;
+    struct sent sent = {.fetch = fetch_new()};
+    atomic_store(&is_hanging, true);
+    int64_t began_at = clock_steady_ms();
+    struct fetch_request put = {.method = "PUT", .timeout_ms = 200};
+    assert_int_equal(get(&sent, "http://hang.test/", &put), ERR_TEMPORARY);
+    assert_in_range(clock_steady_ms() - began_at, 190, 400);
+    atomic_store(&is_hanging, false);
+    sent_done(&sent);
+    usleep(50000); /* the look-up's thread ends by itself */
+}
+
+int main(void)
+{
+    clock_start();
+    fetch_start();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_get_and_kept_connection),
+        cmocka_unit_test(test_write_has_its_own_connection_and_exact_body),
+        cmocka_unit_test(test_any_status_is_an_answer),
+        cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_before_sending_is_temporary),
+        cmocka_unit_test(test_after_sending_is_unknown),
+        cmocka_unit_test(test_unusable_requests),
+        cmocka_unit_test(test_bounded_answer),
+        cmocka_unit_test(test_connect_to),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_time_out_of_a_look_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
