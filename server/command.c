@@ -5,7 +5,6 @@
 #include "command.h"
 
 #include "base/clock.h"
-#include "command_job.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -103,8 +102,6 @@ void command_queue_free(struct command_queue *queue)
     while (queue->first) {
         struct command *command = queue->first;
         queue->first = command->next;
-        if (command->kind == COMMAND_RESULT || command->kind == COMMAND_OBSERVED)
-            job_free(command->context);
         command_free(command);
     }
     pthread_cond_destroy(&queue->cond);

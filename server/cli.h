@@ -1,0 +1,42 @@
+/* The subcommands of `turnout`: one function each, a row each in main.c. Exit: 0 done, 1 failed, 2 usage, 3 refused. */
+#ifndef TURNOUT_SERVER_CLI_H
+#define TURNOUT_SERVER_CLI_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#define EXIT_DONE 0
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+#define EXIT_REFUSED 3
+
+#define MAX_WORDS 4
+
+struct options {
+    const char *config, *database, *url, *token, *to, *reason; /* NULL: not given */
+    bool is_json;
+    const char *words[MAX_WORDS]; /* what is not an option, after the subcommand */
+    int n_words;
+};
+
+/* serve.c */
+int command_serve(const struct options *options);
+/* cli.c: without a daemon */
+int command_check(const struct options *options);
+int command_actions(const struct options *options);
+int command_sources(const struct options *options);
+int command_audit(const struct options *options); /* tail, export, verify: of --database, or of a daemon */
+/* client.c: of a running daemon, over its API */
+int command_status(const struct options *options);
+int command_runs(const struct options *options);
+int command_failover(const struct options *options);
+int command_failback(const struct options *options);
+int command_adopt(const struct options *options);
+int command_retry(const struct options *options);
+int command_skip(const struct options *options);
+int command_cancel(const struct options *options);
+int command_health(const struct options *options);
+int client_audit(const struct options *options);
+void print_audit_item(const json_t *item); /* of a page: {"seq", "entry"} */
+
+#endif

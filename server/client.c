@@ -1,0 +1,310 @@
+/* Subcommands that ask a running daemon, over its API. They print for people, and with --json what the API said. */
+#include "base/cleanup.h"
+#include "base/secret.h"
+#include "cli.h"
+#include "fetch.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TIMEOUT_MS 30000
+
+/* ---- one call
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+static const char *setting(const char *given, const char *variable, const char *otherwise)
+{
+    const char *value = given ? given : getenv(variable);
+    return value && value[0] ? value : otherwise;
+}
+
+static void print_refusal(const struct fetch_response *response, const json_t *answer)
+{
+    const json_t *error = json_object_get(answer, "error");
+    const char *message = json_string_value(json_object_get(error, "message"));
+    const char *code = json_string_value(json_object_get(error, "code"));
+    fprintf(stderr, "turnout: %s (%s, HTTP %d)\n", message ? message : "the daemon refused", code ? code : "no code",
+            response->status);
+}
+
+/* Performs one call. Returns an exit code; with EXIT_DONE *ret is the answer (a new reference), and is_json has printed
+ * it already. */
+static int call(const struct options *options, const char *method, const char *path, const json_t *body, json_t **ret)
+{
+    const char *token = setting(options->token, "TURNOUT_TOKEN", NULL);
+    if (!token && ret) {
+        fprintf(stderr, "turnout: a token is needed: set TURNOUT_TOKEN\n");
+        return EXIT_USAGE;
+    }
+    struct strbuf url = STRBUF_INIT;
+    struct strbuf authorization = STRBUF_INIT;
+    strbuf_addf(&url, "%s%s", setting(options->url, "TURNOUT_URL", "http://127.0.0.1:8080"), path);
+    strbuf_addf(&authorization, "Bearer %s", token ? token : "");
+    AUTO_FREE char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    const struct fetch_header headers[] = {
+        {.name = "Authorization", .value = strbuf_text(&authorization), .is_secret = true},
+        {.name = "Content-Type", .value = "application/json"},
+    };
+    const struct fetch_request request = {.method = method,
+                                          .url = strbuf_text(&url),
+                                          .headers = headers,
+                                          .n_headers = token ? 2 : 0,
+                                          .body = text,
+                                          .body_len = text ? strlen(text) : 0,
+                                          .timeout_ms = TIMEOUT_MS};
+    struct fetch *fetch = fetch_new();
+    struct fetch_response response = {0};
+    struct errmsg why = {0};
+    int code = EXIT_FAILED;
+    if (!fetch || fetch->send(fetch, &request, &response, &why) != ERR_OK) {
+        fprintf(stderr, "turnout: %s: %s\n", strbuf_text(&url), why.text);
+    } else {
+        json_t *answer = json_loadb(strbuf_text(&response.body), response.body.len, 0, NULL);
+        bool is_ok = response.status >= 200 && response.status < 300;
+        code = is_ok ? EXIT_DONE : response.status == 409 ? EXIT_REFUSED : EXIT_FAILED;
+        if (!is_ok && ret)
+            print_refusal(&response, answer);
+        if (is_ok && options->is_json)
+            printf("%s\n", strbuf_text(&response.body));
+        if (is_ok && ret)
+            *ret = json_incref(answer);
+        json_decref(answer);
+    }
+    fetch_response_done(&response);
+    fetch_free(fetch);
+    strbuf_done(&url);
+    secret_wipe(authorization.data, authorization.len);
+    strbuf_done(&authorization);
+    return code;
+}
+
+/* ---- printing
+ * --------------------------------------------------------------------------------------------------------------------
+ */
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "-";
+}
+
+static void print_votes(const json_t *service)
+{
+    size_t i;
+    const json_t *site;
+    json_array_foreach(json_object_get(service, "sites"), i, site)
+    {
+        printf("  %-20s %d of %d down votes", text_of(site, "name"),
+               (int)json_integer_value(json_object_get(site, "down_votes")),
+               (int)json_integer_value(json_object_get(service, "votes_needed")));
+        size_t k;
+        const json_t *source;
+        json_array_foreach(json_object_get(site, "sources"), k, source)
+            printf("%s %s (%d)", k ? "," : ":", text_of(source, "source"),
+                   (int)json_integer_value(json_object_get(source, "alerts")));
+        printf("\n");
+    }
+}
+
+static void print_service(const json_t *service)
+{
+    printf("%s: active %s, home %s, %s\n", text_of(service, "name"), text_of(service, "active"),
+           text_of(service, "home"), text_of(service, "mode"));
+    print_votes(service);
+    size_t i;
+    const json_t *timer;
+    json_array_foreach(json_object_get(service, "timers"), i, timer)
+        printf("  timer %s %s due %s\n", text_of(timer, "kind"), text_of(timer, "site"), text_of(timer, "due_at"));
+    const json_t *run = json_object_get(service, "run");
+    if (json_is_object(run))
+        printf("  last run %s: %s to %s, %s\n", text_of(run, "id"), text_of(run, "kind"), text_of(run, "to"),
+               text_of(run, "state"));
+}
+
+static void print_run(const json_t *run)
+{
+    printf("%s  %s  %s of %s from %s to %s: %s\n", text_of(run, "id"), text_of(run, "started_at"), text_of(run, "kind"),
+           text_of(run, "service"), text_of(run, "from"), text_of(run, "to"), text_of(run, "state"));
+    const char *error = text_of(run, "error");
+    if (error[0] && strcmp(error, "-") != 0)
+        printf("  %s\n", error);
+}
+
+static void print_steps(const json_t *run)
+{
+    size_t i;
+    const json_t *step;
+    json_array_foreach(json_object_get(run, "steps"), i, step)
+    {
+        const char *error = text_of(step, "error");
+        bool has_error = error[0] && strcmp(error, "-") != 0;
+        printf("  %2zu. %-28s %-20s %s%s%s\n", i + 1, text_of(step, "name"), text_of(step, "action"),
+               text_of(step, "state"), has_error ? ": " : "", has_error ? error : "");
+    }
+}
+
+void print_audit_item(const json_t *item)
+{
+    const json_t *entry = json_object_get(item, "entry");
+    const char *service = json_string_value(json_object_get(entry, "service"));
+    printf("%6" JSON_INTEGER_FORMAT "  %s  %-20s %s%s%s\n", json_integer_value(json_object_get(item, "seq")),
+           text_of(entry, "at"), text_of(entry, "kind"), service ? service : "", service ? ": " : "",
+           text_of(entry, "text"));
+}
+
+/* ---- the subcommands
+ * ---------------------------------------------------------------------------------------------------------- */
+
+/* A name or id becomes part of a path: only what the API's own names are made of. */
+static bool is_plain(const char *word)
+{
+    size_t len = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+    if (word[0] && word[len] == '\0' && len < 128)
+        return true;
+    fprintf(stderr, "turnout: %s is no name\n", word);
+    return false;
+}
+
+static int show(const struct options *options, const char *path, void (*print)(const json_t *), bool is_list)
+{
+    json_t *answer = NULL;
+    int code = call(options, "GET", path, NULL, &answer);
+    if (code == EXIT_DONE && !options->is_json) {
+        size_t i;
+        const json_t *item;
+        if (is_list)
+            json_array_foreach(json_object_get(answer, "items"), i, item) print(item);
+        else
+            print(answer);
+    }
+    json_decref(answer);
+    return code;
+}
+
+static void print_run_and_steps(const json_t *run)
+{
+    print_run(run);
+    print_steps(run);
+}
+
+int command_status(const struct options *options)
+{
+    char path[256] = "/api/v1/services";
+    if (options->n_words && !is_plain(options->words[0]))
+        return EXIT_USAGE;
+    if (options->n_words)
+        snprintf(path, sizeof path, "/api/v1/services/%s", options->words[0]);
+    return show(options, path, print_service, options->n_words == 0);
+}
+
+int command_runs(const struct options *options)
+{
+    char path[256] = "/api/v1/runs";
+    if (options->n_words && !is_plain(options->words[0]))
+        return EXIT_USAGE;
+    if (options->n_words)
+        snprintf(path, sizeof path, "/api/v1/runs/%s", options->words[0]);
+    return show(options, path, options->n_words ? print_run_and_steps : print_run, options->n_words == 0);
+}
+
+static int post(const struct options *options, const char *collection, const char *verb)
+{
+    char path[256];
+    if (!options->reason) {
+        fprintf(stderr, "turnout: --reason is needed: it stands in the audit log\n");
+        return EXIT_USAGE;
+    }
+    if (!is_plain(options->words[0]))
+        return EXIT_USAGE;
+    snprintf(path, sizeof path, "/api/v1/%s/%s/%s", collection, options->words[0], verb);
+    json_t *body = json_pack("{s:s}", "reason", options->reason);
+    if (options->to)
+        json_object_set_new(body, "to", json_string(options->to));
+    json_t *answer = NULL;
+    int code = call(options, "POST", path, body, &answer);
+    if (code == EXIT_DONE && !options->is_json) {
+        const char *run = json_string_value(json_object_get(answer, "run"));
+        if (run)
+            printf("%s: run %s\n", verb, run);
+        else
+            printf("%s: active is %s\n", verb, text_of(answer, "active"));
+    }
+    json_decref(answer);
+    json_decref(body);
+    return code;
+}
+
+int command_failover(const struct options *options)
+{
+    return post(options, "services", "failover");
+}
+
+int command_failback(const struct options *options)
+{
+    return post(options, "services", "failback");
+}
+
+int command_adopt(const struct options *options)
+{
+    if (!options->to) {
+        fprintf(stderr, "turnout: --to SITE is needed\n");
+        return EXIT_USAGE;
+    }
+    return post(options, "services", "adopt");
+}
+
+int command_retry(const struct options *options)
+{
+    return post(options, "runs", "retry");
+}
+
+int command_skip(const struct options *options)
+{
+    return post(options, "runs", "skip");
+}
+
+int command_cancel(const struct options *options)
+{
+    return post(options, "runs", "cancel");
+}
+
+int command_health(const struct options *options)
+{
+    int code = call(options, "GET", "/readyz", NULL, NULL);
+    if (code != EXIT_DONE)
+        fprintf(stderr, "turnout: not ready\n");
+    return code == EXIT_DONE ? EXIT_DONE : EXIT_FAILED;
+}
+
+static int show_verdict(const struct options *options)
+{
+    json_t *answer = NULL;
+    int code = call(options, "GET", "/api/v1/audit/verify", NULL, &answer);
+    if (code == EXIT_DONE && !json_is_true(json_object_get(answer, "intact")))
+        code = EXIT_FAILED;
+    if (answer && !options->is_json)
+        printf("%s%s\n", code == EXIT_DONE ? "" : "BROKEN: ", text_of(answer, "text"));
+    json_decref(answer);
+    return code;
+}
+
+int client_audit(const struct options *options)
+{
+    const char *what = options->words[0];
+    if (strcmp(what, "verify") == 0)
+        return show_verdict(options);
+    if (strcmp(what, "export") == 0) {
+        fprintf(stderr,
+                "turnout: export needs --database FILE or -c FILE; of a daemon: curl .../api/v1/audit/export\n");
+        return EXIT_USAGE;
+    }
+    json_t *answer = NULL;
+    int code = call(options, "GET", "/api/v1/audit?limit=20", NULL, &answer);
+    const json_t *items = json_object_get(answer, "items");
+    for (size_t i = options->is_json ? 0 : json_array_size(items); i-- > 0;)
+        print_audit_item(json_array_get(items, i));
+    json_decref(answer);
+    return code;
+}

@@ -1,0 +1,139 @@
+/* `turnout`: one binary, a row for each subcommand. */
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "cli.h"
+#include "fetch.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+
+struct subcommand {
+    const char *name, *arguments, *help;
+    int min_words, max_words;
+    int (*run)(const struct options *options);
+};
+
+static const struct subcommand SUBCOMMANDS[] = {
+    {"serve", "-c FILE", "run the daemon", 0, 0, command_serve},
+    {"check", "-c FILE", "read a configuration and say all that is wrong with it", 0, 0, command_check},
+    {"status", "", "the services: active site, votes, timers, run", 0, 1, command_status},
+    {"failover", "SERVICE [--to SITE] --reason TEXT", "start a failover", 1, 1, command_failover},
+    {"failback", "SERVICE --reason TEXT", "start the way back home", 1, 1, command_failback},
+    {"adopt", "SERVICE --to SITE --reason TEXT", "say which site is active", 1, 1, command_adopt},
+    {"runs", "[UUID]", "the runs, newest first, or one with its steps", 0, 1, command_runs},
+    {"retry", "UUID --reason TEXT", "try the failed step of a run again", 1, 1, command_retry},
+    {"skip", "UUID --reason TEXT", "go on without the failed step", 1, 1, command_skip},
+    {"cancel", "UUID --reason TEXT", "end a run", 1, 1, command_cancel},
+    {"audit", "tail|export|verify [--database FILE]", "the audit log, of a daemon or of a database file", 1, 1,
+     command_audit},
+    {"actions", "[NAME]", "what each action takes", 0, 1, command_actions},
+    {"sources", "[KIND]", "what each kind of source takes", 0, 1, command_sources},
+    {"health", "", "whether a daemon is ready: exit 0 or 1, no token needed", 0, 0, command_health},
+};
+
+static void usage(FILE *out)
+{
+    fprintf(out, "Usage: turnout COMMAND\n\n");
+    for (size_t i = 0; i < COUNT_OF(SUBCOMMANDS); i++) {
+        char call[64];
+        snprintf(call, sizeof call, "%s %s", SUBCOMMANDS[i].name, SUBCOMMANDS[i].arguments);
+        fprintf(out, "  %-46s %s\n", call, SUBCOMMANDS[i].help);
+    }
+    fprintf(out,
+            "\n"
+            "  -c, --config FILE     the configuration\n"
+            "      --url URL         the daemon's API (default $TURNOUT_URL, else http://127.0.0.1:8080)\n"
+            "      --token TOKEN     an operator's token (default $TURNOUT_TOKEN; better there: others see arguments)\n"
+            "      --to SITE         the site to move to\n"
+            "      --reason TEXT     why; it stands in the audit log\n"
+            "      --database FILE   a database file, read without a daemon\n"
+            "      --json            print for programs\n"
+            "      --version\n\n"
+            "Exit: 0 done, 1 failed, 2 usage, 3 refused.\n");
+}
+
+static const struct option LONG_OPTIONS[] = {
+    {"config", required_argument, NULL, 'c'}, {"database", required_argument, NULL, 'd'},
+    {"url", required_argument, NULL, 'u'},    {"token", required_argument, NULL, 't'},
+    {"to", required_argument, NULL, 'o'},     {"reason", required_argument, NULL, 'r'},
+    {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+};
+
+/* Returns -1 to go on, or the exit code. */
+static int parse(int argc, char **argv, struct options *options)
+{
+    int letter;
+    while ((letter = getopt_long(argc, argv, "c:h", LONG_OPTIONS, NULL)) != -1) {
+        switch (letter) {
+        case 'c':
+            options->config = optarg;
+            break;
+        case 'd':
+            options->database = optarg;
+            break;
+        case 'u':
+            options->url = optarg;
+            break;
+        case 't':
+            options->token = optarg;
+            break;
+        case 'o':
+            options->to = optarg;
+            break;
+        case 'r':
+            options->reason = optarg;
+            break;
+        case 'j':
+            options->is_json = true;
+            break;
+        case 'h':
+            usage(stdout);
+            return EXIT_DONE;
+        case 'v':
+            printf("turnout %s\n", TURNOUT_VERSION);
+            return EXIT_DONE;
+        default:
+            fprintf(stderr, "turnout: see turnout --help\n");
+            return EXIT_USAGE;
+        }
+    }
+    for (int i = optind; i < argc; i++) {
+        if (options->n_words == MAX_WORDS) {
+            fprintf(stderr, "turnout: too many arguments\n");
+            return EXIT_USAGE;
+        }
+        options->words[options->n_words++] = argv[i];
+    }
+    return -1;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options = {0};
+    int code = parse(argc, argv, &options);
+    if (code >= 0)
+        return code;
+    if (options.n_words == 0) {
+        usage(stderr);
+        return EXIT_USAGE;
+    }
+    const char *name = options.words[0];
+    for (size_t i = 0; i < COUNT_OF(SUBCOMMANDS); i++) {
+        const struct subcommand *subcommand = &SUBCOMMANDS[i];
+        if (strcmp(subcommand->name, name) != 0)
+            continue;
+        options.n_words--;
+        memmove(options.words, options.words + 1, sizeof options.words - sizeof options.words[0]);
+        if (options.n_words < subcommand->min_words || options.n_words > subcommand->max_words) {
+            fprintf(stderr, "Usage: turnout %s %s\n", name, subcommand->arguments);
+            return EXIT_USAGE;
+        }
+        clock_start();
+        fetch_start();
+        return subcommand->run(&options);
+    }
+    fprintf(stderr, "turnout: there is no command %s; see turnout --help\n", name);
+    return EXIT_USAGE;
+}

@@ -1,0 +1,204 @@
+/* The daemon: everything is made here, in order, and taken down in the opposite one. */
+#include "base/cleanup.h"
+#include "base/log.h"
+#include "cli.h"
+#include "config.h"
+#include "executor.h"
+#include "http/http.h"
+#include "orchestrator.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#define MAX_COMMANDS 4096
+#define EXECUTOR_THREADS 4
+#define STOP_GRACE_MS 5000
+
+struct daemon {
+    struct config *config;
+    struct store *store;
+    struct command_queue *commands;
+    struct job_queue *jobs;
+    struct http_operator *operators;
+    struct http *http;
+    struct orchestrator *orchestrator;
+    struct executor *executor;
+};
+
+/* Secrets came in through the environment: they must not stand in /proc/PID/environ, in a child or in a core dump. What
+ * libraries need later stays. */
+static void forget_environment(void)
+{
+    static const char *const KEEP[] = {
+        "PATH=",         "HOME=",         "LANG=",          "LC_",          "TZ=",       "https_proxy=", "http_proxy=",
+        "HTTPS_PROXY=",  "HTTP_PROXY=",   "no_proxy=",      "NO_PROXY=",    "SSL_CERT_", "LOCALDOMAIN=", "RES_OPTIONS=",
+        "ASAN_OPTIONS=", "TSAN_OPTIONS=", "UBSAN_OPTIONS=", "LSAN_OPTIONS="};
+    extern char **environ;
+    for (char **entry = environ; entry && *entry; entry++) {
+        bool is_kept = false;
+        for (size_t i = 0; i < COUNT_OF(KEEP); i++)
+            is_kept |= strncmp(*entry, KEEP[i], strlen(KEEP[i])) == 0;
+        char *value = strchr(*entry, '=');
+        if (!is_kept && value)
+            secret_wipe(value + 1, strlen(value + 1));
+    }
+}
+
+static void on_ready(void *context, bool is_ready, const char *why)
+{
+    struct daemon *daemon = context;
+    http_set_ready(daemon->http, is_ready, why);
+}
+
+static void add_metrics(void *context, struct strbuf *text)
+{
+    orchestrator_metrics(context, text);
+}
+
+static enum err start_http(struct daemon *daemon, struct errmsg *why)
+{
+    const struct config *config = daemon->config;
+    daemon->operators = calloc((size_t)config->n_operators + 1, sizeof *daemon->operators);
+    if (!daemon->operators)
+        return err_set(why, ERR_NO_MEMORY, "out of memory");
+    for (int i = 0; i < config->n_operators; i++)
+        daemon->operators[i] = (struct http_operator){
+            .name = config->operators[i].name, .role = config->operators[i].role, .token = &config->operators[i].token};
+    struct http_settings settings;
+    http_settings_init(&settings);
+    settings.hooks_address = (const struct sockaddr *)&config->hooks.address;
+    settings.hooks_text = config->hooks.text;
+    settings.api_address = (const struct sockaddr *)&config->api.address;
+    settings.api_text = config->api.text;
+    settings.sources = config->sources;
+    settings.n_sources = config->model.n_sources;
+    settings.operators = daemon->operators;
+    settings.n_operators = config->n_operators;
+    settings.model = &config->model;
+    settings.queue = daemon->commands;
+    settings.database = config->database;
+    return http_start(&settings, &daemon->http, why);
+}
+
+static enum err start_workers(struct daemon *daemon, struct errmsg *why)
+{
+    struct config *config = daemon->config;
+    const struct executor_settings executor = {.jobs = daemon->jobs,
+                                               .commands = daemon->commands,
+                                               .providers = config->providers,
+                                               .n_providers = config->model.n_providers,
+                                               .database = config->database,
+                                               .n_threads = EXECUTOR_THREADS};
+    const struct orchestrator_settings orchestrator = {.model = &config->model,
+                                                       .store = daemon->store,
+                                                       .commands = daemon->commands,
+                                                       .jobs = daemon->jobs,
+                                                       .config_path = config->path,
+                                                       .config_digest = config->digest,
+                                                       .on_ready = on_ready,
+                                                       .context = daemon};
+    enum err err = orchestrator_start(&orchestrator, &daemon->orchestrator, why);
+    if (err != ERR_OK)
+        return err;
+    http_set_metrics(daemon->http, add_metrics, daemon->orchestrator);
+    return executor_start(&executor, &daemon->executor, why);
+}
+
+static enum err start(struct daemon *daemon, struct errmsg *why)
+{
+    enum err err = store_open(daemon->config->database, &daemon->store, why);
+    if (err != ERR_OK)
+        return err;
+    daemon->commands = command_queue_new(MAX_COMMANDS);
+    daemon->jobs = job_queue_new();
+    if (!daemon->commands || !daemon->jobs)
+        return err_set(why, ERR_NO_MEMORY, "out of memory");
+    err = start_http(daemon, why);
+    return err == ERR_OK ? start_workers(daemon, why) : err;
+}
+
+/* New work is refused first; what is under way ends or stays resumable; everything accepted is answered. */
+static void stop(struct daemon *daemon)
+{
+    if (daemon->http)
+        http_stop_accepting(daemon->http);
+    executor_stop(daemon->executor, STOP_GRACE_MS);
+    if (daemon->commands)
+        command_queue_close(daemon->commands);
+    if (daemon->http)
+        http_set_metrics(daemon->http, NULL, NULL);
+    orchestrator_stop(daemon->orchestrator);
+    http_stop(daemon->http);
+    command_queue_free(daemon->commands);
+    job_queue_free(daemon->jobs);
+    store_close(daemon->store);
+    free(daemon->operators);
+    config_free(daemon->config);
+}
+
+static struct config *load(const char *path)
+{
+    struct config *config = NULL;
+    struct strbuf errors = STRBUF_INIT;
+    struct strbuf warnings = STRBUF_INIT;
+    enum err err = config_load(path, &config, &errors, &warnings);
+    fputs(strbuf_text(&warnings), stderr);
+    fputs(strbuf_text(&errors), stderr);
+    strbuf_done(&errors);
+    strbuf_done(&warnings);
+    return err == ERR_OK ? config : NULL;
+}
+
+static int wait_for_signal(const sigset_t *signals)
+{
+    int number = 0;
+    for (;;) {
+        if (sigwait(signals, &number) != 0)
+            continue;
+        if (number != SIGHUP)
+            return number;
+        log_warning("the configuration is read at start only: restart to change it");
+    }
+}
+
+int command_serve(const struct options *options)
+{
+    if (!options->config) {
+        fprintf(stderr, "Usage: turnout serve -c FILE\n");
+        return EXIT_USAGE;
+    }
+    prctl(PR_SET_DUMPABLE, 0);
+    umask(077);
+    signal(SIGPIPE, SIG_IGN);
+    /* A full file system by quota or limit is an error of write(), not the end. */
+    signal(SIGXFSZ, SIG_IGN);
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+
+    struct daemon daemon = {.config = load(options->config)};
+    if (!daemon.config)
+        return EXIT_FAILED;
+    forget_environment();
+    struct errmsg why = {0};
+    int code = EXIT_DONE;
+    if (start(&daemon, &why) == ERR_OK) {
+        log_info("turnout %s serves: hooks on %s (port %d), api and page on %s (port %d)", TURNOUT_VERSION,
+                 daemon.config->hooks.text, http_hooks_port(daemon.http), daemon.config->api.text,
+                 http_api_port(daemon.http));
+        int number = wait_for_signal(&signals);
+        log_info("stopping on signal %d", number);
+    } else {
+        fprintf(stderr, "turnout: %s\n", why.text);
+        code = EXIT_FAILED;
+    }
+    stop(&daemon);
+    return code;
+}
