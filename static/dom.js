@@ -2,6 +2,18 @@
 // name, an operator's reason, a provider's error) is ever read as markup. There is no way here to set HTML or a style,
 // and none must be added.
 
+// Characters that turn the direction of writing would let one text pass for another ("gnp.exe" for "exe.png").
+const TURNING = /[\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+function textNode(text) {
+    return document.createTextNode(text.replace(TURNING, "\ufffd"));
+}
+
+function flatten(children) {
+    return children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false)
+        .map((c) => (c instanceof Node ? c : textNode(String(c))));
+}
+
 // h("p", {class: "x", "data-key": 1}, "text", node, [more], null) makes an element. null and false are left out.
 export function h(name, attributes, ...children) {
     const element = document.createElement(name);
@@ -10,7 +22,7 @@ export function h(name, attributes, ...children) {
             element.setAttribute(key, value === true ? "" : String(value));
         }
     }
-    element.append(...children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false));
+    element.append(...flatten(children));
     return element;
 }
 
@@ -56,8 +68,7 @@ function patchNode(before, after) {
 export function patch(parent, children) {
     const keyed = new Map([...parent.children].filter((c) => key(c) !== null).map((c) => [key(c), c]));
     let at = parent.firstChild;
-    for (const wanted of children.flat(Infinity).filter((c) => c !== null && c !== undefined && c !== false)) {
-        const after = typeof wanted === "string" ? document.createTextNode(wanted) : wanted;
+    for (const after of flatten(children)) {
         const found = key(after) === null ? at : keyed.get(key(after));
         if (found && isSame(found, after)) {
             if (found === at) {

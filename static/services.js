@@ -74,7 +74,7 @@ function votes(service, site) {
         says ? h("span", {class: "quiet foreign"}, ` ${says}`) : null);
 }
 
-const TIMERS = {hold: "votes must hold; due ", cool_down: "cool-down ends "};
+const TIMERS = {hold: "the votes stand; the hold ends ", cool_down: "cool-down ends "};
 
 function timer(t) {
     return h("span", {class: "timer"}, TIMERS[t.kind] || `${t.kind}: `, until(t.due_at));
@@ -96,7 +96,7 @@ function siteState(service, site) {
 }
 
 function siteRow(service, site) {
-    const marks = [service.active === site.name ? badge("active", {tone: "good"}) : null,
+    const marks = [service.active === site.name ? [badge("active", {tone: "good"}), " "] : null,
         service.home === site.name ? badge("home") : null];
     return h("tr", {"data-key": site.name},
         h("th", {scope: "row"}, h("span", {class: "foreign"}, site.name), " ", marks),

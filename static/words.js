@@ -57,7 +57,7 @@ function said(kind, at) {
     case "ago":
         return ms > -1000 ? "just now" : `${coarse(-ms)} ago`;
     case "until":
-        return ms > 0 ? `in ${duration(Math.ceil(ms / 1000) * 1000).replace(/\.0 s$/, " s")}` : "due now";
+        return ms > 0 ? `in ${duration(Math.ceil(ms / 1000) * 1000).replace(/\.0 s$/, " s")}` : "now";
     default:
         return duration(-ms < 10000 ? Math.floor(-ms / 1000) * 1000 : -ms).replace(/\.0 s$/, " s").replace("0 ms", "0 s");
     }
