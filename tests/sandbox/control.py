@@ -1,4 +1,13 @@
-"""The control API below /_sandbox/: how a test looks into the sandbox and tells it what to do. Never part of a provider."""
+"""The control API below /_sandbox/: how a test looks into the sandbox and tells it what to do. Never part of a provider.
+
+    GET state                                zones as accepted and as served, counters, options, sites, faults
+    GET requests?provider=&after=N, DELETE   every request received, without credentials
+    GET faults, POST [fault, ...], DELETE    see faults.py
+    GET options, POST {name: value}          see OPTIONS in world.py
+    GET sites, POST sites/NAME {"mode": ...} see sites.py
+    POST dns {"mode": "ok" or "hang"}        a name server that says nothing
+    POST reset                               all as at the start
+"""
 
 import json
 import urllib.parse
@@ -31,7 +40,7 @@ class Control:
     def _requests(self, method, _parts, query, _value):
         if method == "GET":
             after = query.get("after", "0")
-            return 200, self.world.log(query.get("provider"), int(after) if after.isdigit() else 0)
+            return 200, self.world.log(query.get("provider"), int(after) if after.isdecimal() else 0)
         if method == "DELETE":
             self.world.clear_log()
             return 200, {}

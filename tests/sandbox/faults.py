@@ -7,10 +7,11 @@ count of hits, so that a test can check that it really happened.
 import re
 import threading
 
-BEFORE = ("timeout_before", "reset_before", "html")  # the provider never sees the request
+ERRORS = ("status", "html")  # an error is answered; the provider sees the request only with "effect": true
+BEFORE = ("timeout_before", "reset_before")  # the provider never sees the request
 AFTER = ("timeout_after", "reset_after", "slow", "drip", "truncate", "garbage")  # the effect is made, the answer spoilt
 READ_ONLY = ("stale_read", "empty_list")  # they make sense for GET only
-KINDS = ("status",) + BEFORE + AFTER + READ_ONLY
+KINDS = ERRORS + BEFORE + AFTER + READ_ONLY
 
 LISTS = re.compile(r"(/domains|/records|/domain/zone|/record|/hostedzone|/hostedzonesbyname|/rrset)/?$")
 KEYS = {"provider", "method", "path_regex", "kind", "times", "skip", "status", "headers", "body", "code", "ms", "effect",
@@ -65,6 +66,8 @@ def problem_of(description):
         return "a fault is an object"
     if description.get("kind") not in KINDS:
         return "kind is one of " + ", ".join(KINDS)
+    if description.get("effect") and description["kind"] not in ERRORS:
+        return "effect is for " + " and ".join(ERRORS)
     unknown = set(description) - KEYS
     if unknown:
         return "unknown key " + ", ".join(sorted(unknown))

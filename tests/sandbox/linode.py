@@ -8,6 +8,7 @@ import copy
 import datetime
 import ipaddress
 import json
+import re
 import time
 
 from exchange import Refused, json_response
@@ -130,6 +131,8 @@ class Linode(Provider):
             body = self._body(request)
             if body.get("status", "active") not in ("active", "disabled"):
                 self.refuse(400, "status must be one of: active, disabled", "status")
+            if not isinstance(body.get("ttl_sec", 0), int) or not isinstance(body.get("soa_email", ""), str):
+                self.refuse(400, "must be a valid value", "soa_email" if isinstance(body.get("ttl_sec", 0), int) else "ttl_sec")
             for key in ("status", "ttl_sec", "soa_email", "description"):
                 if key in body:
                     zone["domain"][key] = body[key]
@@ -234,7 +237,7 @@ class Linode(Provider):
         found = [entry for entry in entries if self._matches(entry, wanted, filterable)]
         key = wanted.get("+order_by")
         if key is not None:
-            if key not in filterable:
+            if not isinstance(key, str) or key not in filterable:
                 self.refuse(400, "Cannot filter on %s" % key, "X-Filter")
             found.sort(key=lambda entry: str(entry[key]), reverse=wanted.get("+order") == "desc")
         return found
@@ -245,6 +248,8 @@ class Linode(Provider):
             if key in ("+order_by", "+order"):
                 continue
             if key in ("+and", "+or"):
+                if not isinstance(value, list) or not all(isinstance(part, dict) for part in value):
+                    self.refuse(400, "Cannot parse filter", "X-Filter")
                 parts = [self._matches(entry, part, filterable) for part in value]
                 results.append(all(parts) if key == "+and" else any(parts))
             elif key not in filterable:
@@ -311,7 +316,7 @@ def stamp():
 
 
 def whole(text):
-    return int(text) if text.isdigit() and text.isascii() else None
+    return int(text) if re.fullmatch("[0-9]{1,18}", text) else None
 
 
 def same(actual, wanted):

@@ -68,7 +68,7 @@ class Delivery:
     def _html(self):
         status = self.fault.get("status", 502)
         title = NGINX_TITLES.get(status, "%d Error" % status)
-        self._close_log(status)
+        self._close_log(status, self._perform() if self.fault.get("effect") else None)
         self._send(Response(status, (NGINX % (title, title)).encode(), {"Server": "nginx", "Content-Type": "text/html"}))
 
     def _timeout_before(self):

@@ -213,7 +213,7 @@ class Ovh(Provider):
 
     def _one_record(self, request, zone, number):
         self._allow(request, "GET", "PUT", "DELETE")
-        record = zone["records"].get(int(number)) if number.isdigit() else None
+        record = zone["records"].get(int(number)) if re.fullmatch("[0-9]{1,18}", number) else None
         if record is None or self._visible_at.get(record["id"], 0) > time.monotonic():
             self.refuse(404, "The requested object (id = %s) does not exist" % number)
         if request.method == "GET":
@@ -255,6 +255,9 @@ class Ovh(Provider):
                 check(record["target"])
         except ValueError:
             self.refuse(400, "Invalid target: %s is not an address for a record of type %s" % (record["target"], record["fieldType"]))
+        shape = {"MX": r"[0-9]{1,5} \S+", "SRV": r"([0-9]{1,5} ){3}\S+"}.get(record["fieldType"])
+        if shape and not re.fullmatch(shape, record["target"]):
+            self.refuse(400, "Invalid target: %s does not fit a record of type %s" % (record["target"], record["fieldType"]))
         record["target"] = quoted(record["fieldType"], record["target"])
 
     # --- serving

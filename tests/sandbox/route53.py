@@ -209,6 +209,9 @@ class Route53(Provider):
 
     def _change_record_sets(self, request, key, zone):
         comment, changes = self._parse(request.body)
+        is_busy = any(change["zone"] == key and change["status"] == "PENDING" for change in self._changes.values())
+        if is_busy and self.option("one_at_a_time"):
+            self.refuse(400, "PriorRequestNotComplete", MESSAGES["PriorRequestNotComplete"])
         records = copy.deepcopy(zone["records"])
         messages = []
         for action, record_set in changes:
@@ -287,8 +290,8 @@ class Route53(Provider):
                           "TrafficPolicyInstanceId], but found %s in %s" % ("more than one" if "AliasTarget" in record_set else "none", where))
         if "ResourceRecords" in record_set and "TTL" not in record_set:
             self._invalid("Invalid request: Missing field 'TTL' in %s" % where)
-        if any(policy in record_set for policy in POLICIES) != ("SetIdentifier" in record_set):
-            self._invalid("Invalid request: Missing field 'SetIdentifier' or a routing policy in %s" % where)
+        if len(policy_of(record_set)) != ("SetIdentifier" in record_set):
+            self._invalid("Invalid request: a routing policy needs a SetIdentifier, and a SetIdentifier one policy, in %s" % where)
         return record_set
 
     def _parse_value(self, element):
@@ -344,7 +347,7 @@ class Route53(Provider):
         if any(other[1] == "CNAME" or kind == "CNAME" for other in others if other[1] != kind):
             return ("RRSet of type %s with DNS name %s is not permitted as it conflicts with other records with the same DNS name in "
                     "zone %s" % (kind, name, zone["name"]))
-        if any((other[2] == "") != (key[2] == "") for other in others if other[1] == kind):
+        if any(policy_of(records[other]) != policy_of(record_set) for other in others if other[1] == kind):
             return ("RRSet with DNS name %s, type %s, SetIdentifier %s cannot be created as a non-matching set exists with the same "
                     "name and type." % (name, kind, key[2] or "null"))
         if "HealthCheckId" in record_set and record_set["HealthCheckId"] not in self._health_checks:
@@ -429,6 +432,10 @@ def seeded(fields):
 
 def identity(record_set):
     return record_set["Name"], record_set["Type"], record_set.get("SetIdentifier", "")
+
+
+def policy_of(record_set):
+    return [policy for policy in POLICIES if policy in record_set]
 
 
 def comparable(record_set):

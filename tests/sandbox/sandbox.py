@@ -34,7 +34,7 @@ def parse_arguments():
     parser.add_argument("--seed", metavar="FILE", help="zones, records and credentials as JSON instead of the built-in ones")
     parser.add_argument("--print-seed", action="store_true", help="print the built-in seed and exit")
     parser.add_argument("--site", metavar="NAME=ADDRESS:PORT", action="append", default=[], type=site_argument,
-                        help="a web site with /healthz, such as gra=127.0.0.2:9001; may be repeated")
+                        help="a web site with /healthz, such as gra=127.0.0.2:9001; may be repeated; those with port 0 share one chosen port")
     parser.add_argument("--outlive-parent", action="store_true", help="go on when the process that started it is gone")
     for name, default, allowed, text in OPTIONS:
         flag = "--" + name.replace("_", "-")
@@ -104,8 +104,7 @@ def run(arguments, parent):
     nameserver, sites, server, wrote_state = start_nameserver(arguments), Sites(), None, False
     try:
         world = World(seed, {name: getattr(arguments, name) for name, _, _, _ in OPTIONS}, nameserver)
-        for site in arguments.site:
-            sites.add(*site)
+        sites.add_all(arguments.site)
         server = make_server(ADDRESS, arguments.port, world, Control(world, sites))
         server.start("providers")
         state = {"url": "http://%s:%d" % (ADDRESS, server.server_port), "dns": nameserver.endpoint, "pid": os.getpid(),

@@ -41,7 +41,7 @@ def check(request, credentials, now, region="us-east-1", service="route53", skew
     canonical = canonical_request(request, names)
     text = "\n".join([ALGORITHM, stamp, "/".join((date,) + scope), hashlib.sha256(canonical.encode()).hexdigest()])
     expected = hmac.new(signing_key(credential["secret_access_key"], date, scope), text.encode(), hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(expected, fields["Signature"]):
+    if not hmac.compare_digest(expected.encode(), fields["Signature"].encode()):
         raise BadSignature(403, "SignatureDoesNotMatch", "The request signature we calculated does not match the signature you "
                            "provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for "
                            "details.\n\nThe Canonical String for this request should have been\n'%s'\n\nThe String-to-Sign should "

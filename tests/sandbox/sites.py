@@ -62,8 +62,25 @@ class Sites:
         self._lock = threading.Lock()
         self._sites = {}
 
-    def add(self, name, address, port):
-        self._sites[name] = Site(name, address, port)
+    def add_all(self, endpoints):
+        """(name, address, port) each. Those with port 0 get one chosen port together where their addresses differ: then one URL
+        reaches each of them by its address alone."""
+        shared = 0
+        for _ in range(20):
+            try:
+                for name, address, port in endpoints:
+                    is_taken = any(site.address == address and site.port == shared for site in self._sites.values())
+                    self._sites[name] = Site(name, address, port or (0 if is_taken else shared))
+                    if port == 0 and shared == 0:
+                        shared = self._sites[name].port
+                return
+            except OSError:
+                self.stop()
+                self._sites.clear()
+                if shared == 0:
+                    raise
+                shared = 0
+        raise OSError("found no port that is free on all addresses of the sites")
 
     def describe(self):
         return {site.name: {"address": "%s:%d" % (site.address, site.port), "mode": site.mode, "requests": site.count,

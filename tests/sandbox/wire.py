@@ -8,8 +8,10 @@ import http.server
 import select
 import socket
 import struct
+import sys
 import threading
 import time
+import traceback
 from email.utils import formatdate
 from http.client import responses
 
@@ -92,6 +94,9 @@ class Connection(http.server.BaseHTTPRequestHandler):
             self.answer(400, {"Content-Type": "text/plain"}, (str(bad) + "\n").encode())
         except OSError:
             self.close_connection = True
+        except Exception:  # a mistake of ours must be seen, and must end neither the sandbox nor in silence
+            traceback.print_exc(file=sys.stderr)
+            self.close_connection = True
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = _serve
 
@@ -99,7 +104,7 @@ class Connection(http.server.BaseHTTPRequestHandler):
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             return self._read_chunks()
         length = self.headers.get("Content-Length", "0")
-        if not length.isdigit() or int(length) > MAX_BODY:
+        if not (length.isascii() and length.isdigit()) or int(length) > MAX_BODY:
             raise BadRequest("bad Content-Length")
         return self._read_exactly(int(length))
 

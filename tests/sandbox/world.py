@@ -34,6 +34,7 @@ OPTIONS = (
     ("ovh_tolerance_s", 60, None, "how far a signed timestamp may be off OVH's clock"),
     ("route53_insync_ms", 500, None, "from an accepted change until INSYNC and served; -1: PENDING for ever"),
     ("route53_invalid_batch_root", "ErrorResponse", ("ErrorResponse", "InvalidChangeBatch"), "the XML root of a refused batch"),
+    ("route53_one_at_a_time", False, None, "a change is PriorRequestNotComplete while another one of its zone is PENDING"),
     ("route53_rate", 0, None, "requests a second before Throttling (the real limit is 5); 0: no limit"),
     ("route53_skew_s", 0, None, "AWS's clock minus ours, seen in the Date header and in the check of x-amz-date"),
     ("route53_skew_code", "SignatureDoesNotMatch", ("SignatureDoesNotMatch", "RequestExpired"), "error code for a wrong clock"),
