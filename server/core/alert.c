@@ -1,0 +1,82 @@
+/* Duplicates are found by state: what a delivery says is held against the alert's row, and it is news exactly when the
+ * row changes. A sender's times are compared with the same sender's times only, for its clock is not ours. Do not
+ * judge by a key of the request: one with the start splits HA twins, one without swallows the next outage. */
+#include "core/alert.h"
+
+static int64_t earliest(int64_t a, int64_t b)
+{
+    if (a == TIME_UNKNOWN || b == TIME_UNKNOWN)
+        return a == TIME_UNKNOWN ? b : a;
+    return a < b ? a : b;
+}
+
+static int64_t latest(int64_t a, int64_t b)
+{
+    return a > b ? a : b; /* unknown is the least of all numbers */
+}
+
+/* a < b, as far as that can be said. */
+static bool is_before(int64_t a, int64_t b)
+{
+    return a != TIME_UNKNOWN && b != TIME_UNKNOWN && a < b;
+}
+
+/* Our own clock may have stepped back since the resolve: a little is no reason to believe a late copy, and a lot none
+ * to disbelieve everything for so long. */
+static bool is_within_window(int64_t changed_at, int64_t now)
+{
+    return now <= changed_at + ALERT_LATE_WINDOW_MS && now >= changed_at - ALERT_LATE_WINDOW_MS;
+}
+
+static enum alert_verdict judge(const struct alert_row *row, const struct alert *said, int64_t now)
+{
+    if (!row->exists)
+        return ALERT_VERDICT_NEW;
+    if (row->state == said->state)
+        return ALERT_VERDICT_DUPLICATE;
+    if (said->state == ALERT_RESOLVED)
+        return is_before(said->ends_at, row->starts_at) ? ALERT_VERDICT_LATE : ALERT_VERDICT_NEW;
+    if (said->starts_at == TIME_UNKNOWN || row->ends_at == TIME_UNKNOWN || said->starts_at > row->ends_at)
+        return ALERT_VERDICT_NEW;
+    return is_within_window(row->changed_at, now) ? ALERT_VERDICT_LATE : ALERT_VERDICT_NEW;
+}
+
+static void take_news(struct alert_row *row, const struct alert *said, int64_t now)
+{
+    bool is_same_episode = row->exists && said->state == ALERT_RESOLVED;
+    row->starts_at = is_same_episode ? earliest(row->starts_at, said->starts_at) : said->starts_at;
+    if (said->state == ALERT_RESOLVED)
+        row->ends_at = said->ends_at;
+    else if (!row->exists)
+        row->ends_at = TIME_UNKNOWN;
+    if (!row->exists) {
+        row->key = said->key;
+        row->first_seen_at = now;
+        row->count = 0;
+        row->exists = true;
+    }
+    row->state = said->state;
+    row->changed_at = now;
+}
+
+enum alert_verdict alert_take(const struct alert_row *row, const struct alert *said, int64_t now, struct alert_row *ret)
+{
+    enum alert_verdict verdict = judge(row, said, now);
+    struct alert_row after = *row;
+    switch (verdict) {
+    case ALERT_VERDICT_NEW:
+        take_news(&after, said, now);
+        break;
+    case ALERT_VERDICT_DUPLICATE:
+        after.starts_at = earliest(after.starts_at, said->starts_at);
+        if (said->state == ALERT_RESOLVED)
+            after.ends_at = latest(after.ends_at, said->ends_at);
+        break;
+    case ALERT_VERDICT_LATE:
+        break;
+    }
+    after.last_seen_at = now;
+    after.count++;
+    *ret = after;
+    return verdict;
+}
