@@ -1,0 +1,327 @@
+"""Measures intake, decision and start-up against peers in the same run, and prints a table with ratios.
+
+Loopback, 64 connections, distinct Alertmanager bodies, each with a checked bearer token (the bare server checks none).
+Rounds of all contenders take turns, so that a change of the machine's speed meets all of them; medians are printed.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.error
+import urllib.request
+
+TOKEN = "bench-source-token-0123456789"
+OPERATOR = "bench-operator-token-0123456789"
+SOURCES = 16
+STORED = 1_000_000
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def call(method, url, body=None, token=None):
+    headers = {"Content-Type": "application/json"}
+    if token:
+        headers["Authorization"] = "Bearer " + token
+    data = json.dumps(body).encode() if body is not None else None
+    with OPENER.open(urllib.request.Request(url, data, headers, method=method), timeout=60) as answer:
+        return answer.read()
+
+
+def wait_port(port, process, timeout_s=60):
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise RuntimeError("%s ended with %d" % (process.args[0], process.returncode))
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        time.sleep(0.02)
+    raise RuntimeError("nothing listens on %d" % port)
+
+
+def memory_mib(pid, key):
+    with open("/proc/%d/status" % pid, encoding="ascii") as file:
+        return int(re.search(key + r":\s+(\d+) kB", file.read()).group(1)) / 1024
+
+
+class Bench:
+    def __init__(self, build, folder):
+        self.build, self.folder = build, folder
+        self.number = 0
+
+    def load(self, port, path, seconds=None, count=None, first=None, distinct=0, header=None, as_list=False, sources=1):
+        """One round of load. New alerts are numbered on from the last round's."""
+        if first is None:
+            first = self.number
+        command = [os.path.join(self.build, "load"), "--port", str(port), "--path", path, "--sources", str(sources), "--first",
+                   str(first), "--distinct", str(distinct)]
+        command += ["--count", str(count)] if count else ["--seconds", str(seconds)]
+        command += ["--header", header] if header else []
+        command += ["--list"] if as_list else []
+        result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+        if not distinct:
+            self.number = max(self.number, result["last"])
+        if result["errors"] or result["4xx"] or result["5xx"]:
+            print("  note: %s answered %s" % (path, {k: result[k] for k in ("2xx", "4xx", "5xx", "errors")}))
+        return result
+
+
+class Turnout:
+    """The daemon under measurement, with 16 sources and, for the decision, one service."""
+
+    def __init__(self, binary, folder, provider_port=9):
+        self.binary, self.folder, self.provider_port = binary, folder, provider_port
+        self.hooks, self.api = free_port(), free_port()
+        self.process = None
+        sources = "".join("  s%d: {kind: alertmanager, bearer: \"${env:AM_TOKEN}\"}\n" % i for i in range(SOURCES))
+        with open(os.path.join(folder, "turnout.yaml"), "w", encoding="utf-8") as file:
+            file.write("""server: {hooks: "127.0.0.1:%d", api: "127.0.0.1:%d"}
+operators: [{name: bench, role: operator, token: "${env:OP_TOKEN}"}]
+sources:
+%sproviders:
+  linode: {kind: linode, token: "${env:AM_TOKEN}", url: "http://127.0.0.1:%d/v4"}
+services:
+  shop:
+    sites: {gra: {address: 192.0.2.10}, rbx: {address: 198.51.100.20}}
+    alerts: [{source: s0, match: {alertname: SiteDown, region: gra}, site: gra}]
+    trigger: {mode: automatic, votes: 1, hold: 0s, cool_down: 0s}
+    playbook: [{action: linode.dns_record, provider: linode, domain: example.com, record: app, type: A, target: "${to.address}"}]
+""" % (self.hooks, self.api, sources, provider_port))
+
+    def start(self):
+        """Returns the seconds from the start of the process to ready."""
+        environment = dict(os.environ, AM_TOKEN=TOKEN, OP_TOKEN=OPERATOR)
+        began = time.monotonic()
+        self.process = subprocess.Popen([self.binary, "serve", "-c", os.path.join(self.folder, "turnout.yaml")],
+                                        env=environment, stderr=open(os.path.join(self.folder, "log"), "a"))
+        while True:
+            with contextlib.suppress(OSError, urllib.error.HTTPError):
+                call("GET", "http://127.0.0.1:%d/readyz" % self.api)
+                return time.monotonic() - began
+            if self.process.poll() is not None:
+                raise RuntimeError("the daemon ended; see " + self.folder)
+            time.sleep(0.002)
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(60)
+            self.process = None
+
+    def metrics(self):
+        text = call("GET", "http://127.0.0.1:%d/metrics" % self.api).decode()
+        return {key: float(value) for key, value in re.findall(r"^(turnout_\S+) (\S+)$", text, re.M)}
+
+    def post(self, path, body):
+        return call("POST", "http://127.0.0.1:%d%s" % (self.api, path), body, OPERATOR)
+
+
+def start_bare(build):
+    process = subprocess.Popen([os.path.join(build, "bare")], stdout=subprocess.PIPE, text=True)
+    return process, int(process.stdout.readline())
+
+
+def start_webhook(folder):
+    port = free_port()
+    rule = {"match": {"type": "value", "value": "Bearer " + TOKEN, "parameter": {"source": "header", "name": "Authorization"}}}
+    with open(os.path.join(folder, "hooks.json"), "w", encoding="utf-8") as file:
+        json.dump([{"id": "x", "execute-command": "/bin/true", "trigger-rule": rule}], file)
+    process = subprocess.Popen(["webhook", "-hooks", os.path.join(folder, "hooks.json"), "-ip", "127.0.0.1", "-port", str(port)],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_port(port, process)
+    return process, port
+
+
+def start_alertmanager(folder):
+    port = free_port()
+    path = os.path.join(folder, "alertmanager.yml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("route: {receiver: none}\nreceivers: [{name: none}]\n")
+    process = subprocess.Popen(["prometheus-alertmanager", "--config.file=" + path, "--storage.path=" + os.path.join(folder, "am"),
+                                "--web.listen-address=127.0.0.1:%d" % port, "--cluster.listen-address="],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_port(port, process)
+    return process, port
+
+
+class Provider:
+    """Stands for a provider's API: notes when a request's first byte arrives, and refuses it for good."""
+
+    def __init__(self):
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.arrivals = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        while True:
+            connection, _ = self.listener.accept()
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection):
+        body = b'{"errors":[{"reason":"Not found"}]}'
+        answer = b"HTTP/1.1 404 Not Found\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        with connection:
+            while True:
+                data = connection.recv(65536)
+                if not data:
+                    return
+                self.arrivals.append(time.monotonic())
+                connection.sendall(answer)
+
+
+def decision_ms(binary, folder, rounds):
+    """From the first byte of the deciding delivery sent, to the first byte of the first request at the provider."""
+    provider = Provider()
+    turnout = Turnout(binary, folder, provider.port)
+    turnout.start()
+    figures = []
+    try:
+        for i in range(rounds):
+            turnout.post("/api/v1/services/shop/adopt", {"to": "gra", "reason": "bench"})
+            hour = "%02d:%02d" % (i // 60, i % 60)
+            body = {"alerts": [{"status": "firing", "labels": {"alertname": "SiteDown", "region": "gra"},
+                                "startsAt": "2026-11-21T%s:00Z" % hour, "endsAt": "0001-01-01T00:00:00Z"}], "version": "4"}
+            provider.arrivals.clear()
+            began = time.monotonic()
+            call("POST", "http://127.0.0.1:%d/hooks/s0" % turnout.hooks, body, TOKEN)
+            deadline = began + 10
+            while not provider.arrivals and time.monotonic() < deadline:
+                time.sleep(0.0002)
+            figures.append((provider.arrivals[0] - began) * 1000)
+            while True:
+                run = json.loads(call("GET", "http://127.0.0.1:%d/api/v1/runs?limit=1" % turnout.api, None, OPERATOR))["items"][0]
+                if run["state"] == "attention":
+                    break
+                time.sleep(0.005)
+            body["alerts"][0].update(status="resolved", endsAt="2026-11-21T%s:30Z" % hour)
+            call("POST", "http://127.0.0.1:%d/hooks/s0" % turnout.hooks, body, TOKEN)
+            turnout.post("/api/v1/runs/%s/cancel" % run["id"], {"reason": "bench"})
+    finally:
+        turnout.stop()
+    return figures
+
+
+def median_of(rounds, key):
+    return statistics.median(round_[key] for round_ in rounds)
+
+
+def print_row(name, rounds, bare_rate, extra=""):
+    rate = median_of(rounds, "rate")
+    print("%-42s %9.0f %8.2f %9.2f %9.2f   %s" % (name, rate, rate / bare_rate, median_of(rounds, "p50_ms"),
+                                                  median_of(rounds, "p99_ms"), extra))
+
+
+def measure(args, folder):
+    bench = Bench(args.build, folder)
+    bearer = "Authorization: Bearer " + TOKEN
+    rounds = {name: [] for name in ("bare", "new", "repeat", "webhook", "alertmanager")}
+    turnout = Turnout(args.binary, os.path.join(folder))
+    turnout.start()
+    peers = [start_bare(args.build), start_webhook(folder), start_alertmanager(folder)]
+    commits = []
+
+    def turnout_round(kind, into, **settings):
+        before, began = turnout.metrics(), time.monotonic()
+        into[kind].append(bench.load(turnout.hooks, "/hooks/s%d", header=bearer, sources=SOURCES, **settings))
+        after = turnout.metrics()
+        if kind == "new":
+            commits.append((after["turnout_commits_total"] - before["turnout_commits_total"]) / (time.monotonic() - began))
+            wal.append(after["turnout_wal_bytes"] / 1048576)
+
+    wal = []
+    try:
+        for _ in range(args.rounds):
+            rounds["bare"].append(bench.load(peers[0][1], "/hooks/x", seconds=args.seconds))
+            first = bench.number
+            turnout_round("new", rounds, seconds=args.seconds)
+            turnout_round("repeat", rounds, seconds=args.seconds, first=first, distinct=10000)
+            rounds["webhook"].append(bench.load(peers[1][1], "/hooks/x", seconds=args.seconds, header=bearer))
+            rounds["alertmanager"].append(bench.load(peers[2][1], "/api/v2/alerts", seconds=args.seconds, as_list=True))
+        empty_peak = memory_mib(turnout.process.pid, "VmHWM")
+        bare = median_of(rounds["bare"], "rate")
+        print("\n%-42s %9s %8s %9s %9s" % ("64 connections, %d-byte bodies" % rounds["bare"][0]["body"], "per s", "to bare",
+                                          "p50 ms", "p99 ms"))
+        print_row("bare libmicrohttpd, answers 202", rounds["bare"], bare)
+        print_row("turnout, new, nearly empty database", rounds["new"], bare,
+                  "%.0f commits/s, WAL %.1f MiB, peak %.0f MiB" % (statistics.median(commits), max(wal), empty_peak))
+        print_row("turnout, repeats", rounds["repeat"], bare)
+        print_row("Debian's webhook running /bin/true", rounds["webhook"], bare,
+                  "turnout/webhook %.1f" % (median_of(rounds["new"], "rate") / median_of(rounds["webhook"], "rate")))
+        print_row("Debian's Alertmanager, /api/v2/alerts", rounds["alertmanager"], bare)
+        for process, _ in peers[1:]:
+            process.kill()
+            process.wait()
+        if args.stored:
+            measure_stored(args, bench, turnout, peers[0], turnout_round, commits, wal, bearer)
+    finally:
+        turnout.stop()
+        for process, _ in peers:
+            process.kill()
+            process.wait()
+
+
+def measure_stored(args, bench, turnout, bare, turnout_round, commits, wal, bearer):
+    missing = args.stored - int(turnout.metrics()['turnout_deliveries_total{duplicate="no"}'])
+    if missing > 0:
+        filled = bench.load(turnout.hooks, "/hooks/s%d", count=missing, header=bearer, sources=SOURCES)
+        print("filled up to %d deliveries at %.0f per s" % (args.stored, filled["rate"]))
+    rounds = {"bare": [], "new": [], "repeat": []}
+    commits.clear()
+    wal.clear()
+    for _ in range(args.rounds):
+        rounds["bare"].append(bench.load(bare[1], "/hooks/x", seconds=args.seconds))
+        first = bench.number
+        turnout_round("new", rounds, seconds=args.seconds)
+        turnout_round("repeat", rounds, seconds=args.seconds, first=first, distinct=10000)
+    rate = median_of(rounds["bare"], "rate")
+    print_row("bare, again", rounds["bare"], rate)
+    print_row("turnout, new, %d stored" % args.stored, rounds["new"], rate,
+              "%.0f commits/s, WAL %.1f MiB" % (statistics.median(commits), max(wal)))
+    print_row("turnout, repeats, %d stored" % args.stored, rounds["repeat"], rate)
+    print("memory after that: resident %.0f MiB, peak %.0f MiB; database %.0f MiB" % (
+        memory_mib(turnout.process.pid, "VmRSS"), memory_mib(turnout.process.pid, "VmHWM"),
+        os.path.getsize(os.path.join(turnout.folder, "turnout.db")) / 1048576))
+    turnout.stop()
+    starts = []
+    for _ in range(5):
+        starts.append(turnout.start())
+        turnout.stop()
+    print("start to ready with %d deliveries stored: median %.3f s, max %.3f s" % (args.stored, statistics.median(starts), max(starts)))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--build", required=True, help="folder of the programs `load` and `bare`")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--stored", type=int, default=STORED, help="deliveries for the second part; 0 leaves it out")
+    parser.add_argument("--folder", default=None, help="where the databases go (default: a temporary folder)")
+    args = parser.parse_args()
+    folder = tempfile.mkdtemp(prefix="turnout-bench-", dir=args.folder)
+    try:
+        os.mkdir(os.path.join(folder, "decision"))
+        figures = decision_ms(args.binary, os.path.join(folder, "decision"), 40)
+        print("deciding delivery to first provider request: median %.2f ms, p90 %.2f ms, max %.2f ms (%d runs)" % (
+            statistics.median(figures), sorted(figures)[int(len(figures) * 0.9)], max(figures), len(figures)))
+        measure(args, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
