@@ -1,44 +1,56 @@
 #include "base/utf8.h"
 
-#include <stddef.h>
+#include <string.h>
 
-/* Length of the well-formed sequence at `p` (RFC 3629, table of section 4), 0 when there is none. */
-static size_t sequence_length(const unsigned char *p)
+/* What may follow a first byte differs only in the second byte; that range excludes overlong forms, surrogates and
+ * what is above U+10FFFF. */
+size_t utf8_character_len(const char *text, size_t len)
 {
-    if (p[0] < 0x80)
-        return p[0] >= 0x20 && p[0] != 0x7f ? 1 : 0;
-    unsigned char low = 0x80;
-    unsigned char high = 0xbf;
-    size_t len;
-    if (p[0] >= 0xc2 && p[0] <= 0xdf) {
-        len = 2;
-    } else if (p[0] >= 0xe0 && p[0] <= 0xef) {
-        len = 3;
-        low = p[0] == 0xe0 ? 0xa0 : low;
-        high = p[0] == 0xed ? 0x9f : high;
-    } else if (p[0] >= 0xf0 && p[0] <= 0xf4) {
-        len = 4;
-        low = p[0] == 0xf0 ? 0x90 : low;
-        high = p[0] == 0xf4 ? 0x8f : high;
+    if (len == 0)
+        return 0;
+    const unsigned char *bytes = (const unsigned char *)text;
+    unsigned char first = bytes[0];
+    if (first < 0x80)
+        return 1;
+    size_t need;
+    unsigned char low = 0x80, high = 0xbf;
+    if (first >= 0xc2 && first <= 0xdf) {
+        need = 2;
+    } else if (first >= 0xe0 && first <= 0xef) {
+        need = 3;
+        if (first == 0xe0)
+            low = 0xa0;
+        else if (first == 0xed)
+            high = 0x9f;
+    } else if (first >= 0xf0 && first <= 0xf4) {
+        need = 4;
+        if (first == 0xf0)
+            low = 0x90;
+        else if (first == 0xf4)
+            high = 0x8f;
     } else {
         return 0;
     }
-    if (p[1] < low || p[1] > high)
+    if (len < need || bytes[1] < low || bytes[1] > high)
         return 0;
-    for (size_t i = 2; i < len; i++)
-        if ((p[i] & 0xc0) != 0x80)
+    for (size_t i = 2; i < need; i++) {
+        if ((bytes[i] & 0xc0) != 0x80)
             return 0;
-    return len;
+    }
+    return need;
 }
 
 void utf8_clean(char *text)
 {
-    unsigned char *p = (unsigned char *)text;
-    while (*p) {
-        size_t len = sequence_length(p);
-        if (len == 0)
-            *p++ = '?';
-        else
-            p += len;
+    size_t left = strlen(text);
+    while (left > 0) {
+        size_t len = utf8_character_len(text, left);
+        bool is_control = (unsigned char)*text < 0x20 || *text == 0x7f;
+        if (len == 0 || is_control) {
+            *text = '?';
+            len = 1;
+        }
+        text += len;
+        left -= len;
     }
 }

@@ -1,9 +1,16 @@
-/* Text from outside made fit for JSON: providers and operating systems do not always speak UTF-8, and our own cutting
- * of long sentences can split a character. */
+/* UTF-8 as RFC 3629 has it. Pure. Looks at single characters; turning them into anything else belongs to the caller. */
 #ifndef TURNOUT_BASE_UTF8_H
 #define TURNOUT_BASE_UTF8_H
 
-/* Replaces every byte that is not part of well-formed UTF-8, and every control character, by '?'. In place. */
+#include <stdbool.h>
+#include <stddef.h>
+
+/* How many of the first `len` bytes make one valid character (1 to 4): no overlong form, no surrogate, nothing above
+ * U+10FFFF. 0 when they do not start with one, and when `len` is 0. */
+size_t utf8_character_len(const char *text, size_t len);
+
+/* Replaces every byte that is not part of well-formed UTF-8, and every control character, by '?', in place: what comes
+ * from outside, or was cut to fit, made fit for JSON. */
 void utf8_clean(char *text);
 
 #endif

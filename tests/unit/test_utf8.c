@@ -40,11 +40,23 @@ static void invalid_characters(void **state)
     assert_int_equal(CHARACTER_LEN("\xf0\x9f\x98q"), 0);
 }
 
+static void cleaning_keeps_the_length(void **state)
+{
+    (void)state;
+    char text[] = "gr\xc3\xbc\xc3\x9f \xff\t\x1b[31m \xe2\x82";
+    utf8_clean(text);
+    assert_string_equal(text, "gr\xc3\xbc\xc3\x9f ???[31m ??");
+    char empty[] = "";
+    utf8_clean(empty);
+    assert_string_equal(empty, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(valid_characters),
         cmocka_unit_test(invalid_characters),
+        cmocka_unit_test(cleaning_keeps_the_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
