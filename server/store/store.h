@@ -3,7 +3,8 @@
  *
  * `struct store` belongs to the orchestrator's thread (the one writer); `struct store_reader` is a read-only
  * connection, one per thread that reads pages. Ids, audit sequence and hashes come from the caller.
- * Times are wall milliseconds unless said otherwise. */
+ * Times are wall milliseconds unless said otherwise; in the JSON that readers give they are RFC 3339, and null where
+ * the row has 0. Everything may fail with ERR_BUSY (locked by another process for 2 s), ERR_IO, ERR_NO_MEMORY. */
 #ifndef TURNOUT_STORE_STORE_H
 #define TURNOUT_STORE_STORE_H
 
@@ -21,8 +22,8 @@ struct store_reader;
 /* ---- opening --------------------------------------------------------------------------------------------------- */
 
 /* Takes the lock beside the database (FILE.lock, held for life; ERR_BUSY with the holder's pid), opens or makes the
- * file (0600), migrates after taking a copy (FILE.before-N), raises the epoch. ERR_INVALID: not ours, or from a newer
- * version, with what to do; ERR_IO. */
+ * file (0600), migrates after taking a copy (FILE.before-NNNN, NNNN the first migration of several), raises the epoch.
+ * ERR_INVALID: not ours, or from a newer version, with what to do; ERR_FULL; ERR_IO. */
 MUST_CHECK enum err store_open(const char *path, struct store **ret, struct errmsg *why);
 void store_close(struct store *store); /* checkpoints; accepts NULL */
 int64_t store_epoch(const struct store *store);
@@ -131,7 +132,7 @@ struct store_batch *batch_new(void);
 void batch_free(struct store_batch *batch);
 void batch_clear(struct store_batch *batch);
 size_t batch_size(const struct store_batch *batch);
-const char *batch_keep(struct store_batch *batch, const char *text); /* copies; "" when out of memory */
+const char *batch_keep(struct store_batch *batch, const char *text); /* copies; "" when out of memory or NULL */
 
 void batch_delivery(struct store_batch *batch, const struct delivery_row *row);
 void batch_alert(struct store_batch *batch, const struct alert_row *row,
@@ -196,15 +197,18 @@ void store_stats_get(struct store *store, struct store_stats *ret); /* any threa
 
 /* ---- read pages, any thread with its own reader ------------------------------------------------------------------ */
 
+/* Needs no daemon, and disturbs none that has the database open. A file that cannot be written (another's, a read-only
+ * file system) can be read as well. ERR_NOT_FOUND: no such file; ERR_INVALID: not ours, or of another schema. */
 MUST_CHECK enum err store_reader_open(const char *path, struct store_reader **ret, struct errmsg *why);
 void store_reader_close(struct store_reader *reader); /* accepts NULL */
 
 /* Newest first, seq < before (0: from the end), at most `limit` (1..500). service/kind NULL: any. `kind` matches a
- * whole kind ("run.started") or, ending in '.', a prefix ("run."). Each item: {"seq", "hash", "entry": {…}}. */
+ * whole kind ("run.started") or, ending in '.', a prefix ("run."). Each item: {"seq", "hash", "entry": {…}}.
+ * *ret_next: `before` of the next page, 0 when there is none. */
 MUST_CHECK enum err store_audit_page(struct store_reader *reader, int64_t before, int limit, const char *service,
                                      const char *kind, json_t **ret_items, int64_t *ret_next, struct errmsg *why);
-/* In order from seq > after: at most `limit` entries as they stand; for export and verify. Calls `take`; the read
- * transaction ends before it returns. */
+/* In order from seq > after: at most `limit` entries as they stand; for export and verify. Calls `take`, which must not
+ * wait for anything; the read transaction ends before this returns. */
 MUST_CHECK enum err store_audit_scan(struct store_reader *reader, int64_t after, int limit,
                                      void (*take)(void *context, const struct audit_row *row), void *context,
                                      int *ret_count, struct errmsg *why);
@@ -216,19 +220,27 @@ struct audit_verdict {
     int64_t broken_seq; /* 0 when intact */
     char text[256];     /* what is wrong there, or "intact" */
 };
-/* Walks the whole chain in pages. */
+/* Walks the whole chain in pages of 1,000; for minutes when it is very long. An entry that was changed, put elsewhere,
+ * taken out, or whose filter columns disagree with its text is found; entries taken off at the newest end are not. */
 MUST_CHECK enum err store_audit_verify(struct store_reader *reader, struct audit_verdict *ret, struct errmsg *why);
 
-/* The state of every service that has any, as the last commit left it: an array of
- * {"name", "active", "active_site", "active_since", "votes": [{"site", "source", "alerts"}], "timers": [{"kind",
- * "site", "due_at", "offset_ms", "boot_id"}], "incidents": [open ones], "run": latest run without steps, or null}. */
+/* The state of every service that has any, as the last commit left it, in the order of names: an array of
+ * {"name", "active": "site"|"moving"|"split"|"unknown", "active_site": SITE|null, "active_since": T|null,
+ *  "votes": [{"site", "source", "alerts"}], "timers": [{"kind", "site", "due_at", "offset_ms", "boot_id"}],
+ *  "incidents": [open ones: {"id", "site", "opened_at": T, "is_standing", "reason": reason_text(), "run": UUID|null}],
+ *  "run": the latest run without steps, or null}. A timer's due_at is not a T: see clock_due_from_stored(). */
 MUST_CHECK enum err store_services(struct store_reader *reader, json_t **ret, struct errmsg *why);
 
-/* Runs newest first, in UUID order; `before` nil: from the newest. Items without steps. */
+/* Runs newest first, in UUID order; `before` nil: from the newest; at most `limit` (1..500); service/state NULL: any.
+ * Each item: {"id", "service", "kind", "from": SITE|null, "to", "state", "has_effect", "reason", "started_by",
+ * "incident": UUID|null, "started_at": T, "finished_at": T|null, "error"}. *ret_next: nil when there is no more. */
 MUST_CHECK enum err store_runs_page(struct store_reader *reader, const struct id *before, int limit,
                                     const char *service, const char *state, json_t **ret_items, struct id *ret_next,
                                     struct errmsg *why);
-/* One run with steps and attempts. ERR_NOT_FOUND. */
+/* One run with "steps": [{"n", "name", "action", "state", "error", "started_at": T|null, "finished_at": T|null,
+ * "n_attempts", "attempts": [{"n", "phase", "outcome", "text", "started_at": T, "finished_at": T|null, "detail":
+ * {…}|null}]}], of each step its last STORE_MAX_ATTEMPTS attempts. ERR_NOT_FOUND. */
+#define STORE_MAX_ATTEMPTS 100
 MUST_CHECK enum err store_run_get(struct store_reader *reader, const struct id *id, json_t **ret, struct errmsg *why);
 /* Whether an apply may still be made: the run is running, not cancelling, this is its current step, and this attempt is
  * journaled as started. */
