@@ -1,0 +1,180 @@
+#include "base/clock.h"
+#include "command.h"
+#include "command_job.h"
+#include "tests/unit/test.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+static struct command *push_new(struct command_queue *queue, enum command_kind kind, enum err expected)
+{
+    struct command *command = command_new(kind);
+    assert_non_null(command);
+    assert_int_equal(command_queue_push(queue, command), expected);
+    if (expected != ERR_OK) {
+        command_free(command);
+        return NULL;
+    }
+    return command;
+}
+
+static void commands_come_out_in_order_up_to_a_batch(void **state)
+{
+    (void)state;
+    struct command_queue *queue = command_queue_new(10);
+    struct command *pushed[3];
+    struct command *taken[2];
+    for (int i = 0; i < 3; i++)
+        pushed[i] = push_new(queue, COMMAND_DELIVERY, ERR_OK);
+    assert_int_equal(command_queue_take(queue, taken, 2, INT64_MAX), 2);
+    assert_ptr_equal(taken[0], pushed[0]);
+    assert_ptr_equal(taken[1], pushed[1]);
+    assert_false(command_queue_is_idle(queue));
+    assert_int_equal(command_queue_take(queue, taken, 2, INT64_MAX), 1);
+    assert_ptr_equal(taken[0], pushed[2]);
+    assert_true(command_queue_is_idle(queue));
+    for (int i = 0; i < 3; i++)
+        command_free(pushed[i]);
+    command_queue_free(queue);
+}
+
+static void a_full_queue_refuses_all_but_results(void **state)
+{
+    (void)state;
+    struct command_queue *queue = command_queue_new(2);
+    push_new(queue, COMMAND_DELIVERY, ERR_OK);
+    push_new(queue, COMMAND_MOVE, ERR_OK);
+    push_new(queue, COMMAND_DELIVERY, ERR_FULL);
+    push_new(queue, COMMAND_ADOPT, ERR_FULL);
+    push_new(queue, COMMAND_RESULT, ERR_OK);
+    push_new(queue, COMMAND_OBSERVED, ERR_OK);
+    command_queue_free(queue); /* and what is in it */
+}
+
+static void while_deliveries_are_refused_operators_are_not(void **state)
+{
+    (void)state;
+    struct command_queue *queue = command_queue_new(10);
+    command_queue_refuse_deliveries(queue, true);
+    push_new(queue, COMMAND_DELIVERY, ERR_BUSY);
+    push_new(queue, COMMAND_MOVE, ERR_OK);
+    command_queue_refuse_deliveries(queue, false);
+    push_new(queue, COMMAND_DELIVERY, ERR_OK);
+    command_queue_free(queue);
+}
+
+static void a_closed_queue_still_takes_results_and_empties(void **state)
+{
+    (void)state;
+    struct command_queue *queue = command_queue_new(10);
+    struct command *taken[4];
+    push_new(queue, COMMAND_DELIVERY, ERR_OK);
+    command_queue_close(queue);
+    push_new(queue, COMMAND_DELIVERY, ERR_BUSY);
+    push_new(queue, COMMAND_RESULT, ERR_OK);
+    assert_true(command_queue_is_closed(queue));
+    assert_int_equal(command_queue_take(queue, taken, 4, INT64_MAX), 2);
+    assert_int_equal(command_queue_take(queue, taken + 2, 2, INT64_MAX), 0); /* does not wait */
+    command_free(taken[0]);
+    command_free(taken[1]);
+    command_queue_free(queue);
+}
+
+static void taking_waits_until_the_time_given(void **state)
+{
+    (void)state;
+    struct command_queue *queue = command_queue_new(10);
+    struct command *taken[1];
+    int64_t until = clock_steady_ms() + 30;
+    assert_int_equal(command_queue_take(queue, taken, 1, until), 0);
+    assert_true(clock_steady_ms() >= until);
+    assert_int_equal(command_queue_take(queue, taken, 1, 0), 0);
+    command_queue_free(queue);
+}
+
+#define PUSHERS 4
+#define PUSHES 5000
+
+static void *push_many(void *context)
+{
+    for (int i = 0; i < PUSHES; i++) {
+        struct command *command = command_new(COMMAND_DELIVERY);
+        while (command_queue_push(context, command) != ERR_OK)
+            sched_yield();
+    }
+    return NULL;
+}
+
+static void nothing_is_lost_between_threads(void **state)
+{
+    (void)state;
+    struct command_queue *queue = command_queue_new(100);
+    pthread_t threads[PUSHERS];
+    for (int i = 0; i < PUSHERS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, push_many, queue), 0);
+    size_t n = 0;
+    while (n < (size_t)PUSHERS * PUSHES) {
+        struct command *taken[64];
+        size_t got = command_queue_take(queue, taken, 64, INT64_MAX);
+        for (size_t i = 0; i < got; i++)
+            command_free(taken[i]);
+        n += got;
+    }
+    for (int i = 0; i < PUSHERS; i++)
+        pthread_join(threads[i], NULL);
+    assert_true(command_queue_is_idle(queue));
+    command_queue_free(queue);
+}
+
+static void *take_until_closed(void *context)
+{
+    intptr_t n = 0;
+    while (job_queue_take(context))
+        n++;
+    return (void *)n;
+}
+
+static void jobs_go_to_one_taker_each_and_stop_at_the_close(void **state)
+{
+    (void)state;
+    enum { JOBS = 100 };
+    struct job_queue *queue = job_queue_new();
+    struct job *jobs[JOBS];
+    pthread_t takers[2];
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&takers[i], NULL, take_until_closed, queue), 0);
+    for (int i = 0; i < JOBS; i++) {
+        jobs[i] = job_new(JOB_ATTEMPT);
+        job_queue_push(queue, jobs[i]);
+    }
+    for (int i = 0; i < 1000; i++)
+        sched_yield();
+    job_queue_close(queue);
+    job_queue_push(queue, jobs[0]); /* goes nowhere */
+    intptr_t total = 0;
+    for (int i = 0; i < 2; i++) {
+        void *n;
+        pthread_join(takers[i], &n);
+        total += (intptr_t)n;
+    }
+    assert_in_range(total, 0, JOBS);
+    assert_null(job_queue_take(queue));
+    for (int i = 0; i < JOBS; i++)
+        job_free(jobs[i]);
+    job_queue_free(queue);
+}
+
+int main(void)
+{
+    clock_start();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(commands_come_out_in_order_up_to_a_batch),
+        cmocka_unit_test(a_full_queue_refuses_all_but_results),
+        cmocka_unit_test(while_deliveries_are_refused_operators_are_not),
+        cmocka_unit_test(a_closed_queue_still_takes_results_and_empties),
+        cmocka_unit_test(taking_waits_until_the_time_given),
+        cmocka_unit_test(nothing_is_lost_between_threads),
+        cmocka_unit_test(jobs_go_to_one_taker_each_and_stop_at_the_close),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
