@@ -205,7 +205,7 @@ enum err time_parse(const char *text, size_t len, int64_t *ret_ms)
     /* Second 60 is a leap second; it counts as the first of the next minute, as POSIX time has it. */
     if (!date_days(year, month, day, &days) || hour > 23 || minute > 59 || second > 60)
         return ERR_INVALID;
-    int64_t seconds = days * SECONDS_PER_DAY + hour * 3600 + minute * 60 + second - east;
+    int64_t seconds = days * SECONDS_PER_DAY + ((int64_t)hour * 60 + minute) * 60 + second - east;
     if (second == 60 && seconds % SECONDS_PER_DAY != 0)
         return ERR_INVALID;
     *ret_ms = seconds * MS_PER_SECOND + ms;

@@ -45,7 +45,8 @@ void utf8_clean(char *text)
     size_t left = strlen(text);
     while (left > 0) {
         size_t len = utf8_character_len(text, left);
-        bool is_control = (unsigned char)*text < 0x20 || *text == 0x7f;
+        unsigned char first = (unsigned char)*text;
+        bool is_control = first < 0x20 || first == 0x7f || (first == 0xc2 && len == 2 && (unsigned char)text[1] < 0xa0);
         if (len == 0 || is_control) {
             *text = '?';
             len = 1;

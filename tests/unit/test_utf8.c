@@ -51,11 +51,26 @@ static void cleaning_keeps_the_length(void **state)
     assert_string_equal(empty, "");
 }
 
+static void cleaning(void **state)
+{
+    (void)state;
+    char text[] = "a\nb\x1b"
+                  "c\x7f\xc3\xa4\xc2\x9b\xc2\xa0\xff\xe2\x82";
+    utf8_clean(text);
+    assert_string_equal(text, "a?b?c?\xc3\xa4??\xc2\xa0???");
+    utf8_clean(text);
+    assert_string_equal(text, "a?b?c?\xc3\xa4??\xc2\xa0???");
+    char empty[] = "";
+    utf8_clean(empty);
+    assert_string_equal(empty, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(valid_characters),
         cmocka_unit_test(invalid_characters),
+        cmocka_unit_test(cleaning),
         cmocka_unit_test(cleaning_keeps_the_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
