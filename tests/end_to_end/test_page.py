@@ -1,0 +1,449 @@
+"""The browser view, read and used in a real Chromium, on a real daemon that moves a service at the provider sandbox.
+
+It reads what a person reads: words, not the page's insides. The daemon is the one in TURNOUT_BINARY (build/dev/turnout
+otherwise). How the API answers is tested elsewhere.
+"""
+
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import Select
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests" / "sandbox"))
+import client  # noqa: E402
+
+OPERATOR = "page-test-operator"
+VIEWER = "page-test-viewer"
+HOSTILE = "<img src=x onerror=\"document.title='taken'\"> drill \u202egnp.exe"
+POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
+          "form-action 'none'; frame-ancestors 'none'")
+HOME, AWAY = "192.0.2.10", "198.51.100.20"
+CONFIGURATION = """
+server: {{hooks: "127.0.0.1:{hooks}", api: "127.0.0.1:{api}"}}
+database: turnout.db
+operators:
+  - {{name: oncall, role: operator, token: "{operator}"}}
+  - {{name: dora, role: viewer, token: "{viewer}"}}
+sources:
+  prometheus: {{kind: alertmanager, bearer: page-test-alertmanager}}
+providers:
+  linode: {{kind: linode, token: {linode_token}, url: "{sandbox.linode_url}"}}
+  ovh: {{kind: ovh, endpoint: ovh-eu, application_key: {ovh[application_key]}, application_secret: {ovh[application_secret]},
+        consumer_key: {ovh[consumer_key]}, url: "{sandbox.ovh_url}"}}
+services:
+  shop:
+    sites:
+      gra: {{address: {home}}}
+      rbx: {{address: {away}}}
+    prefer: [gra, rbx]
+    alerts:
+      - {{source: prometheus, match: {{alertname: SiteDown, region: gra}}, site: gra}}
+    trigger: {{mode: automatic, votes: 1, hold: 30s, cool_down: 1s}}
+    playbook:
+      - {{name: Linode DNS, action: linode.dns_record, provider: linode, domain: example.com, record: app, type: A,
+         target: "${{to.address}}", ttl: 30}}
+      - {{name: OVH DNS, action: ovh.dns_record, provider: ovh, zone: example.net, record: app, type: A,
+         target: "${{to.address}}", ttl: 60}}
+"""
+
+
+# ---- a daemon, a sandbox and a browser
+
+
+def wait_for(condition, what, timeout_s=20):
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        result = condition()
+        if result:
+            return result
+        time.sleep(0.05)
+    raise AssertionError("timed out waiting for " + what)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Daemon:
+    def __init__(self, folder, sandbox):
+        self.folder, self.api = folder, free_port()
+        self.url = "http://127.0.0.1:%d" % self.api
+        self.child = None
+        (folder / "turnout.yaml").write_text(CONFIGURATION.format(
+            hooks=free_port(), api=self.api, operator=OPERATOR, viewer=VIEWER, sandbox=sandbox, home=HOME, away=AWAY,
+            linode_token=client.LINODE_TOKEN, ovh=client.OVH_KEYS), encoding="utf-8")
+
+    def start(self):
+        binary = os.environ.get("TURNOUT_BINARY", str(ROOT / "build" / "dev" / "turnout"))
+        with open(self.folder / "output", "ab") as output:
+            self.child = subprocess.Popen([binary, "serve", "-c", str(self.folder / "turnout.yaml")],
+                                          stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        wait_for(self.is_ready, "the daemon to be ready")
+
+    def is_ready(self):
+        assert self.child.poll() is None, (self.folder / "output").read_text(errors="replace")
+        try:
+            return self.get("/readyz", None).status == 200
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.child is not None:
+            self.child.terminate()
+            self.child.wait(20)
+            self.child = None
+
+    def get(self, path, token=OPERATOR, body=None):
+        headers = {"Authorization": "Bearer " + token} if token else {}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+            data = json.dumps(body).encode()
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        return opener.open(urllib.request.Request(self.url + path, data, headers), timeout=10)
+
+    def ask(self, path, token=OPERATOR, body=None):
+        with self.get(path, token, body) as answer:
+            return json.load(answer)
+
+    def active(self):
+        return self.ask("/api/v1/services/shop")["active"]
+
+
+@pytest.fixture(scope="module", name="sandbox")
+def fixture_sandbox():
+    with client.Sandbox(dns=False, linode_render_ms=100, ovh_refresh_ms=100) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(scope="module", name="daemon")
+def fixture_daemon(sandbox, tmp_path_factory):
+    daemon = Daemon(tmp_path_factory.mktemp("page"), sandbox)
+    daemon.start()
+    try:
+        wait_for(lambda: daemon.active() == "gra", "the active site to be observed")
+        yield daemon
+    finally:
+        daemon.stop()
+
+
+@pytest.fixture(scope="module", name="page_url")
+def fixture_page_url(daemon):
+    return daemon.url + "/"
+
+
+@pytest.fixture(scope="module", name="operator_token")
+def fixture_operator_token():
+    return OPERATOR
+
+
+@pytest.fixture(scope="module", name="start_run")
+def fixture_start_run(daemon):
+    """Starts a failover or failback as curl does; answers the run's id."""
+    def start_run(verb, reason):
+        return daemon.ask("/api/v1/services/shop/" + verb, body={"reason": reason})["run"]
+    return start_run
+
+
+@pytest.fixture(name="browser")
+def fixture_browser(tmp_path):
+    options = webdriver.ChromeOptions()
+    for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+                     "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
+                     "--user-data-dir=%s" % (tmp_path / "profile")):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
+    try:
+        yield Page(driver)
+    finally:
+        driver.quit()
+
+
+class Page:
+    """What a person does with a page."""
+
+    def __init__(self, driver):
+        self.driver = driver
+        self.size(1100, 900)
+
+    def size(self, width, height, colours="light"):
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride",
+                                    {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500})
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia",
+                                    {"features": [{"name": "prefers-color-scheme", "value": colours}]})
+
+    def open(self, url):
+        self.driver.get("about:blank")
+        self.driver.get(url)
+
+    def all(self, selector):
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def one(self, selector):
+        return wait_for(lambda: self.all(selector), selector)[0]
+
+    def script(self, text, *arguments):
+        return self.driver.execute_script("return " + text, *arguments)
+
+    def text(self, selector="main"):
+        return self.script("(document.querySelector(arguments[0]) || {innerText: ''}).innerText", selector)
+
+    def texts(self, selector):
+        return self.script("[...document.querySelectorAll(arguments[0])].map((e) => e.innerText)", selector)
+
+    def wait_text(self, words, selector="main", timeout_s=20):
+        try:
+            wait_for(lambda: words in self.text(selector), words, timeout_s)
+        except AssertionError:
+            raise AssertionError("%r does not come in %s:\n%s" % (words, selector, self.text(selector))) from None
+
+    def sign_in(self, url, token, then=""):
+        self.open(url + then)
+        self.one("input[type=password]").send_keys(token + Keys.ENTER)
+        wait_for(lambda: not self.all("input[type=password]"), "the token to be taken")
+
+    def press(self, *keys):
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def is_asking(self):
+        return self.script("document.getElementById('ask').open")
+
+    def complaints(self):
+        """What the browser's console says, of a policy that was violated too."""
+        return [entry["message"] for entry in self.driver.get_log("browser")]
+
+
+# ---- the tests
+
+
+def test_the_page_is_public_and_its_policy_is_strict(daemon, page_url):
+    with daemon.get("/", token=None) as answer:
+        assert answer.headers["Content-Security-Policy"] == POLICY
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        html = answer.read().decode()
+    assert "<script>" not in html and " style=" not in html and OPERATOR not in html
+    for name in sorted(path.name for path in (ROOT / "static").iterdir()):
+        with daemon.get("/" + name, token=None) as answer:
+            assert answer.read() == (ROOT / "static" / name).read_bytes()
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        daemon.get("/no-such-file.js", token=None)
+    assert refused.value.code == 404
+    assert page_url.startswith("http://127.0.0.1:")
+
+
+def test_the_token_is_asked_for_and_kept_in_this_tab_only(browser, page_url, operator_token):
+    browser.open(page_url)
+    field = browser.one("input[type=password]")
+    field.send_keys("not-the-token" + Keys.ENTER)
+    browser.wait_text("does not know this token")
+    assert browser.script("sessionStorage.length") == 0
+    field.clear()
+    field.send_keys(operator_token + Keys.ENTER)
+    browser.wait_text("shop")
+    assert operator_token not in browser.script("location.href")
+    assert operator_token not in browser.script("document.documentElement.outerHTML")
+    assert browser.script("[document.cookie, localStorage.length]") == ["", 0]
+    browser.open(page_url)
+    browser.wait_text("shop")
+    assert all("401" in line for line in browser.complaints())
+    browser.one("#leave").click()
+    browser.one("input[type=password]")
+    assert browser.script("sessionStorage.length") == 0
+
+
+def test_a_token_that_is_no_longer_accepted_leads_back_to_the_form(browser, page_url, operator_token):
+    browser.sign_in(page_url, operator_token)
+    browser.wait_text("shop")
+    browser.script("sessionStorage.setItem('turnout.token', 'revoked')")
+    browser.wait_text("does not accept this token any more")
+
+
+def test_a_failover_is_read_as_it_happens(browser, page_url, operator_token, start_run, sandbox, daemon):
+    sandbox.options(ovh_refresh_ms=8000)
+    browser.sign_in(page_url, operator_token)
+    browser.wait_text("active at gra its home")
+    run = start_run("failover", HOSTILE)
+    browser.wait_text("moving", "article .active .badge")
+    browser.wait_text("OVH DNS", "article")
+    browser.script("void (location.hash = arguments[0])", "#/runs/" + run)
+    browser.wait_text("shop: gra", "h1")
+    browser.wait_text("running", ".headline")
+    wait_for(lambda: browser.texts(".step > .head .badge") == ["done", "running"], "the second step")
+    browser.wait_text("1 of 2 steps finished")
+    browser.wait_text("succeeded", ".headline")
+    assert browser.texts(".step > .head .badge") == ["done", "done"]
+    browser.wait_text("2 of 2 steps finished")
+    for change in browser.texts(".step > .change"):
+        assert HOME in change and AWAY in change
+    browser.one(".step summary").click()
+    browser.wait_text("observe", ".attempts")
+    browser.wait_text("apply", ".attempts")
+    browser.wait_text("PUT %s/domains/123/records/36666865" % sandbox.linode_url, ".attempts")
+    assert client.LINODE_TOKEN not in browser.text() and client.OVH_KEYS["consumer_key"] not in browser.text()
+    assert "<img src=x" in browser.text() and "\u202e" not in browser.text()
+    assert "operator oncall" in browser.text(".facts") or "oncall" in browser.text(".facts")
+    assert browser.all("main img") == []
+    browser.script("void (location.hash = '#/services')")
+    browser.wait_text("active at rbx away from home (gra)")
+    browser.script("void (location.hash = '#/runs')")
+    browser.wait_text("<img src=x", ".rows")
+    assert "taken" not in browser.script("document.title") and browser.all("main img") == []
+    assert daemon.active() == "rbx"
+    assert browser.complaints() == []
+
+
+def test_the_way_back_is_asked_for_on_the_page(browser, page_url, operator_token, daemon, sandbox):
+    sandbox.options(ovh_refresh_ms=100)
+    wait_for(lambda: daemon.active() == "rbx", "the service to be away")
+    browser.sign_in(page_url, operator_token, "#/services/shop")
+    browser.one("[data-verb=failback]").send_keys(Keys.ENTER)
+    wait_for(browser.is_asking, "the dialog")
+    browser.press(Keys.ESCAPE)
+    assert not browser.is_asking() and browser.script("document.activeElement.dataset.verb") == "failback"
+    browser.press(Keys.ENTER)
+    browser.one("dialog [type=submit]").click()
+    assert browser.is_asking() and daemon.active() == "rbx"  # a reason is needed
+    browser.one("dialog textarea").send_keys("home is well again")
+    browser.one("dialog [type=submit]").click()
+    browser.wait_text("succeeded", ".headline")
+    browser.wait_text("home is well again", ".facts")
+    assert daemon.active() == "gra"
+    assert browser.complaints() == []
+
+
+def test_a_refusal_is_shown_in_words(browser, page_url):
+    browser.sign_in(page_url, VIEWER, "#/services/shop")
+    browser.one("[data-verb=failover]").click()
+    browser.one("dialog textarea").send_keys("let me")
+    browser.one("dialog [type=submit]").click()
+    browser.wait_text("Not allowed", "#ask-error")
+
+
+def test_a_stopped_run_says_what_is_the_matter(browser, page_url, operator_token, daemon, sandbox, start_run):
+    sandbox.fault("ovh", "status", method="PUT", status=403, times=-1)
+    try:
+        run = start_run("failover", "a drill that fails")
+        browser.sign_in(page_url, operator_token, "#/runs/" + run)
+        browser.wait_text("attention", ".headline")
+        browser.wait_text("waits for a person")
+        assert browser.text(".step.failed .error")
+        assert "403" in browser.text(".step.failed .attempts")
+        assert browser.texts("main .actions button") == ["Retry the step…", "Skip the step…", "Cancel the run…"]
+        browser.script("void (location.hash = '#/services')")
+        browser.wait_text("One service needs a person", ".notice")
+    finally:
+        sandbox.clear_faults()
+    browser.script("void (location.hash = arguments[0])", "#/runs/" + run)
+    browser.one("[data-verb=retry]").click()
+    browser.one("dialog textarea").send_keys("the grant is there again")
+    browser.one("dialog [type=submit]").click()
+    browser.wait_text("succeeded", ".headline")
+    assert browser.texts("main .actions button") == []
+    assert daemon.active() == "rbx"
+
+
+def test_the_audit_log_is_filtered_and_paged(browser, page_url, operator_token, daemon):
+    for number in range(60):  # more than a page
+        try:
+            daemon.ask("/api/v1/services/shop/adopt", body={"to": "rbx", "reason": "entry %d" % number})
+        except urllib.error.HTTPError as refused:
+            assert refused.code == 409
+    browser.sign_in(page_url, operator_token, "#/audit")
+    browser.wait_text("Verify the chain")
+
+    def numbers():
+        return browser.script("[...document.querySelectorAll('#entries > li')].map((e) => Number(e.dataset.key))")
+
+    first = wait_for(numbers, "entries")
+    assert len(first) == 50 and first == sorted(first, reverse=True)
+    browser.one(".pager a").click()
+    wait_for(lambda: numbers() and max(numbers()) < min(first), "the older page")
+    assert max(numbers()) == min(first) - 1 and "after=" in browser.script("location.hash")
+    assert browser.texts(".pager a")[0] == "Newest"
+    browser.all(".pager a")[0].click()
+    wait_for(lambda: numbers() and max(numbers()) >= max(first), "the newest page")
+
+    Select(browser.one("select[name=kind]")).select_by_value("run.finished")
+    wait_for(lambda: set(browser.texts("#entries .kind")) == {"run.finished"}, "entries of one kind")
+    assert browser.script("location.hash") == "#/audit?kind=run.finished"
+    browser.open(page_url + "#/audit?service=shop&kind=run.started")
+    wait_for(lambda: set(browser.texts("#entries .kind")) == {"run.started"}, "the same by a link")
+    assert set(browser.texts("#entries .name")) == {"shop"}
+    assert "<img src=x" in browser.text("#entries") and browser.all("main img") == []
+
+    browser.one("#entries summary").click()
+    browser.wait_text('"kind": "run.started"', "#entries details[open]")
+    time.sleep(6)  # a poll later it is open still
+    assert len(browser.all("#entries details[open]")) == 1
+    browser.one("[data-do=verify]").click()
+    browser.wait_text("The chain is intact")
+    assert browser.complaints() == []
+
+
+def test_everything_is_reached_by_keyboard_and_seen(browser, page_url, operator_token):
+    browser.sign_in(page_url, operator_token)
+    browser.wait_text("shop")
+    browser.open(page_url)
+    browser.wait_text("shop")
+    all_of_them = browser.script("[...document.querySelectorAll('a[href], button, select, input, summary')]"
+                            ".filter((e) => e.checkVisibility())")
+    seen = []
+    browser.script("void arguments[0].focus()", all_of_them[0])  # a page just opened has its heading focused
+    for number in range(len(all_of_them)):
+        browser.press(*([Keys.TAB] if number else [Keys.SHIFT]))
+        assert browser.script("document.activeElement === arguments[0]", all_of_them[number])
+        seen.append(browser.script(
+            "(() => {const e = document.activeElement, s = getComputedStyle(e), b = e.getBoundingClientRect();"
+            "return [e.textContent.trim(), s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2 && b.top >= 0 && b.width > 0]})()"))
+    assert [text for text, _ in seen][:6] == ["Skip to the content", "Turnout", "Services", "Runs", "Audit log", "Sign out"]
+    assert all(is_visible for _, is_visible in seen), seen
+    for text in ("Fail over…", "Fail back…", "Its audit log"):
+        assert text in [name for name, _ in seen]
+    assert browser.script("document.getElementById('announce').getAttribute('aria-live')") == "polite"
+
+
+@pytest.mark.parametrize("colours", ["light", "dark"])
+def test_nothing_sticks_out_on_a_phone(browser, page_url, operator_token, daemon, colours):
+    run = daemon.ask("/api/v1/runs")["items"][0]["id"]
+    browser.size(360, 740, colours)
+    browser.sign_in(page_url, operator_token)
+    grounds = set()
+    for place, words in (("#/services", "shop"), ("#/runs", "shop"), ("#/runs/" + run, "steps finished"), ("#/audit", "Verify")):
+        browser.script("void (location.hash = arguments[0])", place)
+        browser.wait_text(words)
+        time.sleep(0.3)
+        assert browser.script("document.documentElement.scrollWidth") <= 360, place
+        grounds.add(browser.script("getComputedStyle(document.body).backgroundColor"))
+    (ground,) = grounds
+    assert (sum(int(part) for part in ground.strip("rgb()").split(",")[:3]) < 200) == (colours == "dark")
+
+
+def test_a_lost_daemon_is_said_and_found_again(browser, page_url, operator_token, daemon):
+    browser.sign_in(page_url, operator_token)
+    browser.wait_text("shop")
+    daemon.stop()
+    try:
+        browser.wait_text("Cannot reach the daemon since", "#banner")
+        browser.wait_text("shop")  # what was read is shown still
+    finally:
+        daemon.start()
+    browser.one("#banner button").click()
+    wait_for(lambda: browser.text("#banner").strip() == "", "the banner to go")
+    browser.wait_text("shop")
