@@ -13,8 +13,12 @@
  *           │ V(A) < votes: timer cleared,        │ a guard refuses: the reason goes on record (once per reason),
  *           ▼ incident no longer stands           ▼ and every later event tries again (level-triggered)
  *
+ *     A vote on a site that is not the active one is counted and starts nothing. A site that becomes active starts
+ *     afresh: its incident, if it has one, stands again only when its votes have held from then on.
+ *
  *     run succeeded: active = its target · cancelled before its first effect: active = where it came from ·
- *     cancelled after: split. Each starts cool_down.
+ *     cancelled after: split. Each starts cool_down. A run that began without a known active site and is cancelled
+ *     before its first effect leaves it unknown (run_from may have been a guess for the steps' sake).
  */
 #ifndef TURNOUT_CORE_DECIDE_H
 #define TURNOUT_CORE_DECIDE_H
@@ -28,7 +32,8 @@ struct site_view {
     int firing[MAX_SOURCES]; /* firing alerts per source; > 0 is that source's down vote */
     int64_t hold_due_at;     /* 0: no hold timer */
     bool has_incident;       /* opened and not resolved */
-    bool is_standing;        /* of the incident: the quorum has held for `hold` and still stands */
+    bool is_standing;        /* of the incident: the quorum has held for `hold` and still stands, and the site has not
+                                become active, nor another one, since */
     int last_reason;         /* enum reason last recorded for not acting; REASON_NONE */
 };
 
@@ -41,7 +46,7 @@ struct service_view {
     enum run_state run_state;
     enum direction run_direction;
     int run_from, run_to; /* run_from may be SITE_NONE */
-    bool run_has_effect;  /* its first apply was journaled */
+    bool run_has_effect;  /* as of the run's last change of state; the run itself knows better meanwhile */
 };
 
 void service_view_init(struct service_view *view); /* unknown, nothing fires */
@@ -106,9 +111,10 @@ enum thing_kind {
     THING_INCIDENT_OPEN,     /* of `site`; stands */
     THING_INCIDENT_STANDING, /* of `site`; `flag`: stands (again) or not */
     THING_INCIDENT_RESOLVED, /* of `site` */
-    THING_NOT_ACTED,         /* the incident of `site` starts nothing, for `reason` */
+    THING_NOT_ACTED,         /* the incident of `site` starts nothing, for `reason`; with SITE_NONE: what was observed
+                                decides nothing */
     THING_ACTIVE,            /* active is now (`active`, `site`) */
-    THING_RUN_START,         /* in `direction`, from `from` to `site` */
+    THING_RUN_START,         /* in `direction`, from `from` to `site`; always the last thing */
     THING_RUN_STATE,         /* mirrors the event into the view: run_state, flag = has_effect */
     THING_REFUSED,           /* the operator's request, for `reason` */
 };

@@ -16,7 +16,15 @@
  * After a restart a step that was running starts from observe. An apply without a recorded result is unknown: the
  * next observe is told so (`after_unknown_apply`), because "right" may then be our own change on its way.
  * Back-off: 500 ms doubling to 15 s, with full jitter upwards of half; a provider's Retry-After is honoured where it
- * is longer (up to the deadline); not-yet polls of settle: 250 ms doubling to 5 s. */
+ * is longer (up to the deadline, when one last attempt is made); not-yet polls: 250 ms doubling to 5 s, same jitter.
+ *
+ * An accepted apply that observe does not show is "not yet": RUN_POLLS_BEFORE_APPLYING_AGAIN looks (some 23 s) pass
+ * before the same is sent again, so that a slow provider is not hammered and a change somebody took back is made good.
+ * `has_effect` goes on record with each apply, before it goes out. A result that is certainly without effect
+ * (temporary, cancelled) takes it back where no other apply of the run may have had one; a permanent error does not,
+ * for an action of several requests may have got through the first. An attempt that ends as cancelled while nobody
+ * cancelled the run (the daemon stops) is tried again like a temporary error. Cancelling waits for the result of what
+ * is under way; its step ends as failed unless that result completed it. */
 #ifndef TURNOUT_CORE_PLAYBOOK_H
 #define TURNOUT_CORE_PLAYBOOK_H
 
@@ -34,7 +42,7 @@ struct step_run {
     int64_t began_at;       /* steady; of the first attempt since pending or retry; 0: not begun */
     int64_t next_at;        /* steady; when the next attempt is due; 0: an attempt is under way */
     int tries;              /* attempts that failed or were "not yet" in a row, for the back-off */
-    bool has_applied;       /* an apply of this run was accepted or may have been */
+    bool has_applied;       /* an apply of this run was accepted or may have been, at least in part */
     bool has_unknown_apply; /* an apply has no recorded result, and no observe has succeeded since */
     int n_attempts;         /* journaled so far */
 };
@@ -91,6 +99,7 @@ struct run_move {
 };
 
 #define MAX_RUN_MOVES 8
+#define RUN_POLLS_BEFORE_APPLYING_AGAIN 8
 
 struct run_moves {
     struct run_move items[MAX_RUN_MOVES];

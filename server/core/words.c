@@ -1,0 +1,124 @@
+/* See words.h. Every piece is cut to a length, so that names of any length leave room for what matters. */
+#include "core/words.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+const char *reason_text(enum reason reason)
+{
+    static const char *const texts[] = {
+#define X(name, text) [name] = text,
+        REASON_LIST(X)
+#undef X
+    };
+    size_t i = (size_t)reason;
+    return i < sizeof texts / sizeof texts[0] ? texts[i] : "?";
+}
+
+static void phrase_add(struct phrase *phrase, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void phrase_add(struct phrase *phrase, const char *format, ...)
+{
+    size_t len = strlen(phrase->text);
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(phrase->text + len, sizeof phrase->text - len, format, args);
+    va_end(args);
+}
+
+struct phrase duration_phrase(int64_t ms)
+{
+    static const struct {
+        int64_t ms;
+        const char *unit;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "min"}, {1000, "s"}, {1, "ms"}};
+    struct phrase phrase = {""};
+    int n = 0;
+    for (size_t i = 0; i < sizeof units / sizeof units[0] && n < 2; i++) {
+        int64_t count = ms / units[i].ms;
+        ms %= units[i].ms;
+        if (count <= 0 && n == 0)
+            continue;
+        if (count > 0)
+            phrase_add(&phrase, "%s%lld %s", n ? " " : "", (long long)count, units[i].unit);
+        n++; /* a unit that is nought behind a larger one: "1 h", not "1 h 20 ms" */
+    }
+    if (n == 0)
+        phrase_add(&phrase, "0 s");
+    return phrase;
+}
+
+static void add_voters(struct phrase *phrase, const struct model *model, const struct site_view *site)
+{
+    int n = 0;
+    int left_out = 0;
+    for (int i = 0; i < MAX_SOURCES; i++) {
+        if (site->firing[i] == 0)
+            continue;
+        if (strlen(phrase->text) > sizeof phrase->text - 72)
+            left_out++;
+        else
+            phrase_add(phrase, "%s%.40s", n++ ? ", " : " (", i < model->n_sources ? model->source_names[i] : "?");
+    }
+    if (left_out > 0)
+        phrase_add(phrase, " and %d more", left_out);
+    phrase_add(phrase, ")");
+}
+
+struct phrase votes_phrase(const struct service *service, const struct model *model, const struct service_view *view,
+                           int site)
+{
+    struct phrase phrase = {""};
+    int votes = view_votes(view, site);
+    if (votes == 0) {
+        phrase_add(&phrase, "no down vote");
+        return phrase;
+    }
+    if (votes <= service->votes)
+        phrase_add(&phrase, "%d of %d vote%s", votes, service->votes, service->votes == 1 ? "" : "s");
+    else
+        phrase_add(&phrase, "%d votes where %d %s needed", votes, service->votes, service->votes == 1 ? "is" : "are");
+    add_voters(&phrase, model, &view->sites[site]);
+    return phrase;
+}
+
+struct phrase move_phrase(const struct service *service, enum direction direction, int from, int to)
+{
+    struct phrase phrase = {""};
+    phrase_add(&phrase, "%s", direction_text(direction));
+    if (from >= 0)
+        phrase_add(&phrase, " from %.48s", site_phrase(service, from));
+    phrase_add(&phrase, " to %.48s", site_phrase(service, to));
+    return phrase;
+}
+
+struct phrase place_phrase(const struct service *service, const struct service_view *view)
+{
+    struct phrase phrase = {""};
+    switch (view->active) {
+    case ACTIVE_SITE:
+        phrase_add(&phrase, "%.48s is the active site", site_phrase(service, view->active_site));
+        break;
+    case ACTIVE_MOVING:
+        if (!view->has_run)
+            phrase_add(&phrase, "a run begins");
+        else
+            phrase_add(&phrase, "the %s %s",
+                       move_phrase(service, view->run_direction, view->run_from, view->run_to).text,
+                       view->run_state == RUN_ATTENTION ? "waits for a person" : "is under way");
+        break;
+    case ACTIVE_SPLIT:
+        phrase_add(&phrase, "a run stopped half-way (split): adopt a site, or start a run by hand");
+        break;
+    case ACTIVE_UNKNOWN:
+        phrase_add(&phrase, "the active site is not known: adopt one, or start a run by hand");
+        break;
+    }
+    return phrase;
+}
+
+const char *site_phrase(const struct service *service, int site)
+{
+    return site >= 0 && site < service->n_sites ? service->sites[site].name : "a site that is not known";
+}

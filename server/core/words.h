@@ -1,0 +1,25 @@
+/* Phrases of the core's sentences; for the core's own files. By value, so that `votes_phrase(…).text` can be an
+ * argument. Sentences are read at 3 a.m.: say who says what, how many are needed, and what follows or why nothing does.
+ */
+#ifndef TURNOUT_CORE_WORDS_H
+#define TURNOUT_CORE_WORDS_H
+
+#include "core/decide.h"
+
+struct phrase {
+    char text[176];
+};
+
+/* "30 s", "1 h 30 min", "250 ms"; two units at most. */
+struct phrase duration_phrase(int64_t ms);
+/* "2 of 2 votes (prometheus, pingdom)", "3 votes where 2 are needed (…)", "no down vote". */
+struct phrase votes_phrase(const struct service *service, const struct model *model, const struct service_view *view,
+                           int site);
+/* "failover from gra to rbx"; `from` may be SITE_NONE: "failover to rbx". */
+struct phrase move_phrase(const struct service *service, enum direction direction, int from, int to);
+/* Where the service is, as a clause: what keeps votes on other sites, or any votes, from starting something. */
+struct phrase place_phrase(const struct service *service, const struct service_view *view);
+/* Never NULL; for SITE_NONE, and for a site that the configuration lost, "a site that is not known". */
+const char *site_phrase(const struct service *service, int site);
+
+#endif
