@@ -11,6 +11,8 @@
 #include "handlers/source.h"
 
 #include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <sys/socket.h>
 
 struct listen_address {
@@ -39,9 +41,15 @@ struct config {
 };
 
 /* Reads and validates. Every problem is added to `errors` as "FILE:LINE:COLUMN: what; what would be right\n" (all at
- * once), every doubt to `warnings` in the same form. Secrets are read (environment, files) but never shown. Returns
+ * once; without line and column where the file as a whole is meant), every doubt to `warnings` in the same form, with
+ * "warning: " before the text. Secrets are read (environment, files) but never shown. Returns
  * ERR_OK with *ret (free with config_free()), or ERR_INVALID with none. */
 MUST_CHECK enum err config_load(const char *path, struct config **ret, struct strbuf *errors, struct strbuf *warnings);
 void config_free(struct config *config); /* accepts NULL */
+
+/* What actions and kinds of sources take, from the rows that validate: all of them in short, or (name given) one in
+ * full. False: there is none of that name; nothing is printed. */
+bool config_print_actions(FILE *out, const char *name);
+bool config_print_sources(FILE *out, const char *kind);
 
 #endif

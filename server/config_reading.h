@@ -1,0 +1,82 @@
+/* What the parts of server/config share while they read one file. Internal to them.
+ *
+ * Each part reads on after a mistake, so that all mistakes are found; what it makes then is incomplete, and is freed
+ * and not used. Functions that take a node complain by themselves and say by their result only whether to go on. */
+#ifndef TURNOUT_SERVER_CONFIG_READING_H
+#define TURNOUT_SERVER_CONFIG_READING_H
+
+#include "config.h"
+#include "config_problems.h"
+#include "config_words.h"
+#include "yaml_tree.h"
+
+#define MAX_PROVIDERS 64
+#define MAX_OPERATORS 1000
+
+struct reading {
+    const char *path;
+    char *folder;        /* of the file: "", or with a slash at the end */
+    bool may_read_files; /* ${file:...}; not when the bytes are not trusted at all */
+    struct problems errors, warnings;
+    struct config *config;         /* under construction */
+    const struct node *root;       /* the whole file */
+    json_t *site_defaults;         /* of the top-level sites: object of objects of strings; NULL: none are given */
+    const struct node **providers; /* nodes of config->providers: where to complain when one cannot be opened */
+    bool is_out_of_memory;
+};
+
+/* "what is wrong; what would be right". `at` may be NULL: the file as a whole. */
+void complain(struct reading *r, const struct node *at, const char *format, ...) PRINTF_LIKE(3, 4);
+void complain_memory(struct reading *r);
+/* Likewise for what may be meant, but need not: never stops anything. */
+void doubt(struct reading *r, const struct node *at, const char *format, ...) PRINTF_LIKE(3, 4);
+/* `what` ("source") named `text` is not known; says which is near, or which there are. */
+void complain_unknown(struct reading *r, const struct node *at, const char *what, const char *text,
+                      const struct names *names);
+
+/* The value of a key; NULL when it is not there. */
+const struct node *child(const struct node *map, const char *key);
+/* Whether `node`, the value of `key`, is of that kind. Nothing (null) passes for an empty mapping or list. */
+bool expect_kind(struct reading *r, const struct node *node, enum node_kind kind, const char *key);
+/* The text of a scalar outside of templates, with $${ turned to ${; NULL after a complaint. The caller frees it. */
+char *plain_text(struct reading *r, const struct node *node, const char *key);
+/* Whether this text can be a name of ours: up to 63 letters, digits, "_", "." and "-", a letter or digit first. */
+bool expect_name(struct reading *r, const struct node *node, const char *what);
+/* calloc() that complains; for 0 items too it gives memory. */
+void *new_array(struct reading *r, size_t count, size_t size);
+char *new_text(struct reading *r, const char *text);
+
+enum text_kind {
+    TEXT_PLAIN,
+    TEXT_ESCAPED,  /* no ${...}, but $${ */
+    TEXT_TEMPLATE, /* a ${...} that is neither of the next */
+    TEXT_SECRET,   /* ${env:...} or ${file:...} */
+};
+enum text_kind text_kind_of(const char *text);
+
+/* The value of a secret key, from literal text, ${env:NAME} and ${file:PATH} (config_secret.c). */
+void secret_read(struct reading *r, const char *key, const struct node *node, struct secret *ret);
+/* Whether a secret can be sent in a header or compared with one: a complaint when it is short or holds spaces. */
+void expect_token(struct reading *r, const char *key, const struct node *node, const struct secret *secret,
+                  size_t min_len);
+
+/* What every source takes beside the rows of its kind; what every step takes beside those of its action. */
+extern const struct row config_source_rows[];
+extern const struct row config_step_rows[];
+
+/* The parts, in the order in which they are read: later ones look up names in earlier ones. */
+void read_server(struct reading *r);
+void read_operators(struct reading *r);
+void read_sources(struct reading *r);
+void read_providers(struct reading *r);
+void read_services(struct reading *r);
+/* Of one service; sites and source names are known. */
+void read_alerts(struct reading *r, const struct node *alerts, struct service *service);
+/* Of one service; sites are known. Gives the playbook as text for the run's record. */
+json_t *read_playbook(struct reading *r, const struct node *playbook, struct service *service);
+
+/* All of the above, from bytes. `path` is for messages and relative names only. */
+MUST_CHECK enum err config_load_bytes(const char *path, const char *bytes, size_t len, bool may_read_files,
+                                      struct config **ret, struct strbuf *errors, struct strbuf *warnings);
+
+#endif

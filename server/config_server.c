@@ -1,0 +1,174 @@
+/* What is not about services: the top level, listeners, database, operators. */
+#include "base/cleanup.h"
+#include "config_rows.h"
+#include "config_value.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MIN_TOKEN 16
+
+static const struct row top_rows[] = {
+    {.name = "database",
+     .type = ROW_STRING,
+     .default_text = "turnout.db",
+     .min = 1,
+     .max = 1024,
+     .help = "SQLite file, made on first start; relative to the folder of the configuration"},
+    {.name = NULL},
+};
+
+static const struct row server_rows[] = {
+    {.name = "hooks",
+     .type = ROW_STRING,
+     .default_text = "127.0.0.1:8081",
+     .help = "where monitors post: ADDRESS:PORT"},
+    {.name = "api",
+     .type = ROW_STRING,
+     .default_text = "127.0.0.1:8080",
+     .help = "where operators and the page are served: ADDRESS:PORT"},
+    {.name = NULL},
+};
+
+static const struct row operator_rows[] = {
+    {.name = "name", .type = ROW_STRING, .is_required = true, .help = "who it is, for the audit log"},
+    {.name = "role",
+     .type = ROW_CHOICE,
+     .is_required = true,
+     .choices = "viewer|operator",
+     .help = "viewer sees everything, operator may also act"},
+    {.name = "token", .type = ROW_SECRET, .is_required = true, .help = "what the operator's requests bear"},
+    {.name = NULL},
+};
+
+/* ---- the top level -------------------------------------------------------------------------------------------- */
+
+static void read_listener(struct reading *r, const struct node *server, const json_t *values, const char *key,
+                          struct listen_address *ret)
+{
+    const char *text = json_string_value(json_object_get(values, key));
+    if (!text)
+        return;
+    ret->text = new_text(r, text);
+    if (!listen_address_parse(text, &ret->address, &ret->address_len))
+        complain(r, child(server, key), "\"%s\" cannot be %s; it must be ADDRESS:PORT or [IPv6]:PORT, both as numbers",
+                 key, shown(text).text);
+}
+
+static bool is_same_address(const struct listen_address *a, const struct listen_address *b)
+{
+    return a->text && b->text && strcmp(a->text, b->text) == 0 && strcmp(strrchr(a->text, ':'), ":0") != 0;
+}
+
+static void read_listeners(struct reading *r, const struct node *server)
+{
+    static const struct later later[] = {{"tls", NULL},        {"site", NULL},      {"kill_switch", NULL},
+                                         {"self_check", NULL}, {"heartbeat", NULL}, {"trusted_proxies", NULL},
+                                         {"reserve", NULL},    {NULL, NULL}};
+    static const struct node nothing = {.kind = NODE_NULL};
+    if (!server)
+        server = &nothing;
+    if (!expect_kind(r, server, NODE_MAP, "server"))
+        return;
+    keys_check(r, server, &(struct keys){.rows = {server_rows}, .later = later});
+    json_t *values = rows_read(&(struct row_reader){.reading = r}, server, server_rows);
+    read_listener(r, server, values, "hooks", &r->config->hooks);
+    read_listener(r, server, values, "api", &r->config->api);
+    const struct node *api = child(server, "api");
+    const struct node *hooks = child(server, "hooks");
+    if (is_same_address(&r->config->hooks, &r->config->api) && strchr(r->config->api.text, ':'))
+        complain(r, api ? api : hooks, "\"hooks\" and \"api\" are both %s; each needs an address of its own",
+                 shown(r->config->api.text).text);
+    json_decref(values);
+}
+
+static void read_database(struct reading *r)
+{
+    json_t *values = rows_read(&(struct row_reader){.reading = r}, r->root, top_rows);
+    const char *name = json_string_value(json_object_get(values, "database"));
+    if (name) {
+        /* "./" keeps SQLite from taking ":memory:" or "file:..." for anything but a name. */
+        struct strbuf path = STRBUF_INIT;
+        strbuf_addf(&path, "%s%s%s", name[0] == '/' ? "" : r->folder, name[0] != '/' && !r->folder[0] ? "./" : "",
+                    name);
+        if (!(r->config->database = strbuf_take(&path)))
+            complain_memory(r);
+    }
+    json_decref(values);
+}
+
+void read_server(struct reading *r)
+{
+    static const char *const names[] = {"server", "operators", "sources", "providers", "sites", "services", NULL};
+    static const struct later later[] = {{"include", NULL}, {"defaults", NULL}, {"templates", NULL}, {"notify", NULL},
+                                         {"keep", NULL},    {"alerts", NULL},   {NULL, NULL}};
+    keys_check(r, r->root, &(struct keys){.rows = {top_rows}, .names = names, .later = later});
+    read_listeners(r, child(r->root, "server"));
+    read_database(r);
+}
+
+/* ---- operators ------------------------------------------------------------------------------------------------ */
+
+static struct secret *operator_secret(void *owner, const char *row)
+{
+    (void)row; /* there is one */
+    return &((struct operator_account *)owner)->token;
+}
+
+static void read_operator(struct reading *r, const struct node *node, struct operator_account *ret)
+{
+    static const struct later later[] = {{"role", "approver"}, {NULL, NULL}};
+    if (!expect_kind(r, node, NODE_MAP, "operators"))
+        return;
+    keys_check(r, node, &(struct keys){.rows = {operator_rows}});
+    const struct row_reader reader = {.reading = r, .later = later, .secret_slot = operator_secret, .owner = ret};
+    json_t *values = rows_read(&reader, node, operator_rows);
+    const char *name = json_string_value(json_object_get(values, "name"));
+    const char *role = json_string_value(json_object_get(values, "role"));
+    if (name && expect_name(r, child(node, "name"), "an operator"))
+        ret->name = new_text(r, name);
+    if (role)
+        (void)role_parse(role, &ret->role); /* the row lets nothing else pass */
+    expect_token(r, "token", child(node, "token"), &ret->token, MIN_TOKEN);
+    json_decref(values);
+}
+
+static void check_unique(struct reading *r, const struct node *list, int i)
+{
+    const struct operator_account *this = &r->config->operators[i];
+    for (int j = 0; j < i; j++) {
+        const struct operator_account *other = &r->config->operators[j];
+        const struct node *first = list->items[j];
+        if (this->name && other->name && strcmp(this->name, other->name) == 0)
+            complain(r, list->items[i], "operator %s is there already, at line %d, column %d; names must differ",
+                     shown(this->name).text, first->line, first->column);
+        if (secret_is_set(&other->token) && secret_is_set(&this->token) &&
+            secret_equal(&other->token, this->token.bytes, this->token.len))
+            complain(r, list->items[i],
+                     "the token is that of the operator at line %d, column %d; each needs a token of their own",
+                     first->line, first->column);
+    }
+}
+
+void read_operators(struct reading *r)
+{
+    const struct node *list = child(r->root, "operators");
+    if (!list || list->kind == NODE_NULL || (list->kind == NODE_LIST && list->n_items == 0)) {
+        doubt(r, list ? list : r->root, "there are no operators: nobody can use the API or the page");
+        return;
+    }
+    if (!expect_kind(r, list, NODE_LIST, "operators"))
+        return;
+    if (list->n_items > MAX_OPERATORS) {
+        complain(r, list, "there are %zu operators; %d is the most", list->n_items, MAX_OPERATORS);
+        return;
+    }
+    r->config->operators = new_array(r, list->n_items, sizeof(*r->config->operators));
+    if (!r->config->operators)
+        return;
+    r->config->n_operators = (int)list->n_items;
+    for (int i = 0; i < r->config->n_operators; i++) {
+        read_operator(r, list->items[i], &r->config->operators[i]);
+        check_unique(r, list, i);
+    }
+}

@@ -1,0 +1,324 @@
+/* Services: their sites, the order of preference, the trigger; alerts and playbook are read by their own parts. */
+#include "base/cleanup.h"
+#include "config_rows.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct row trigger_rows[] = {
+    {.name = "mode",
+     .type = ROW_CHOICE,
+     .is_required = true,
+     .choices = "automatic|manual",
+     .help = "automatic starts the run, manual only says why it would"},
+    {.name = "votes",
+     .type = ROW_INT,
+     .default_text = "1",
+     .min = 1,
+     .max = MAX_SOURCES,
+     .help = "how many sources must say that the site is down"},
+    {.name = "hold",
+     .type = ROW_DURATION,
+     .default_text = "30s",
+     .min = 0,
+     .max = 24 * 3600 * 1000,
+     .help = "how long they must say so without a break"},
+    {.name = "cool_down",
+     .type = ROW_DURATION,
+     .default_text = "30m",
+     .min = 0,
+     .max = INT64_C(7) * 24 * 3600 * 1000,
+     .help = "how long nothing starts by itself after a finished run"},
+    {.name = NULL},
+};
+
+/* What is done to go back is what people do: no other mode so far. */
+static const struct row failback_rows[] = {
+    {.name = "mode", .type = ROW_CHOICE, .is_required = true, .choices = "manual", .help = "manual: people start it"},
+    {.name = NULL},
+};
+
+/* ---- sites ---------------------------------------------------------------------------------------------------- */
+
+static bool is_reserved(const char *name)
+{
+    static const char *const reserved[] = {"active", "moving", "split", "unknown", "site"};
+    for (size_t i = 0; i < COUNT_OF(reserved); i++) {
+        if (strcmp(reserved[i], name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void expect_site_name(struct reading *r, const struct node *key)
+{
+    if (expect_name(r, key, "a site") && is_reserved(key->text))
+        complain(r, key, "%s cannot be the name of a site, since it is a state; choose another", shown(key->text).text);
+}
+
+/* One of a site's own keys: used in ${to.KEY}. */
+static bool expect_value_key(struct reading *r, const struct node *key)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+    if (strcmp(key->text, "name") == 0) {
+        complain(r, key, "\"name\" cannot be a key of a site, since ${to.name} is the site's name; choose another");
+        return false;
+    }
+    if (key->len > 0 && key->len <= 63 && strspn(key->text, letters) == key->len)
+        return true;
+    complain(r, key, "%s cannot be a key of a site; it must be up to 63 letters, digits, \"_\" and \"-\"",
+             shown(key->text).text);
+    return false;
+}
+
+/* The user's own keys as strings, put over what is in `values` already. */
+static void read_site_values(struct reading *r, const struct node *map, const char *site, json_t *values)
+{
+    if (!expect_kind(r, map, NODE_MAP, site))
+        return;
+    for (size_t i = 0; i < map->n_pairs; i++) {
+        const struct node *key = map->pairs[i].key, *value = map->pairs[i].value;
+        if (!expect_value_key(r, key))
+            continue;
+        AUTO_FREE char *text = plain_text(r, value, key->text);
+        if (text && json_object_set_new(values, key->text, json_string(text)) != 0)
+            complain_memory(r);
+    }
+}
+
+static void read_site_defaults(struct reading *r)
+{
+    const struct node *map = child(r->root, "sites");
+    if (!map || !expect_kind(r, map, NODE_MAP, "sites") || map->n_pairs == 0)
+        return;
+    r->site_defaults = json_object();
+    for (size_t i = 0; i < map->n_pairs && r->site_defaults; i++) {
+        const struct node *key = map->pairs[i].key;
+        expect_site_name(r, key);
+        json_t *values = json_object();
+        read_site_values(r, map->pairs[i].value, key->text, values);
+        if (json_object_set_new(r->site_defaults, key->text, values) != 0)
+            complain_memory(r);
+    }
+}
+
+static void doubt_site(struct reading *r, const struct node *key)
+{
+    struct names names = {.count = 0};
+    const char *name;
+    json_t *values;
+    json_object_foreach(r->site_defaults, name, values)
+    {
+        names_add(&names, name);
+    }
+    char hint[1200];
+    doubt(r, key, "site %s is not among the top-level sites; %s", shown(key->text).text,
+          names_hint(&names, key->text, hint, sizeof(hint)));
+}
+
+static void read_site(struct reading *r, const struct node_pair *pair, struct site *site)
+{
+    expect_site_name(r, pair->key);
+    site->name = new_text(r, pair->key->text);
+    const json_t *defaults = json_object_get(r->site_defaults, pair->key->text);
+    if (r->site_defaults && !defaults)
+        doubt_site(r, pair->key);
+    site->values = defaults ? json_deep_copy(defaults) : json_object();
+    if (!site->values)
+        complain_memory(r);
+    else
+        read_site_values(r, pair->value, pair->key->text, site->values);
+}
+
+static bool read_sites(struct reading *r, const struct node *map, struct service *service)
+{
+    const struct node *sites = child(map, "sites");
+    if (!sites) {
+        complain(r, map, "\"sites\" is missing; a service needs at least two, each as NAME: {address: ...}");
+        return false;
+    }
+    if (!expect_kind(r, sites, NODE_MAP, "sites"))
+        return false;
+    if (sites->n_pairs < 2 || sites->n_pairs > MAX_SITES) {
+        complain(r, sites, "a service cannot have %zu site%s; it needs 2 to %d", sites->n_pairs,
+                 sites->n_pairs == 1 ? "" : "s", MAX_SITES);
+        return false;
+    }
+    service->sites = new_array(r, sites->n_pairs, sizeof(*service->sites));
+    if (!service->sites)
+        return false;
+    service->n_sites = (int)sites->n_pairs;
+    for (int i = 0; i < service->n_sites; i++)
+        read_site(r, &sites->pairs[i], &service->sites[i]);
+    return !r->is_out_of_memory;
+}
+
+/* ---- the order of preference ---------------------------------------------------------------------------------- */
+
+static int read_preferred(struct reading *r, const struct node *node, const struct service *service)
+{
+    if (!expect_kind(r, node, NODE_TEXT, "prefer"))
+        return SITE_NONE;
+    int site = service_site_find(service, node->text);
+    if (site == SITE_NONE) {
+        struct names names = {.count = 0};
+        for (int i = 0; i < service->n_sites; i++)
+            names_add(&names, service->sites[i].name);
+        complain_unknown(r, node, "site", node->text, &names);
+    }
+    return site;
+}
+
+static void read_prefer(struct reading *r, const struct node *prefer, struct service *service)
+{
+    if (!prefer || !expect_kind(r, prefer, NODE_LIST, "prefer"))
+        return;
+    int place[MAX_SITES]; /* in `prefer`, from 1 */
+    memset(place, 0, sizeof(place));
+    struct site ordered[MAX_SITES];
+    int n_ordered = 0;
+    for (size_t i = 0; i < prefer->n_items; i++) {
+        int site = read_preferred(r, prefer->items[i], service);
+        if (site == SITE_NONE)
+            continue;
+        if (place[site] > 0) {
+            complain(r, prefer->items[i], "site %s is there already; name each site once",
+                     shown(service->sites[site].name).text);
+            continue;
+        }
+        place[site] = n_ordered + 1;
+        ordered[n_ordered++] = service->sites[site];
+    }
+    for (int i = 0; i < service->n_sites; i++) {
+        if (place[i] == 0)
+            complain(r, prefer, "site %s is missing; \"prefer\" must name every site, the first is home",
+                     shown(service->sites[i].name).text);
+    }
+    if (n_ordered == service->n_sites)
+        memcpy(service->sites, ordered, (size_t)n_ordered * sizeof(ordered[0]));
+}
+
+/* ---- the trigger ---------------------------------------------------------------------------------------------- */
+
+static void read_trigger(struct reading *r, const struct node *map, struct service *service)
+{
+    static const struct later later[] = {
+        {"mode", "approval"}, {"mode", "shadow"}, {"trusted_votes", NULL}, {"probe", NULL}, {NULL, NULL}};
+    const struct node *trigger = child(map, "trigger");
+    if (!trigger) {
+        complain(r, map, "\"trigger\" is missing; at least {mode: automatic} or {mode: manual} must be said");
+        return;
+    }
+    if (!expect_kind(r, trigger, NODE_MAP, "trigger"))
+        return;
+    keys_check(r, trigger, &(struct keys){.rows = {trigger_rows}, .later = later});
+    json_t *values = rows_read(&(struct row_reader){.reading = r, .later = later}, trigger, trigger_rows);
+    const char *mode = json_string_value(json_object_get(values, "mode"));
+    if (mode)
+        (void)mode_parse(mode, &service->mode); /* the row lets nothing else pass */
+    service->votes = (int)json_integer_value(json_object_get(values, "votes"));
+    service->hold_ms = json_integer_value(json_object_get(values, "hold"));
+    service->cool_down_ms = json_integer_value(json_object_get(values, "cool_down"));
+    json_decref(values);
+}
+
+static void read_failback(struct reading *r, const struct node *failback)
+{
+    static const struct later later[] = {{"mode", "automatic"}, {"mode", "approval"}, {"after", NULL}, {NULL, NULL}};
+    if (!failback || !expect_kind(r, failback, NODE_MAP, "failback"))
+        return;
+    keys_check(r, failback, &(struct keys){.rows = {failback_rows}, .later = later});
+    json_decref(rows_read(&(struct row_reader){.reading = r, .later = later}, failback, failback_rows));
+}
+
+/* Sources with a rule that can speak of this site. */
+static int count_voters(const struct service *service, int site)
+{
+    bool is_voter[MAX_SOURCES] = {false};
+    int count = 0;
+    for (size_t i = 0; i < service->n_rules; i++) {
+        const struct alert_rule *rule = &service->rules[i];
+        if ((rule->site == site || rule->site == SITE_OF_ALERT_TIME) && rule->source >= 0 && !is_voter[rule->source]) {
+            is_voter[rule->source] = true;
+            count++;
+        }
+    }
+    return count;
+}
+
+static void doubt_votes(struct reading *r, const struct node *map, const struct service *service)
+{
+    const struct node *trigger = child(map, "trigger");
+    if (service->votes < 1 || !trigger || (service->n_rules == 0 && service->mode == MODE_MANUAL))
+        return;
+    const struct node *votes = child(trigger, "votes");
+    for (int i = 0; i < service->n_sites; i++) {
+        int count = count_voters(service, i);
+        if (count < service->votes)
+            doubt(r, votes ? votes : trigger,
+                  "site %s can never be found down: \"votes\" is %d, but %d of the sources %s "
+                  "named for it in \"alerts\"",
+                  shown(service->sites[i].name).text, service->votes, count, count == 1 ? "is" : "are");
+    }
+}
+
+/* ---- services ------------------------------------------------------------------------------------------------- */
+
+static json_t *read_service(struct reading *r, const struct node *map, struct service *service)
+{
+    static const char *const names[] = {"sites", "prefer", "alerts", "trigger", "failback", "playbook", NULL};
+    static const struct later later[] = {{"objective", NULL}, {"failback_playbook", NULL},
+                                         {"topology", NULL},  {"min_sites", NULL},
+                                         {"notify", NULL},    {"use", NULL},
+                                         {"with", NULL},      {NULL, NULL}};
+    if (!expect_kind(r, map, NODE_MAP, service->name ? service->name : "service"))
+        return NULL;
+    keys_check(r, map, &(struct keys){.names = names, .later = later});
+    read_trigger(r, map, service);
+    read_failback(r, child(map, "failback"));
+    /* Without sites everything else would only complain about them again. */
+    if (!read_sites(r, map, service))
+        return NULL;
+    read_prefer(r, child(map, "prefer"), service);
+    const struct node *alerts = child(map, "alerts");
+    if (alerts)
+        read_alerts(r, alerts, service);
+    doubt_votes(r, map, service);
+    const struct node *playbook = child(map, "playbook");
+    if (!playbook) {
+        complain(r, map, "\"playbook\" is missing; it must be the list of steps that move the service");
+        return NULL;
+    }
+    return read_playbook(r, playbook, service);
+}
+
+void read_services(struct reading *r)
+{
+    read_site_defaults(r);
+    struct config *config = r->config;
+    config->services_text = json_object();
+    const struct node *map = child(r->root, "services");
+    if (!map) {
+        complain(r, r->root, "\"services\" is missing; without one there is nothing to protect");
+        return;
+    }
+    if (!expect_kind(r, map, NODE_MAP, "services"))
+        return;
+    if (map->n_pairs == 0 || map->n_pairs > MAX_SERVICES) {
+        complain(r, map, "there cannot be %zu services; give 1 to %d", map->n_pairs, MAX_SERVICES);
+        return;
+    }
+    config->model.services = new_array(r, map->n_pairs, sizeof(*config->model.services));
+    if (!config->model.services)
+        return;
+    config->model.n_services = (int)map->n_pairs;
+    for (size_t i = 0; i < map->n_pairs && !r->is_out_of_memory; i++) {
+        const struct node *key = map->pairs[i].key;
+        struct service *service = &config->model.services[i];
+        (void)expect_name(r, key, "a service");
+        service->name = new_text(r, key->text);
+        json_t *text = read_service(r, map->pairs[i].value, service);
+        if (text && json_object_set_new(config->services_text, key->text, text) != 0)
+            complain_memory(r);
+    }
+}
