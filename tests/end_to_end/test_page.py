@@ -1,20 +1,16 @@
 """The browser view, read and used in a real Chromium, on a real daemon that moves a service at the provider sandbox.
 
-It reads what a person reads: words, not the page's insides. The daemon is the one in TURNOUT_BINARY (build/dev/turnout
-otherwise). How the API answers is tested elsewhere.
+It reads what a person reads: words, not the page's insides. The daemon is the one of daemon.py. How the API answers is tested
+elsewhere.
 """
 
-import json
-import os
-import pathlib
 import socket
-import subprocess
-import sys
 import time
-import urllib.error
-import urllib.request
+from pathlib import Path
 
 import pytest
+from client import OVH_KEYS, LINODE_TOKEN
+from daemon import GRA, OPERATOR_TOKEN, RBX, ROOT, VIEWER_TOKEN, Daemon, configuration, request, wait_for
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -22,56 +18,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import Select
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "sandbox"))
-import client  # noqa: E402
-
-OPERATOR = "page-test-operator"
-VIEWER = "page-test-viewer"
+STATIC = Path(ROOT) / "static"
 HOSTILE = "<img src=x onerror=\"document.title='taken'\"> drill \u202egnp.exe"
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; "
           "form-action 'none'; frame-ancestors 'none'")
-HOME, AWAY = "192.0.2.10", "198.51.100.20"
-CONFIGURATION = """
-server: {{hooks: "127.0.0.1:{hooks}", api: "127.0.0.1:{api}"}}
-database: turnout.db
-operators:
-  - {{name: oncall, role: operator, token: "{operator}"}}
-  - {{name: dora, role: viewer, token: "{viewer}"}}
-sources:
-  prometheus: {{kind: alertmanager, bearer: page-test-alertmanager}}
-providers:
-  linode: {{kind: linode, token: {linode_token}, url: "{sandbox.linode_url}"}}
-  ovh: {{kind: ovh, endpoint: ovh-eu, application_key: {ovh[application_key]}, application_secret: {ovh[application_secret]},
-        consumer_key: {ovh[consumer_key]}, url: "{sandbox.ovh_url}"}}
-services:
-  shop:
-    sites:
-      gra: {{address: {home}}}
-      rbx: {{address: {away}}}
-    prefer: [gra, rbx]
-    alerts:
-      - {{source: prometheus, match: {{alertname: SiteDown, region: gra}}, site: gra}}
-    trigger: {{mode: automatic, votes: 1, hold: 30s, cool_down: 1s}}
-    playbook:
-      - {{name: Linode DNS, action: linode.dns_record, provider: linode, domain: example.com, record: app, type: A,
-         target: "${{to.address}}", ttl: 30}}
-      - {{name: OVH DNS, action: ovh.dns_record, provider: ovh, zone: example.net, record: app, type: A,
-         target: "${{to.address}}", ttl: 60}}
-"""
 
 
-# ---- a daemon, a sandbox and a browser
-
-
-def wait_for(condition, what, timeout_s=20):
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        result = condition()
-        if result:
-            return result
-        time.sleep(0.05)
-    raise AssertionError("timed out waiting for " + what)
+# ---- one daemon for all of them, and a browser for each
 
 
 def free_port():
@@ -80,84 +33,45 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Daemon:
-    def __init__(self, folder, sandbox):
-        self.folder, self.api = folder, free_port()
-        self.url = "http://127.0.0.1:%d" % self.api
-        self.child = None
-        (folder / "turnout.yaml").write_text(CONFIGURATION.format(
-            hooks=free_port(), api=self.api, operator=OPERATOR, viewer=VIEWER, sandbox=sandbox, home=HOME, away=AWAY,
-            linode_token=client.LINODE_TOKEN, ovh=client.OVH_KEYS), encoding="utf-8")
-
-    def start(self):
-        binary = os.environ.get("TURNOUT_BINARY", str(ROOT / "build" / "dev" / "turnout"))
-        with open(self.folder / "output", "ab") as output:
-            self.child = subprocess.Popen([binary, "serve", "-c", str(self.folder / "turnout.yaml")],
-                                          stdin=subprocess.DEVNULL, stdout=output, stderr=output)
-        wait_for(self.is_ready, "the daemon to be ready")
-
-    def is_ready(self):
-        assert self.child.poll() is None, (self.folder / "output").read_text(errors="replace")
-        try:
-            return self.get("/readyz", None).status == 200
-        except OSError:
-            return False
-
-    def stop(self):
-        if self.child is not None:
-            self.child.terminate()
-            self.child.wait(20)
-            self.child = None
-
-    def get(self, path, token=OPERATOR, body=None):
-        headers = {"Authorization": "Bearer " + token} if token else {}
-        data = None
-        if body is not None:
-            headers["Content-Type"] = "application/json"
-            data = json.dumps(body).encode()
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        return opener.open(urllib.request.Request(self.url + path, data, headers), timeout=10)
-
-    def ask(self, path, token=OPERATOR, body=None):
-        with self.get(path, token, body) as answer:
-            return json.load(answer)
-
-    def active(self):
-        return self.ask("/api/v1/services/shop")["active"]
-
-
-@pytest.fixture(scope="module", name="sandbox")
-def fixture_sandbox():
-    with client.Sandbox(dns=False, linode_render_ms=100, ovh_refresh_ms=100) as sandbox:
-        yield sandbox
-
-
 @pytest.fixture(scope="module", name="daemon")
-def fixture_daemon(sandbox, tmp_path_factory):
-    daemon = Daemon(tmp_path_factory.mktemp("page"), sandbox)
-    daemon.start()
+def fixture_daemon(module_sandbox, tmp_path_factory):
+    """Its steps are Linode and OVH; its port stays when it is started again."""
+    config = configuration(module_sandbox, cool_down="1s")
+    config["server"]["api"] = "127.0.0.1:%d" % free_port()
+    del config["services"]["shop"]["playbook"][2:]
+    daemon = Daemon(tmp_path_factory.mktemp("page"), config).start()
     try:
-        wait_for(lambda: daemon.active() == "gra", "the active site to be observed")
+        daemon.wait_active("gra")
         yield daemon
     finally:
         daemon.stop()
 
 
+@pytest.fixture(name="sandbox")
+def fixture_sandbox(module_sandbox):
+    """As it stands: what one test has moved, the next one reads."""
+    yield module_sandbox
+    module_sandbox.clear_faults()
+    module_sandbox.options(ovh_refresh_ms=150)
+
+
 @pytest.fixture(scope="module", name="page_url")
 def fixture_page_url(daemon):
-    return daemon.url + "/"
+    return daemon.api + "/"
 
 
 @pytest.fixture(scope="module", name="operator_token")
 def fixture_operator_token():
-    return OPERATOR
+    return OPERATOR_TOKEN
 
 
 @pytest.fixture(scope="module", name="start_run")
 def fixture_start_run(daemon):
     """Starts a failover or failback as curl does; answers the run's id."""
     def start_run(verb, reason):
-        return daemon.ask("/api/v1/services/shop/" + verb, body={"reason": reason})["run"]
+        answer = daemon.move(verb, reason=reason)
+        assert answer.status == 202, answer.body
+        return answer.json["run"]
     return start_run
 
 
@@ -197,7 +111,7 @@ class Page:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
     def one(self, selector):
-        return wait_for(lambda: self.all(selector), selector)[0]
+        return wait_for(lambda: self.all(selector), what=selector)[0]
 
     def script(self, text, *arguments):
         return self.driver.execute_script("return " + text, *arguments)
@@ -210,14 +124,14 @@ class Page:
 
     def wait_text(self, words, selector="main", timeout_s=20):
         try:
-            wait_for(lambda: words in self.text(selector), words, timeout_s)
+            wait_for(lambda: words in self.text(selector), timeout_s, words)
         except AssertionError:
             raise AssertionError("%r does not come in %s:\n%s" % (words, selector, self.text(selector))) from None
 
     def sign_in(self, url, token, then=""):
         self.open(url + then)
         self.one("input[type=password]").send_keys(token + Keys.ENTER)
-        wait_for(lambda: not self.all("input[type=password]"), "the token to be taken")
+        wait_for(lambda: not self.all("input[type=password]"), what="the token to be taken")
 
     def press(self, *keys):
         ActionChains(self.driver).send_keys(*keys).perform()
@@ -233,19 +147,15 @@ class Page:
 # ---- the tests
 
 
-def test_the_page_is_public_and_its_policy_is_strict(daemon, page_url):
-    with daemon.get("/", token=None) as answer:
-        assert answer.headers["Content-Security-Policy"] == POLICY
-        assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        html = answer.read().decode()
-    assert "<script>" not in html and " style=" not in html and OPERATOR not in html
-    for name in sorted(path.name for path in (ROOT / "static").iterdir()):
-        with daemon.get("/" + name, token=None) as answer:
-            assert answer.read() == (ROOT / "static" / name).read_bytes()
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        daemon.get("/no-such-file.js", token=None)
-    assert refused.value.code == 404
-    assert page_url.startswith("http://127.0.0.1:")
+def test_the_page_is_public_and_its_policy_is_strict(page_url):
+    answer = request("GET", page_url)
+    assert answer.status == 200 and answer.headers["Content-Security-Policy"] == POLICY
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert b"<script>" not in answer.body and b" style=" not in answer.body
+    for path in STATIC.iterdir():
+        answer = request("GET", page_url + path.name)
+        assert answer.status == 200 and answer.body == path.read_bytes()
+    assert request("GET", page_url + "no-such-file.js").status == 404
 
 
 def test_the_token_is_asked_for_and_kept_in_this_tab_only(browser, page_url, operator_token):
@@ -285,51 +195,50 @@ def test_a_failover_is_read_as_it_happens(browser, page_url, operator_token, sta
     browser.script("void (location.hash = arguments[0])", "#/runs/" + run)
     browser.wait_text("shop: gra", "h1")
     browser.wait_text("running", ".headline")
-    wait_for(lambda: browser.texts(".step > .head .badge") == ["done", "running"], "the second step")
+    wait_for(lambda: browser.texts(".step > .head .badge") == ["done", "running"], what="the second step")
     browser.wait_text("1 of 2 steps finished")
     browser.wait_text("succeeded", ".headline")
     assert browser.texts(".step > .head .badge") == ["done", "done"]
     browser.wait_text("2 of 2 steps finished")
     for change in browser.texts(".step > .change"):
-        assert HOME in change and AWAY in change
+        assert GRA in change and RBX in change
     browser.one(".step summary").click()
     browser.wait_text("observe", ".attempts")
     browser.wait_text("apply", ".attempts")
     browser.wait_text("PUT %s/domains/123/records/36666865" % sandbox.linode_url, ".attempts")
-    assert client.LINODE_TOKEN not in browser.text() and client.OVH_KEYS["consumer_key"] not in browser.text()
+    assert LINODE_TOKEN not in browser.text() and OVH_KEYS["consumer_key"] not in browser.text()
     assert "<img src=x" in browser.text() and "\u202e" not in browser.text()
-    assert "operator oncall" in browser.text(".facts") or "oncall" in browser.text(".facts")
+    assert "oncall" in browser.text(".facts")
     assert browser.all("main img") == []
     browser.script("void (location.hash = '#/services')")
     browser.wait_text("active at rbx away from home (gra)")
     browser.script("void (location.hash = '#/runs')")
     browser.wait_text("<img src=x", ".rows")
     assert "taken" not in browser.script("document.title") and browser.all("main img") == []
-    assert daemon.active() == "rbx"
+    assert daemon.service()["active"] == "rbx"
     assert browser.complaints() == []
 
 
-def test_the_way_back_is_asked_for_on_the_page(browser, page_url, operator_token, daemon, sandbox):
-    sandbox.options(ovh_refresh_ms=100)
-    wait_for(lambda: daemon.active() == "rbx", "the service to be away")
+def test_the_way_back_is_asked_for_on_the_page(browser, page_url, operator_token, daemon):
+    daemon.wait_active("rbx")
     browser.sign_in(page_url, operator_token, "#/services/shop")
     browser.one("[data-verb=failback]").send_keys(Keys.ENTER)
-    wait_for(browser.is_asking, "the dialog")
+    wait_for(browser.is_asking, what="the dialog")
     browser.press(Keys.ESCAPE)
     assert not browser.is_asking() and browser.script("document.activeElement.dataset.verb") == "failback"
     browser.press(Keys.ENTER)
     browser.one("dialog [type=submit]").click()
-    assert browser.is_asking() and daemon.active() == "rbx"  # a reason is needed
+    assert browser.is_asking() and daemon.service()["active"] == "rbx"  # a reason is needed
     browser.one("dialog textarea").send_keys("home is well again")
     browser.one("dialog [type=submit]").click()
     browser.wait_text("succeeded", ".headline")
     browser.wait_text("home is well again", ".facts")
-    assert daemon.active() == "gra"
+    assert daemon.service()["active"] == "gra"
     assert browser.complaints() == []
 
 
 def test_a_refusal_is_shown_in_words(browser, page_url):
-    browser.sign_in(page_url, VIEWER, "#/services/shop")
+    browser.sign_in(page_url, VIEWER_TOKEN, "#/services/shop")
     browser.one("[data-verb=failover]").click()
     browser.one("dialog textarea").send_keys("let me")
     browser.one("dialog [type=submit]").click()
@@ -356,35 +265,32 @@ def test_a_stopped_run_says_what_is_the_matter(browser, page_url, operator_token
     browser.one("dialog [type=submit]").click()
     browser.wait_text("succeeded", ".headline")
     assert browser.texts("main .actions button") == []
-    assert daemon.active() == "rbx"
+    assert daemon.service()["active"] == "rbx"
 
 
 def test_the_audit_log_is_filtered_and_paged(browser, page_url, operator_token, daemon):
     for number in range(60):  # more than a page
-        try:
-            daemon.ask("/api/v1/services/shop/adopt", body={"to": "rbx", "reason": "entry %d" % number})
-        except urllib.error.HTTPError as refused:
-            assert refused.code == 409
+        assert daemon.post("/api/v1/services/shop/adopt", {"to": "rbx", "reason": "entry %d" % number}).status in (200, 409)
     browser.sign_in(page_url, operator_token, "#/audit")
     browser.wait_text("Verify the chain")
 
     def numbers():
         return browser.script("[...document.querySelectorAll('#entries > li')].map((e) => Number(e.dataset.key))")
 
-    first = wait_for(numbers, "entries")
+    first = wait_for(numbers, what="entries")
     assert len(first) == 50 and first == sorted(first, reverse=True)
     browser.one(".pager a").click()
-    wait_for(lambda: numbers() and max(numbers()) < min(first), "the older page")
+    wait_for(lambda: numbers() and max(numbers()) < min(first), what="the older page")
     assert max(numbers()) == min(first) - 1 and "after=" in browser.script("location.hash")
     assert browser.texts(".pager a")[0] == "Newest"
     browser.all(".pager a")[0].click()
-    wait_for(lambda: numbers() and max(numbers()) >= max(first), "the newest page")
+    wait_for(lambda: numbers() and max(numbers()) >= max(first), what="the newest page")
 
     Select(browser.one("select[name=kind]")).select_by_value("run.finished")
-    wait_for(lambda: set(browser.texts("#entries .kind")) == {"run.finished"}, "entries of one kind")
+    wait_for(lambda: set(browser.texts("#entries .kind")) == {"run.finished"}, what="entries of one kind")
     assert browser.script("location.hash") == "#/audit?kind=run.finished"
     browser.open(page_url + "#/audit?service=shop&kind=run.started")
-    wait_for(lambda: set(browser.texts("#entries .kind")) == {"run.started"}, "the same by a link")
+    wait_for(lambda: set(browser.texts("#entries .kind")) == {"run.started"}, what="the same by a link")
     assert set(browser.texts("#entries .name")) == {"shop"}
     assert "<img src=x" in browser.text("#entries") and browser.all("main img") == []
 
@@ -421,7 +327,7 @@ def test_everything_is_reached_by_keyboard_and_seen(browser, page_url, operator_
 
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_nothing_sticks_out_on_a_phone(browser, page_url, operator_token, daemon, colours):
-    run = daemon.ask("/api/v1/runs")["items"][0]["id"]
+    run = daemon.runs()[0]["id"]
     browser.size(360, 740, colours)
     browser.sign_in(page_url, operator_token)
     grounds = set()
@@ -445,5 +351,5 @@ def test_a_lost_daemon_is_said_and_found_again(browser, page_url, operator_token
     finally:
         daemon.start()
     browser.one("#banner button").click()
-    wait_for(lambda: browser.text("#banner").strip() == "", "the banner to go")
+    wait_for(lambda: browser.text("#banner").strip() == "", what="the banner to go")
     browser.wait_text("shop")
