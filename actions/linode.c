@@ -434,6 +434,7 @@ static void linode_settled(struct action_call *call, struct action_result *ret)
             result_set(ret, OUTCOME_TEMPORARY, WHO "'s answer has no zone file");
     } else if (status == 404) {
         domain_remember(call, domain, 0);
+        ret->outcome = OUTCOME_TEMPORARY; /* the domain was made anew, and is looked up again */
     }
     json_decref(body);
 }
