@@ -35,10 +35,10 @@ static void errmsg_format(struct errmsg *why, const char *format, va_list args)
         text_cut(why->text, sizeof(why->text));
 }
 
-enum err err_set(struct errmsg *why, enum err code, const char *format, ...)
+void errmsg_set(struct errmsg *why, const char *format, ...)
 {
     if (!why)
-        return code;
+        return;
     /* An argument may be the old text of the same errmsg. */
     struct errmsg made;
     va_list args;
@@ -46,18 +46,17 @@ enum err err_set(struct errmsg *why, enum err code, const char *format, ...)
     errmsg_format(&made, format, args);
     va_end(args);
     memcpy(why, &made, strlen(made.text) + 1);
-    return code;
 }
 
-enum err err_prefix(struct errmsg *why, enum err code, const char *format, ...)
+void errmsg_prefix(struct errmsg *why, const char *format, ...)
 {
     if (!why)
-        return code;
+        return;
     struct errmsg context;
     va_list args;
     va_start(args, format);
     errmsg_format(&context, format, args);
     va_end(args);
     struct errmsg old = *why;
-    return err_set(why, code, "%s: %s", context.text, old.text);
+    errmsg_set(why, "%s: %s", context.text, old.text);
 }

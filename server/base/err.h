@@ -42,11 +42,18 @@ struct errmsg {
 /* The name of a code, as it stands in logs and the audit ("temporary"). Never NULL. */
 const char *err_name(enum err code);
 
-/* Write the text and return the code, so that `return err_set(why, ERR_INVALID, "...")` reads well.
- * `why` may be NULL: then only the code is returned. */
-enum err err_set(struct errmsg *why, enum err code, const char *format, ...) PRINTF_LIKE(3, 4);
+/* Write the text and return the code, so that `return err_set(why, ERR_INVALID, "...")` reads well. `why` may be NULL:
+ * then only the code is returned. A macro, so that compilers and analyzers see which code comes back. */
+#define err_set(why, code, ...) (errmsg_set((why), __VA_ARGS__), err_code(code))
 
 /* Put "context: " before the text that is there already, and return the code. `why` may be NULL. */
-enum err err_prefix(struct errmsg *why, enum err code, const char *format, ...) PRINTF_LIKE(3, 4);
+#define err_prefix(why, code, ...) (errmsg_prefix((why), __VA_ARGS__), err_code(code))
+
+void errmsg_set(struct errmsg *why, const char *format, ...) PRINTF_LIKE(2, 3);
+void errmsg_prefix(struct errmsg *why, const char *format, ...) PRINTF_LIKE(2, 3);
+static inline enum err err_code(enum err code)
+{
+    return code;
+}
 
 #endif
