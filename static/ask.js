@@ -21,7 +21,8 @@ const VERBS = {
     skip: {title: () => "Skip the failed step?", go: "Skip", to: null,
         means: "The step is left as it is, done or not, and the run goes on with the next one."},
     cancel: {title: () => "Cancel this run?", go: "Cancel the run", to: null,
-        means: "The run ends here. If it has written anything already, the service is split until a person says where it is."},
+        means: "The run ends here. If it has written anything already, the service is split: look at the " +
+            "providers, then say where it is (adopt) or start a run."},
 };
 
 function idempotencyKey() {

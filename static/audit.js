@@ -60,7 +60,7 @@ function verdictBox() {
             `The chain is broken at entry ${verdict.broken_seq}`), ": ",
         plural(verdict.count, "entry", "entries"), ` (${verdict.first} to ${verdict.last}), checked `,
         at(verdict.at), "."),
-        verdict.text ? h("p", {class: "foreign"}, verdict.text) : null, head);
+        verdict.text && !verdict.intact ? h("p", {class: "foreign"}, verdict.text) : null, head);
 }
 
 function entryItem({seq, hash, entry}) {

@@ -161,7 +161,7 @@ function card(service) {
 
 function whyPerson(service) {
     return [h("a", {href: isStopped(service) ? `#/runs/${service.run.id}` : serviceLink(service.name), class: "foreign"}, service.name),
-        isStopped(service) ? " has a run that stopped: retry, skip or cancel it" : ` is ${service.active}: say where it is (adopt)`];
+        isStopped(service) ? " has a run that stopped: retry, skip or cancel it" : ` is ${service.active}: look, then say where it is (adopt) or start a run`];
 }
 
 function summary(data) {

@@ -120,10 +120,10 @@ export const NOT_A_SITE = ["moving", "split", "unknown"];
 
 export const ACTIVE_MEANS = {
     moving: "A run is on its way.",
-    split: "A run stopped behind its first effect: part of the service may be at each site. Nothing is automatic " +
-        "until a person takes the run on (retry or skip) or says where the service is (adopt).",
+    split: "A run was cancelled after it had changed something: part of the service may be at each site. Nothing is " +
+        "automatic until a person has looked, and says where it is (adopt) or starts a run.",
     unknown: "Which site serves this could not be observed. Nothing is automatic until it can be, or until a person " +
-        "says where the service is (adopt).",
+        "says where the service is (adopt) or starts a run.",
 };
 
 export const RUN_MEANS = {
