@@ -24,10 +24,11 @@ CREATE TABLE delivery (
 CREATE UNIQUE INDEX delivery_id ON delivery (id);
 
 -- One row per (source, identity), matched or not, under the first 16 bytes of a hash of both. It is the one tree that a
--- delivery changes at random places, so there is no second index, and nothing here that is only nice to have: its
--- source and labels stand in the delivery.
+-- delivery changes at random places, so there is no second index, and nothing here that is only nice to have: the labels
+-- stand in the delivery. (The source as text makes rows an eighth longer than as a number, and no measurable difference.)
 CREATE TABLE alert (
     key BLOB PRIMARY KEY CHECK (length(key) = 16),
+    source TEXT NOT NULL,
     state TEXT NOT NULL CHECK (state IN ('firing', 'resolved')),
     starts_at INTEGER,
     ends_at INTEGER,

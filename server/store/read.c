@@ -1,0 +1,316 @@
+/* Opening a reader, and runs by pages. */
+#include "base/cleanup.h"
+#include "store/internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define MAX_LIMIT 500
+
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
+
+/* "file:PATH?immutable=1" with what has a meaning in a URI escaped; the caller frees. */
+static char *immutable_uri(const char *path)
+{
+    char *uri = malloc(strlen(path) * 3 + sizeof "file:?immutable=1");
+    if (!uri)
+        return NULL;
+    char *at = uri + sprintf(uri, "file:");
+    for (; *path; path++) {
+        if (*path == '%' || *path == '?' || *path == '#')
+            at += sprintf(at, "%%%02X", (unsigned int)(unsigned char)*path);
+        else
+            *at++ = *path;
+    }
+    strcpy(at, "?immutable=1");
+    return uri;
+}
+
+static enum err reader_check(struct connection *connection, struct errmsg *why)
+{
+    int64_t version = 0;
+    enum err err = migrate_identify(connection, migration_file_count, &version, why);
+    if (err == ERR_OK && version == 0)
+        return err_set(why, ERR_INVALID, "%s is empty: no daemon has made a database of it yet", connection->path);
+    if (err == ERR_OK && version < (int64_t)migration_file_count)
+        return err_set(why, ERR_INVALID,
+                       "%s is of an older version (schema %" PRId64
+                       ", this one reads %zu): `turnout serve` migrates it",
+                       connection->path, version, migration_file_count);
+    if (err == ERR_OK)
+        err = connection_exec(connection, "PRAGMA query_only = ON; PRAGMA cache_size = -512;", why);
+    return err;
+}
+
+static bool has_wal(const char *path)
+{
+    AUTO_FREE char *wal = NULL;
+    struct stat st;
+    if (asprintf(&wal, "%s-wal", path) < 0) {
+        wal = NULL;
+        return true;
+    }
+    return stat(wal, &st) == 0 && st.st_size > 0;
+}
+
+/* Reading in WAL mode needs files beside the database. Where they cannot be made nobody else can write either: then the
+ * file is read as it stands, provided that nothing of it is still in a WAL. */
+static enum err reader_open_frozen(struct connection *connection, struct errmsg *why)
+{
+    if (has_wal(connection->path))
+        return err_set(why, ERR_IO,
+                       "%s cannot be read where it is, because its folder cannot be written and %s-wal holds a part of "
+                       "it: copy both files into a folder of your own",
+                       connection->path, connection->path);
+    AUTO_FREE char *uri = immutable_uri(connection->path);
+    if (!uri)
+        return err_set(why, ERR_NO_MEMORY, "out of memory");
+    enum err err = connection_open(connection, uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, why);
+    return err == ERR_OK ? reader_check(connection, why) : err;
+}
+
+static enum err reader_open(struct store_reader *reader, const char *path, struct errmsg *why)
+{
+    struct connection *connection = &reader->connection;
+    reader->path = realpath(path, NULL);
+    if (!reader->path)
+        return err_set(why, errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open the database %s: %s", path,
+                       strerror(errno));
+    connection->path = reader->path;
+    if (access(reader->path, R_OK) != 0)
+        return err_set(why, ERR_IO, "cannot read the database %s: %s", path, strerror(errno));
+    enum err err = connection_open(connection, reader->path, SQLITE_OPEN_READONLY, why);
+    if (err == ERR_OK)
+        err = reader_check(connection, why);
+    int code = connection->db ? sqlite3_errcode(connection->db) & 0xff : SQLITE_OK;
+    if (err != ERR_IO || (code != SQLITE_CANTOPEN && code != SQLITE_READONLY))
+        return err;
+    connection_done(connection);
+    return reader_open_frozen(connection, why);
+}
+
+enum err store_reader_open(const char *path, struct store_reader **ret, struct errmsg *why)
+{
+    struct store_reader *reader = calloc(1, sizeof *reader);
+    if (!reader)
+        return err_set(why, ERR_NO_MEMORY, "out of memory");
+    enum err err = reader_open(reader, path, why);
+    if (err != ERR_OK) {
+        store_reader_close(reader);
+        return err;
+    }
+    *ret = reader;
+    return ERR_OK;
+}
+
+void store_reader_close(struct store_reader *reader)
+{
+    if (!reader)
+        return;
+    connection_done(&reader->connection);
+    free(reader->path);
+    free(reader);
+}
+
+enum err read_begin(struct connection *connection, struct errmsg *why)
+{
+    return query_plain(connection, SQL_READ_BEGIN, why);
+}
+
+enum err read_end(struct connection *connection, enum err err, struct errmsg *why)
+{
+    if (err == ERR_OK)
+        return query_plain(connection, SQL_READ_END, why);
+    if (!sqlite3_get_autocommit(connection->db))
+        (void)!query_plain(connection, SQL_ROLLBACK, NULL);
+    return err;
+}
+
+/* ---- runs -------------------------------------------------------------------------------------------------------- */
+
+static enum sql runs_sql(const char *service, const char *state)
+{
+    if (service)
+        return state ? SQL_RUNS_OF_SERVICE_IN_STATE : SQL_RUNS_OF_SERVICE;
+    return state ? SQL_RUNS_IN_STATE : SQL_RUNS;
+}
+
+static enum err read_runs(struct connection *connection, const struct bind *bind, int limit, json_t *items,
+                          struct id *ret_next, struct errmsg *why)
+{
+    struct columns columns = {0};
+    struct id last = {0};
+    bool is_added = true;
+    *ret_next = (struct id){0};
+    while (is_added && query_next(bind, &columns)) {
+        if (json_array_size(items) == (size_t)limit) {
+            *ret_next = last;
+            break;
+        }
+        struct run_row row = run_from_columns(&columns);
+        last = row.id;
+        is_added = json_array_append_new(items, run_json(&row)) == 0;
+    }
+    enum err err = query_end(connection, bind, &columns, why);
+    return err != ERR_OK || is_added ? err : err_set(why, ERR_NO_MEMORY, "out of memory");
+}
+
+enum err store_runs_page(struct store_reader *reader, const struct id *before, int limit, const char *service,
+                         const char *state, json_t **ret_items, struct id *ret_next, struct errmsg *why)
+{
+    if (limit < 1 || limit > MAX_LIMIT)
+        return err_set(why, ERR_INVALID, "limit is %d, and can be 1 to %d", limit, MAX_LIMIT);
+    struct id from = *before;
+    if (id_is_nil(before))
+        memset(from.bytes, 0xff, sizeof from.bytes);
+    struct bind bind = {0};
+    enum err err = query_begin(&reader->connection, runs_sql(service, state), &bind, why);
+    if (err != ERR_OK)
+        return err;
+    bind_text(&bind, service);
+    bind_text(&bind, state);
+    bind_blob(&bind, from.bytes, sizeof from.bytes);
+    bind_int(&bind, limit + 1);
+    json_t *items = json_array();
+    struct id next;
+    err = read_runs(&reader->connection, &bind, limit, items, &next, why);
+    if (err != ERR_OK) {
+        json_decref(items);
+        return err;
+    }
+    *ret_items = items;
+    *ret_next = next;
+    return ERR_OK;
+}
+
+/* ---- one run ----------------------------------------------------------------------------------------------------- */
+
+static json_t *attempt_json(struct columns *columns)
+{
+    struct json_maker attempt = json_make();
+    make_int(&attempt, "n", column_int(columns));
+    make_text(&attempt, "phase", column_text(columns));
+    make_text(&attempt, "outcome", column_text(columns));
+    make_text(&attempt, "text", column_text(columns));
+    make_time(&attempt, "started_at", column_int(columns));
+    make_time(&attempt, "finished_at", column_int(columns));
+    json_t *detail = json_loads(column_text(columns), 0, NULL);
+    make_value(&attempt, "detail", detail ? detail : json_null());
+    return json_made(&attempt);
+}
+
+/* Oldest first, of the newest STORE_MAX_ATTEMPTS. */
+static enum err add_attempts(struct connection *connection, const struct id *run, int step, struct json_maker *maker,
+                             struct errmsg *why)
+{
+    struct bind bind = {0};
+    struct columns columns = {0};
+    json_t *attempts = json_array();
+    make_value(maker, "attempts", attempts);
+    enum err err = query_begin(connection, SQL_STEP_ATTEMPTS, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    bind_id(&bind, run);
+    bind_int(&bind, step);
+    bind_int(&bind, STORE_MAX_ATTEMPTS);
+    while (!maker->is_broken && query_next(&bind, &columns))
+        if (json_array_insert_new(attempts, 0, attempt_json(&columns)) != 0)
+            maker->is_broken = true;
+    return query_end(connection, &bind, &columns, why);
+}
+
+static enum err add_step(struct connection *connection, struct columns *columns, json_t *steps, struct errmsg *why)
+{
+    struct step_row row = step_from_columns(columns);
+    struct json_maker step = json_make();
+    make_int(&step, "n", row.n);
+    make_text(&step, "name", row.name);
+    make_text(&step, "action", row.action);
+    make_text(&step, "state", step_state_text(row.state));
+    make_text(&step, "error", row.error);
+    make_time(&step, "started_at", row.started_at);
+    make_time(&step, "finished_at", row.finished_at);
+    make_int(&step, "n_attempts", row.n_attempts);
+    enum err err = add_attempts(connection, &row.run, row.n, &step, why);
+    if (json_array_append_new(steps, json_made(&step)) != 0 && err == ERR_OK)
+        err = err_set(why, ERR_NO_MEMORY, "out of memory");
+    return err;
+}
+
+static enum err add_steps(struct connection *connection, const struct id *run, json_t *steps, struct errmsg *why)
+{
+    struct bind bind = {0};
+    struct columns columns = {0};
+    enum err err = query_begin(connection, SQL_RUN_STEPS, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    bind_id(&bind, run);
+    while (err == ERR_OK && query_next(&bind, &columns))
+        err = add_step(connection, &columns, steps, why);
+    enum err end = query_end(connection, &bind, &columns, err == ERR_OK ? why : NULL);
+    return err == ERR_OK ? end : err;
+}
+
+static enum err get_run(struct connection *connection, const struct id *id, json_t **ret, struct errmsg *why)
+{
+    struct bind bind = {0};
+    struct columns columns = {0};
+    enum err err = query_begin(connection, SQL_RUN_GET, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    bind_id(&bind, id);
+    bool is_there = query_next(&bind, &columns);
+    json_t *run = NULL;
+    if (is_there) {
+        struct run_row row = run_from_columns(&columns);
+        run = run_json(&row);
+    }
+    err = query_end(connection, &bind, &columns, why);
+    if (err == ERR_OK && !is_there)
+        err = err_set(why, ERR_NOT_FOUND, "there is no such run");
+    else if (err == ERR_OK && json_object_set_new(run, "steps", json_array()) != 0)
+        err = err_set(why, ERR_NO_MEMORY, "out of memory");
+    if (err == ERR_OK)
+        err = add_steps(connection, id, json_object_get(run, "steps"), why);
+    if (err != ERR_OK)
+        json_decref(run);
+    else
+        *ret = run;
+    return err;
+}
+
+enum err store_run_get(struct store_reader *reader, const struct id *id, json_t **ret, struct errmsg *why)
+{
+    json_t *run = NULL;
+    enum err err = read_begin(&reader->connection, why);
+    if (err == ERR_OK)
+        err = read_end(&reader->connection, get_run(&reader->connection, id, &run, why), why);
+    if (err == ERR_OK)
+        *ret = run;
+    else
+        json_decref(run);
+    return err;
+}
+
+enum err store_attempt_is_current(struct store_reader *reader, const struct id *run, int step, int attempt, bool *ret,
+                                  struct errmsg *why)
+{
+    struct bind bind = {0};
+    struct columns columns = {0};
+    enum err err = query_begin(&reader->connection, SQL_ATTEMPT_IS_CURRENT, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    bind_id(&bind, run);
+    bind_int(&bind, step);
+    bind_int(&bind, attempt);
+    int64_t n = query_next(&bind, &columns) ? column_int(&columns) : 0;
+    err = query_end(&reader->connection, &bind, &columns, why);
+    if (err == ERR_OK)
+        *ret = n > 0;
+    return err;
+}

@@ -1,0 +1,116 @@
+/* Every statement of the store but the schema and the opening, by name; one unit test prepares them all, another looks
+ * at their plans. A statement written anywhere else is neither counted nor tested. Columns and parameters are in the
+ * order of the structs of store.h, which the code that binds and reads them follows. */
+#ifndef TURNOUT_STORE_SQL_H
+#define TURNOUT_STORE_SQL_H
+
+#define RUN_COLUMNS                                                                                                    \
+    "id, service, direction, from_site, to_site, state, has_effect, is_cancelling, current, reason, started_by, "      \
+    "incident, started_at, finished_at, error"
+#define STEP_COLUMNS                                                                                                   \
+    "run, n, name, action, state, phase, tries, n_attempts, attempt_at, has_applied, has_unknown_apply, began_at, "    \
+    "next_at, offset_ms, boot_id, started_at, finished_at, error, token, observed"
+#define TIMER_COLUMNS "service, site, kind, due_at, offset_ms, boot_id"
+#define INCIDENT_COLUMNS "id, service, site, opened_at, resolved_at, is_standing, last_reason, run"
+
+/* One row each; see batch.c. */
+#define SQL_WRITE_LIST(X)                                                                                              \
+    X(SQL_DELIVERY, "INSERT INTO delivery (seq, id, source, received_at, alerts, changed, sha256, body) "              \
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                                 \
+    X(SQL_ALERT, "INSERT OR REPLACE INTO alert (key, source, state, starts_at, ends_at, first_seen_at, last_seen_at, " \
+                 "changed_at, count, delivery, n_matches) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                   \
+    X(SQL_MATCH, "INSERT INTO match (key, service, site, source) VALUES (?, ?, ?, ?) "                                 \
+                 "ON CONFLICT (key, service, site) DO NOTHING") /* the key holds the source: nothing to replace */     \
+    X(SQL_MATCH_REMOVE, "DELETE FROM match WHERE key = ?")                                                             \
+    X(SQL_SOURCE, "INSERT OR REPLACE INTO source (name, open_alerts) VALUES (?, ?)")                                   \
+    X(SQL_TIMER, "INSERT OR REPLACE INTO timer (" TIMER_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?)")                         \
+    X(SQL_TIMER_REMOVE, "DELETE FROM timer WHERE service = ? AND site = ? AND kind = ?")                               \
+    X(SQL_INCIDENT, "INSERT OR REPLACE INTO incident (" INCIDENT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)")          \
+    X(SQL_ACTIVE, "INSERT OR REPLACE INTO active (service, since, kind, site) VALUES (?, ?, ?, ?)")                    \
+    X(SQL_ACTIVE_HISTORY, "INSERT OR REPLACE INTO active_history (service, since, kind, site) VALUES (?, ?, ?, ?)")    \
+    X(SQL_RUN, "INSERT OR REPLACE INTO run (" RUN_COLUMNS ", playbook) "                                               \
+               "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                              \
+    X(SQL_STEP, "INSERT OR REPLACE INTO step (" STEP_COLUMNS ") "                                                      \
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                 \
+    X(SQL_ATTEMPT, "INSERT OR REPLACE INTO attempt (run, step, n, phase, outcome, started_at, finished_at, text, "     \
+                   "detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                       \
+    X(SQL_AUDIT, "INSERT INTO audit (seq, hash, at, kind, service, text) VALUES (?, ?, ?, ?, ?, ?)")                   \
+    X(SQL_IDEMPOTENCY, "INSERT INTO idempotency (who, key, request, run, at) VALUES (?, ?, ?, ?, ?)")
+
+/* Of the writer's connection. */
+#define SQL_WRITER_LIST(X)                                                                                             \
+    X(SQL_BEGIN, "BEGIN IMMEDIATE")                                                                                    \
+    X(SQL_COMMIT, "COMMIT")                                                                                            \
+    X(SQL_ROLLBACK, "ROLLBACK")                                                                                        \
+    X(SQL_EPOCH_RAISE, "UPDATE epoch SET epoch = epoch + 1")                                                           \
+    X(SQL_EPOCH, "SELECT epoch FROM epoch")                                                                            \
+    X(SQL_ALERT_GET, "SELECT state, starts_at, ends_at, first_seen_at, last_seen_at, changed_at, count, delivery, "    \
+                     "n_matches FROM alert WHERE key = ?")                                                             \
+    X(SQL_MATCHES_GET, "SELECT service, site, source FROM match WHERE key = ? ORDER BY service, site")                 \
+    X(SQL_LOAD_VOTES, "SELECT service, site, source, alerts FROM vote WHERE alerts > 0 "                               \
+                      "ORDER BY service, site, source")                                                                \
+    X(SQL_LOAD_SOURCES, "SELECT name, open_alerts FROM source ORDER BY name")                                          \
+    X(SQL_LOAD_TIMERS, "SELECT " TIMER_COLUMNS " FROM timer ORDER BY service, site, kind")                             \
+    X(SQL_LOAD_INCIDENTS, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE resolved_at IS NULL "                       \
+                          "ORDER BY service, site, id")                                                                \
+    X(SQL_LOAD_ACTIVE, "SELECT service, since, kind, site FROM active ORDER BY service")                               \
+    X(SQL_LOAD_ACTIVE_HISTORY,                                                                                         \
+      "SELECT service, since, kind, site FROM active_history WHERE service = ?1 AND since <> ?3 AND since >= "         \
+      "coalesce((SELECT max(since) FROM active_history WHERE service = ?1 AND since < ?2), ?2) ORDER BY since")        \
+    X(SQL_LOAD_RUNS,                                                                                                   \
+      "SELECT " RUN_COLUMNS ", playbook FROM run WHERE state IN ('running', 'attention') OR id IN "                    \
+      "(SELECT max(id) FROM run WHERE state IN ('succeeded', 'cancelled') GROUP BY service) ORDER BY id")              \
+    X(SQL_LOAD_STEPS, "SELECT " STEP_COLUMNS " FROM step WHERE run IN "                                                \
+                      "(SELECT id FROM run WHERE state IN ('running', 'attention')) ORDER BY run, n")                  \
+    X(SQL_AUDIT_HEAD, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")                                         \
+    X(SQL_DELIVERY_HEAD, "SELECT max(seq) FROM delivery")                                                              \
+    X(SQL_IDEMPOTENCY_GET, "SELECT request, run FROM idempotency WHERE who = ? AND key = ?")
+
+/* Of readers. The parameters of the four streams are service, kind, before, limit, whichever of them there are. */
+#define SQL_READER_LIST(X)                                                                                             \
+    X(SQL_READ_BEGIN, "BEGIN")                                                                                         \
+    X(SQL_READ_END, "COMMIT")                                                                                          \
+    X(SQL_AUDIT_SEQS, "SELECT seq FROM audit WHERE seq < ?3 ORDER BY seq DESC LIMIT ?4")                               \
+    X(SQL_AUDIT_SEQS_OF_KIND, "SELECT seq FROM audit WHERE kind = ?2 AND seq < ?3 ORDER BY seq DESC LIMIT ?4")         \
+    X(SQL_AUDIT_SEQS_OF_SERVICE, "SELECT seq FROM audit WHERE service = ?1 AND seq < ?3 ORDER BY seq DESC LIMIT ?4")   \
+    X(SQL_AUDIT_SEQS_OF_BOTH, "SELECT seq FROM audit INDEXED BY audit_service_kind WHERE service = ?1 AND kind = ?2 "  \
+                              "AND seq < ?3 ORDER BY seq DESC LIMIT ?4")                                               \
+    X(SQL_AUDIT_NEXT_KIND, "SELECT min(kind) FROM audit WHERE kind > ?2")                                              \
+    X(SQL_AUDIT_NEXT_KIND_OF_SERVICE, "SELECT min(kind) FROM audit INDEXED BY audit_service_kind "                     \
+                                      "WHERE service = ?1 AND kind > ?2")                                              \
+    X(SQL_AUDIT_GET, "SELECT hash, text FROM audit WHERE seq = ?")                                                     \
+    X(SQL_AUDIT_SCAN, "SELECT seq, hash, text, kind, service, at FROM audit WHERE seq > ? ORDER BY seq LIMIT ?")       \
+    X(SQL_SERVICE_NAMES, "SELECT service FROM active UNION SELECT service FROM vote WHERE alerts > 0 "                 \
+                         "UNION SELECT service FROM timer UNION SELECT service FROM incident "                         \
+                         "WHERE resolved_at IS NULL UNION SELECT service FROM run ORDER BY 1")                         \
+    X(SQL_SERVICE_ACTIVE, "SELECT service, kind, site, since FROM active")                                             \
+    X(SQL_SERVICE_VOTES, "SELECT service, site, source, alerts FROM vote WHERE alerts > 0 "                            \
+                         "ORDER BY service, site, source")                                                             \
+    X(SQL_SERVICE_TIMERS, "SELECT " TIMER_COLUMNS " FROM timer ORDER BY service, site, kind")                          \
+    X(SQL_SERVICE_INCIDENTS, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE resolved_at IS NULL "                    \
+                             "ORDER BY service, site, id")                                                             \
+    X(SQL_SERVICE_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id IN (SELECT max(id) FROM run GROUP BY service)")      \
+    X(SQL_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id < ?3 ORDER BY id DESC LIMIT ?4")                             \
+    X(SQL_RUNS_OF_SERVICE, "SELECT " RUN_COLUMNS " FROM run WHERE service = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?4") \
+    X(SQL_RUNS_IN_STATE, "SELECT " RUN_COLUMNS " FROM run WHERE state = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4")     \
+    X(SQL_RUNS_OF_SERVICE_IN_STATE, "SELECT " RUN_COLUMNS " FROM run INDEXED BY run_service "                          \
+                                    "WHERE service = ?1 AND state = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4")         \
+    X(SQL_RUN_GET, "SELECT " RUN_COLUMNS " FROM run WHERE id = ?")                                                     \
+    X(SQL_RUN_STEPS, "SELECT " STEP_COLUMNS " FROM step WHERE run = ? ORDER BY n")                                     \
+    X(SQL_STEP_ATTEMPTS, "SELECT n, phase, outcome, text, started_at, finished_at, detail FROM attempt "               \
+                         "WHERE run = ? AND step = ? ORDER BY n DESC LIMIT ?")                                         \
+    X(SQL_ATTEMPT_IS_CURRENT, "SELECT count(*) FROM run JOIN attempt ON attempt.run = run.id "                         \
+                              "AND attempt.step = run.current WHERE run.id = ? AND attempt.step = ? "                  \
+                              "AND attempt.n = ? AND run.state = 'running' AND run.is_cancelling = 0 "                 \
+                              "AND attempt.outcome = 'started'")
+
+enum sql {
+#define X(name, text) name,
+    SQL_WRITE_LIST(X) SQL_WRITER_LIST(X) SQL_READER_LIST(X)
+#undef X
+        SQL_COUNT,
+};
+
+extern const char *const sql_texts[SQL_COUNT];
+
+#endif
