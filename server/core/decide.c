@@ -52,6 +52,11 @@ static struct phrase votes(const struct decision *d, int site)
     return votes_phrase(d->service, d->model, &d->view, site);
 }
 
+static struct phrase votes_held(const struct decision *d, int site)
+{
+    return votes_held_phrase(d->service, d->model, &d->view, site);
+}
+
 static bool has_quorum(const struct decision *d, int site)
 {
     return view_votes(&d->view, site) >= d->service->votes;
@@ -93,8 +98,7 @@ static void incident_stand(struct decision *d, int site)
                           .reason = REASON_VOTES,
                           .site = site,
                           .flag = true};
-    say(d, thing, "%.48s is down%s: %s held for %s", name(d, site), is_open ? " again" : "", votes(d, site).text,
-        duration_phrase(d->service->hold_ms).text);
+    say(d, thing, "%.48s is down%s: %s", name(d, site), is_open ? " again" : "", votes_held(d, site).text);
 }
 
 static void hold_clear(struct decision *d, int site)
@@ -128,8 +132,7 @@ static void look_at_hold(struct decision *d, int site)
         hold_clear(d, site);
     } else if (view->hold_due_at != 0 && view->hold_due_at <= d->now) {
         struct thing over = {.kind = THING_TIMER_CLEAR, .reason = REASON_TIMER, .site = site, .timer = TIMER_HOLD};
-        say(d, over, "the hold time of %.48s is over: %s held for %s", name(d, site), votes(d, site).text,
-            duration_phrase(d->service->hold_ms).text);
+        say(d, over, "the hold time of %.48s is over: %s", name(d, site), votes_held(d, site).text);
         incident_stand(d, site);
     }
 }
@@ -235,10 +238,7 @@ static void act(struct decision *d, int site)
     int target = SITE_NONE;
     enum reason reason = guard(d, site, &target);
     if (reason == REASON_NONE) {
-        char why[224];
-        (void)snprintf(why, sizeof why, "%.160s held for %.40s", votes(d, site).text,
-                       duration_phrase(d->service->hold_ms).text);
-        run_start(d, REASON_VOTES, DIRECTION_FAILOVER, site, site, target, why);
+        run_start(d, REASON_VOTES, DIRECTION_FAILOVER, site, site, target, votes_held(d, site).text);
     } else if ((int)reason != d->view.sites[site].last_reason) {
         struct thing not = {.kind = THING_NOT_ACTED, .reason = reason, .site = site};
         say(d, not, "%.48s is down, and nothing is started: %s", name(d, site), obstacle_phrase(d, reason).text);
@@ -298,13 +298,14 @@ static void on_alert(struct decision *d)
     struct service_view after = d->view;
     view_apply(&after, &thing);
     struct phrase all = votes_phrase(d->service, d->model, &after, event->site);
-    struct phrase but = place == REASON_NONE ? (struct phrase){""} : where(d);
-    const char *because = place == REASON_NONE ? "" : "; nothing follows: ";
     if (count == 0)
-        say(d, thing, "%.40s says no more that %.40s is down; %.90s%s%.90s", source, site, all.text, because, but.text);
+        say(d, thing, "%.40s says no more that %.40s is down; %.150s", source, site, all.text);
+    else if (place == REASON_NONE)
+        say(d, thing, "%.40s says %.40s is down (%d alert%s); %.130s", source, site, count, count == 1 ? "" : "s",
+            all.text);
     else
-        say(d, thing, "%.40s says %.40s is down (%d alert%s); %.90s%s%.90s", source, site, count, count == 1 ? "" : "s",
-            all.text, because, but.text);
+        say(d, thing, "%.40s says %.40s is down (%d alert%s); %.70s; nothing follows: %.90s", source, site, count,
+            count == 1 ? "" : "s", all.text, where(d).text);
 }
 
 static bool is_due(const struct decision *d)

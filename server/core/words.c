@@ -56,7 +56,7 @@ static void add_voters(struct phrase *phrase, const struct model *model, const s
     for (int i = 0; i < MAX_SOURCES; i++) {
         if (site->firing[i] == 0)
             continue;
-        if (strlen(phrase->text) > sizeof phrase->text - 72)
+        if (strlen(phrase->text) > sizeof phrase->text - 100)
             left_out++;
         else
             phrase_add(phrase, "%s%.40s", n++ ? ", " : " (", i < model->n_sources ? model->source_names[i] : "?");
@@ -80,6 +80,15 @@ struct phrase votes_phrase(const struct service *service, const struct model *mo
     else
         phrase_add(&phrase, "%d votes where %d %s needed", votes, service->votes, service->votes == 1 ? "is" : "are");
     add_voters(&phrase, model, &view->sites[site]);
+    return phrase;
+}
+
+struct phrase votes_held_phrase(const struct service *service, const struct model *model,
+                                const struct service_view *view, int site)
+{
+    struct phrase phrase = votes_phrase(service, model, view, site);
+    if (service->hold_ms > 0)
+        phrase_add(&phrase, " held for %s", duration_phrase(service->hold_ms).text);
     return phrase;
 }
 

@@ -7,7 +7,7 @@
 #include "core/decide.h"
 
 struct phrase {
-    char text[176];
+    char text[200];
 };
 
 /* "30 s", "1 h 30 min", "250 ms"; two units at most. */
@@ -15,6 +15,9 @@ struct phrase duration_phrase(int64_t ms);
 /* "2 of 2 votes (prometheus, pingdom)", "3 votes where 2 are needed (…)", "no down vote". */
 struct phrase votes_phrase(const struct service *service, const struct model *model, const struct service_view *view,
                            int site);
+/* "2 of 2 votes (prometheus, pingdom) held for 30 s"; without the hold where none is asked for. */
+struct phrase votes_held_phrase(const struct service *service, const struct model *model,
+                                const struct service_view *view, int site);
 /* "failover from gra to rbx"; `from` may be SITE_NONE: "failover to rbx". */
 struct phrase move_phrase(const struct service *service, enum direction direction, int from, int to);
 /* Where the service is, as a clause: what keeps votes on other sites, or any votes, from starting something. */

@@ -293,7 +293,7 @@ static const struct decide_case cases[] = {
      "count gra aws 1 vote (votes); set hold gra +30 (votes)", "1 of 1 vote (aws)"},
     {"no hold: at once", GRA "; down gra prometheus; needs hold 0", "alert gra pingdom +1",
      "count gra pingdom 1 vote (votes); open gra (votes); active moving gra (votes); failover gra>rbx (votes)",
-     "failover from gra to rbx: 2 of 2 votes (prometheus, pingdom) held for 0 s"},
+     "gra is down: 2 of 2 votes (prometheus, pingdom)"},
 
     /* votes on other sites */
     {"a vote on a site that is not active", GRA, "alert rbx prometheus +1", "count rbx prometheus 1 vote (not_active)",
