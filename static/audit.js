@@ -6,7 +6,8 @@ import {pager, select} from "./runs.js";
 import {at, plural} from "./words.js";
 
 const LIMIT = 50;
-const KINDS = [
+const KINDS = [ // a name that ends in a dot stands for all that begin with it
+    "decision.", "intake.", "operator.", "run.",
     "config.loaded", "daemon.started", "daemon.stopped", "decision.active", "decision.incident", "decision.not_acted",
     "decision.run", "decision.timer", "decision.vote", "intake.alerts", "intake.bunch", "intake.rejected",
     "intake.unmatched", "operator.call", "operator.refused", "run.attempt", "run.attention", "run.finished",

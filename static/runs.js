@@ -55,7 +55,7 @@ export function select(name, label, values, chosen) {
     const all = chosen && !values.includes(chosen) ? [...values, chosen] : values;
     return h("label", null, `${label} `,
         h("select", {name, "data-value": chosen || ""}, h("option", {value: ""}, "all"),
-            all.map((value) => h("option", {value, "data-key": value}, value))));
+            all.map((value) => h("option", {value, "data-key": value}, value.endsWith(".") ? `all of ${value}` : value))));
 }
 
 export function pager(route, view, next) {

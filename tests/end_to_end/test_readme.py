@@ -1,0 +1,86 @@
+"""The README is true: its configurations are accepted by the programs they are for, and what it names is there."""
+
+import os
+import re
+import subprocess
+
+import pytest
+import yaml
+from daemon import BINARY, ROOT, SECRETS
+
+with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+    TEXT = file.read()
+BLOCKS = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+
+
+def block(*keys):
+    """The one YAML block with these keys at its top."""
+    (found,) = [text for text in BLOCKS if set(yaml.safe_load(text)) == set(keys)]
+    return found
+
+
+def check(folder, text, name, command):
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    environment = dict(os.environ, **SECRETS, AM_OUTSIDE_TOKEN="an-outside-token-for-tests")
+    return subprocess.run([*command, str(path)], env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.fixture(name="configuration")
+def fixture_configuration(tmp_path):
+    (tmp_path / "board-token").write_text("a-token-in-a-file-for-tests\n", encoding="utf-8")
+    return block("server", "database", "operators", "sources", "providers", "services").replace(
+        "/etc/turnout/board-token", str(tmp_path / "board-token"))
+
+
+def test_the_configuration_can_be_served(configuration, tmp_path):
+    result = check(tmp_path, configuration, "turnout.yaml", [BINARY, "check", "-c"])
+    assert result.returncode == 0, result.stderr
+    assert "1 service, 2 sources, 3 providers" in result.stdout
+
+
+def test_the_source_with_both_credentials_can_be_served(configuration, tmp_path):
+    whole = yaml.safe_load(configuration)
+    whole["sources"].update(yaml.safe_load(block("sources"))["sources"])
+    result = check(tmp_path, yaml.safe_dump(whole), "turnout.yaml", [BINARY, "check", "-c"])
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("credentials", ["authorization", "basic_auth"])
+def test_the_receiver_is_one_for_alertmanager(tmp_path, credentials):
+    whole = yaml.safe_load(block("route", "receivers"))
+    (webhook,) = whole["receivers"][1]["webhook_configs"]
+    if credentials == "basic_auth":
+        (snippet,) = [text for text in BLOCKS if "basic_auth" in text]
+        webhook["http_config"] = yaml.safe_load(snippet)["http_config"]
+    assert credentials in webhook["http_config"] and webhook["send_resolved"] is True
+    (route,) = whole["route"]["routes"]
+    assert (route["group_wait"], route["group_interval"], route["repeat_interval"]) == ("0s", "10s", "5m")
+    result = check(tmp_path, yaml.safe_dump(whole), "alertmanager.yml", ["amtool", "check-config"])
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_container_has_a_configuration_that_can_be_served():
+    result = subprocess.run([BINARY, "check", "-c", os.path.join(ROOT, "examples", "compose.yaml")], env=dict(os.environ, **SECRETS),
+                            capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_command_is_one_of_the_binary():
+    usage = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
+    known = set(re.findall(r"^  ([a-z]+) ", usage, re.MULTILINE))
+    named = {word for words in re.findall(r"`turnout ([a-z\\|]+)", TEXT) for word in words.replace("\\", "").split("|")}
+    assert named and named <= known
+    for words in re.findall(r"--[a-z]+", " ".join(re.findall(r"`turnout [^`]*`", TEXT))):
+        assert words in usage
+
+
+def test_every_file_and_folder_is_there():
+    pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", TEXT)
+    scripts = re.findall(r"\bscripts/[a-z]+", TEXT)
+    folders = [name for line in TEXT.split("\n") if re.match(r"\| `[a-z]+/", line) for name in re.findall(r"`([a-z_/]+/)`", line.split(" | ")[0])]
+    assert len(pictures) == 2 and len(folders) >= 12 and len(scripts) >= 4
+    for path in pictures + scripts + folders + ["examples/compose.yaml", "tests/rules/layers.py"]:
+        assert os.path.exists(os.path.join(ROOT, path)), path
+    for picture in pictures:
+        assert os.path.getsize(os.path.join(ROOT, picture)) < 200 * 1024
