@@ -1,0 +1,169 @@
+/* What a delivery does to an alert's row: a table, and the stories of real senders. Times of the sender are small
+ * numbers of seconds on its own clock, which is hours away from ours. */
+#include "base/cleanup.h"
+#include "core/alert.h"
+#include "tests/unit/test.h"
+
+#define NOW ((int64_t)1700000000000)
+#define NEVER TIME_UNKNOWN
+#define MIN ((int64_t)60000)
+
+enum row_state { ABSENT, FIRING, RESOLVED };
+
+struct alert_case {
+    const char *name;
+    enum row_state row;
+    int64_t starts, ends, changed_ago; /* of the row */
+    enum alert_state said;
+    int64_t said_starts, said_ends;
+    enum alert_verdict verdict;
+    int64_t starts_after, ends_after;
+};
+
+#define NEW ALERT_VERDICT_NEW
+#define DUPLICATE ALERT_VERDICT_DUPLICATE
+#define LATE ALERT_VERDICT_LATE
+
+static const struct alert_case cases[] = {
+    {"first firing", ABSENT, 0, 0, 0, ALERT_FIRING, 100, NEVER, NEW, 100, NEVER},
+    {"first heard of as resolved", ABSENT, 0, 0, 0, ALERT_RESOLVED, 100, 160, NEW, 100, 160},
+    {"without times", ABSENT, 0, 0, 0, ALERT_FIRING, NEVER, NEVER, NEW, NEVER, NEVER},
+
+    {"a repeat", FIRING, 100, NEVER, MIN, ALERT_FIRING, 100, NEVER, DUPLICATE, 100, NEVER},
+    {"a twin that saw it later", FIRING, 100, NEVER, MIN, ALERT_FIRING, 103, NEVER, DUPLICATE, 100, NEVER},
+    {"a twin that saw it earlier", FIRING, 100, NEVER, MIN, ALERT_FIRING, 97, NEVER, DUPLICATE, 97, NEVER},
+    {"a repeat without its start", FIRING, 100, NEVER, MIN, ALERT_FIRING, NEVER, NEVER, DUPLICATE, 100, NEVER},
+    {"a repeat that brings the start", FIRING, NEVER, NEVER, MIN, ALERT_FIRING, 100, NEVER, DUPLICATE, 100, NEVER},
+    {"firing again keeps the former end", FIRING, 300, 200, MIN, ALERT_FIRING, 300, NEVER, DUPLICATE, 300, 200},
+
+    {"resolved", FIRING, 100, NEVER, MIN, ALERT_RESOLVED, 100, 160, NEW, 100, 160},
+    {"resolved by a twin that saw it later", FIRING, 100, NEVER, MIN, ALERT_RESOLVED, 103, 163, NEW, 100, 163},
+    {"resolved by a twin that saw it earlier", FIRING, 100, NEVER, MIN, ALERT_RESOLVED, 97, 160, NEW, 97, 160},
+    {"resolved, no end given", FIRING, 100, 50, MIN, ALERT_RESOLVED, 100, NEVER, NEW, 100, NEVER},
+    {"resolved in the moment it began", FIRING, 100, NEVER, MIN, ALERT_RESOLVED, 100, 100, NEW, 100, 100},
+    {"the resolve of the episode before", FIRING, 300, 160, MIN, ALERT_RESOLVED, 100, 160, LATE, 300, 160},
+    {"the same, long after", FIRING, 300, 160, 60 * MIN, ALERT_RESOLVED, 100, 160, LATE, 300, 160},
+    {"it cannot be compared: believed", FIRING, NEVER, NEVER, MIN, ALERT_RESOLVED, NEVER, 160, NEW, NEVER, 160},
+
+    {"resolved again", RESOLVED, 100, 160, MIN, ALERT_RESOLVED, 100, 160, DUPLICATE, 100, 160},
+    {"resolved again by a twin, later", RESOLVED, 100, 160, MIN, ALERT_RESOLVED, 103, 163, DUPLICATE, 100, 163},
+    {"resolved again by a twin, earlier", RESOLVED, 100, 160, MIN, ALERT_RESOLVED, 97, 157, DUPLICATE, 97, 160},
+    {"resolved again without an end", RESOLVED, 100, 160, MIN, ALERT_RESOLVED, 100, NEVER, DUPLICATE, 100, 160},
+    {"resolved again with the end at last", RESOLVED, 100, NEVER, MIN, ALERT_RESOLVED, 100, 160, DUPLICATE, 100, 160},
+
+    {"the next outage", RESOLVED, 100, 160, 1000, ALERT_FIRING, 161, NEVER, NEW, 161, 160},
+    {"the next outage, years later", RESOLVED, 100, 160, 500000 * MIN, ALERT_FIRING, 999, NEVER, NEW, 999, 160},
+    {"a late twin", RESOLVED, 100, 160, 1000, ALERT_FIRING, 103, NEVER, LATE, 100, 160},
+    {"a late retry", RESOLVED, 100, 160, 1000, ALERT_FIRING, 100, NEVER, LATE, 100, 160},
+    {"from the very end of the episode", RESOLVED, 100, 160, 1000, ALERT_FIRING, 160, NEVER, LATE, 100, 160},
+    {"in the last moment of the window", RESOLVED, 100, 160, 5 * MIN, ALERT_FIRING, 100, NEVER, LATE, 100, 160},
+    {"still said behind the window: it means it", RESOLVED, 100, 160, 5 * MIN + 1, ALERT_FIRING, 100, NEVER, NEW, 100,
+     160},
+    {"no start: believed", RESOLVED, 100, 160, 1000, ALERT_FIRING, NEVER, NEVER, NEW, NEVER, 160},
+    {"no end known: believed", RESOLVED, 100, NEVER, 1000, ALERT_FIRING, 100, NEVER, NEW, 100, NEVER},
+    {"our clock stepped back a little", RESOLVED, 100, 160, -1000, ALERT_FIRING, 100, NEVER, LATE, 100, 160},
+    {"our clock stepped back a lot", RESOLVED, 100, 160, -60 * MIN, ALERT_FIRING, 100, NEVER, NEW, 100, 160},
+};
+
+static struct alert_row row_of(const struct alert_case *c)
+{
+    struct alert_row row = {.source = 3, .delivery = {{7}}, .n_matches = 2};
+    if (c->row == ABSENT)
+        return row;
+    row.key.bytes[0] = 1;
+    row.exists = true;
+    row.state = c->row == FIRING ? ALERT_FIRING : ALERT_RESOLVED;
+    row.starts_at = c->starts;
+    row.ends_at = c->ends;
+    row.first_seen_at = NOW - 1000000 * MIN;
+    row.last_seen_at = row.changed_at = NOW - c->changed_ago;
+    row.count = 5;
+    return row;
+}
+
+static void check_case(const struct alert_case *c)
+{
+    const struct alert_row row = row_of(c);
+    const struct alert said = {
+        .key.bytes[0] = 1, .state = c->said, .starts_at = c->said_starts, .ends_at = c->said_ends};
+    struct alert_row after = {.count = 99};
+    enum alert_verdict verdict = alert_take(&row, &said, NOW, &after);
+    if (verdict != c->verdict || after.starts_at != c->starts_after || after.ends_at != c->ends_after)
+        fail_msg("%s: verdict %d, starts %lld, ends %lld", c->name, (int)verdict, (long long)after.starts_at,
+                 (long long)after.ends_at);
+    bool is_new = verdict == NEW;
+    assert_true(after.exists);
+    assert_int_equal(after.key.bytes[0], 1);
+    assert_int_equal(after.state, is_new ? c->said : row.state);
+    assert_int_equal(after.last_seen_at, NOW);
+    assert_int_equal(after.changed_at, is_new ? NOW : row.changed_at);
+    assert_int_equal(after.first_seen_at, row.exists ? row.first_seen_at : NOW);
+    assert_int_equal(after.count, row.exists ? 6 : 1);
+    assert_int_equal(after.source, 3);
+    assert_int_equal(after.delivery.bytes[0], 7);
+    assert_int_equal(after.n_matches, 2);
+}
+
+static void all_cases(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT_OF(cases); i++)
+        check_case(&cases[i]);
+}
+
+/* Two Alertmanagers, the second one some seconds behind in everything: two outages are two outages. */
+static void a_twin_behind(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t at;
+        enum alert_state said;
+        int64_t starts, ends;
+        enum alert_verdict verdict;
+    } story[] = {
+        {0, ALERT_FIRING, 1000, NEVER, NEW},
+        {1300, ALERT_FIRING, 1003, NEVER, DUPLICATE},
+        {60000, ALERT_RESOLVED, 1000, 60000, NEW},
+        {61000, ALERT_FIRING, 1003, NEVER, LATE}, /* its retry, after the resolve of the other */
+        {62000, ALERT_RESOLVED, 1003, 60003, DUPLICATE},
+        {63000, ALERT_FIRING, 62000, NEVER, NEW},       /* the second outage */
+        {64000, ALERT_RESOLVED, 1003, 60003, LATE},     /* once more the end of the first */
+        {65000, ALERT_FIRING, 61000, NEVER, DUPLICATE}, /* the twin saw it begin a second earlier */
+        {66000, ALERT_FIRING, 62000, NEVER, DUPLICATE}, /* and the first repeats it */
+        {90000, ALERT_RESOLVED, 62000, 90000, NEW},
+        {91000, ALERT_RESOLVED, 61000, 90001, DUPLICATE},
+    };
+    struct alert_row row = {.exists = false};
+    for (size_t i = 0; i < COUNT_OF(story); i++) {
+        const struct alert said = {.state = story[i].said, .starts_at = story[i].starts, .ends_at = story[i].ends};
+        struct alert_row after;
+        enum alert_verdict verdict = alert_take(&row, &said, NOW + story[i].at, &after);
+        if (verdict != story[i].verdict)
+            fail_msg("at %lld: verdict %d", (long long)story[i].at, (int)verdict);
+        row = after;
+    }
+    assert_int_equal(row.starts_at, 61000);
+    assert_int_equal(row.ends_at, 90001);
+    assert_int_equal(row.count, 11);
+}
+
+/* `ret` may be the row itself. */
+static void in_place(void **state)
+{
+    (void)state;
+    struct alert_row row = {.exists = false};
+    const struct alert said = {.state = ALERT_FIRING, .starts_at = 5, .ends_at = NEVER};
+    assert_int_equal(alert_take(&row, &said, NOW, &row), NEW);
+    assert_int_equal(alert_take(&row, &said, NOW + 1, &row), DUPLICATE);
+    assert_int_equal(row.count, 2);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(all_cases),
+        cmocka_unit_test(a_twin_behind),
+        cmocka_unit_test(in_place),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
