@@ -61,4 +61,4 @@ PLANTS = [
 ]
 
 if __name__ == "__main__":
-    rule.main(check, PLANTS)
+    rule.main(check, PLANTS, lambda path: path == ".clang-format")

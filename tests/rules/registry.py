@@ -115,4 +115,4 @@ PLANTS = [
 ]
 
 if __name__ == "__main__":
-    rule.main(check, PLANTS)
+    rule.main(check, PLANTS, lambda path: path.startswith(("handlers/", "actions/")))

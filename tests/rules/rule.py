@@ -73,33 +73,40 @@ def write(root, path, text):
         file.write(text)
 
 
-def copy_tree(root, to):
+def copy_tree(root, to, is_needed):
     for path in files_under(root):
-        target = os.path.join(to, path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copyfile(os.path.join(root, path), target)
+        if is_needed(path):
+            target = os.path.join(to, path)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            shutil.copyfile(os.path.join(root, path), target)
 
 
-def plant(check, plants, root):
+def plant(check, plants, root, is_needed):
     """Each plant is (what it is, path it must be found in, function that plants it into a root)."""
     missed = 0
-    before = {str(v) for v in check(root)}
-    for name, path, put in plants:
-        with tempfile.TemporaryDirectory(prefix="turnout-rules-") as copy:
-            copy_tree(root, copy)
+    with tempfile.TemporaryDirectory(prefix="turnout-rules-") as copies:
+        clean = os.path.join(copies, "clean")
+        os.mkdir(clean)
+        copy_tree(root, clean, is_needed)
+        before = {str(v) for v in check(clean)}
+        for number, (name, path, put) in enumerate(plants):
+            copy = os.path.join(copies, str(number))
+            shutil.copytree(clean, copy)
             put(copy)
             new = [v for v in check(copy) if str(v) not in before and v.path == path]
-        print(f"{'found ' if new else 'MISSED'} {name}: {new[0] if new else path}")
-        missed += not new
+            print(f"{'found ' if new else 'MISSED'} {name}: {new[0] if new else path}")
+            missed += not new
+            shutil.rmtree(copy)
     return 1 if missed or not plants else 0
 
 
-def main(check, plants):
+def main(check, plants, is_needed=lambda path: True):
+    """`is_needed` says which files the copies for planting must have: the less, the quicker."""
     if len(sys.argv) != 3 or sys.argv[1] not in ("check", "plant"):
         sys.exit(f"usage: {sys.argv[0]} check|plant ROOT")
     root = os.path.abspath(sys.argv[2])
     if sys.argv[1] == "plant":
-        sys.exit(plant(check, plants, root))
+        sys.exit(plant(check, plants, root, is_needed))
     violations = check(root)
     for violation in violations:
         print(violation)
