@@ -1,0 +1,89 @@
+/* /healthz, /readyz and /metrics. */
+#include "http/http_internal.h"
+
+#include <stdio.h>
+
+void health_alive(struct request *request)
+{
+    answer_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ok"));
+}
+
+void health_ready(struct request *request)
+{
+    struct http *http = request_http(request);
+    char why[sizeof http->why_not_ready];
+    pthread_mutex_lock(&http->told_mutex);
+    bool is_ready = http->is_ready;
+    snprintf(why, sizeof why, "%s", http->why_not_ready);
+    pthread_mutex_unlock(&http->told_mutex);
+    if (is_ready && !atomic_load(&http->is_stopping)) {
+        answer_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ready"));
+        return;
+    }
+    answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "not_ready", "%s", is_ready ? "the daemon is stopping" : why);
+    answer_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SECONDS);
+}
+
+static void metric(struct strbuf *text, const char *name, const char *type, const char *help)
+{
+    strbuf_addf(text, "# HELP turnout_%s %s\n# TYPE turnout_%s %s\n", name, help, name, type);
+}
+
+static void listener_metrics(struct strbuf *text, const struct listener *const listeners[2])
+{
+    static const char *const names[] = {"hooks", "api"};
+    metric(text, "http_answers_total", "counter", "Answers by listener and hundred of the status.");
+    for (int i = 0; i < 2; i++) {
+        for (int hundred = 2; hundred < 6; hundred++)
+            strbuf_addf(text, "turnout_http_answers_total{listener=\"%s\",status=\"%dxx\"} %lld\n", names[i], hundred,
+                        atomic_load(&listeners[i]->counters.answers[hundred]));
+    }
+    metric(text, "http_connections_total", "counter", "Connections accepted.");
+    for (int i = 0; i < 2; i++)
+        strbuf_addf(text, "turnout_http_connections_total{listener=\"%s\"} %lld\n", names[i],
+                    atomic_load(&listeners[i]->counters.connections));
+    metric(text, "http_connections_refused_total", "counter", "Connections refused for the limit per address.");
+    for (int i = 0; i < 2; i++)
+        strbuf_addf(text, "turnout_http_connections_refused_total{listener=\"%s\"} %lld\n", names[i],
+                    atomic_load(&listeners[i]->counters.refused_connections));
+    metric(text, "http_connections_cut_total", "counter",
+           "Connections ended for a deadline of header, body or idling.");
+    for (int i = 0; i < 2; i++)
+        strbuf_addf(text, "turnout_http_connections_cut_total{listener=\"%s\"} %lld\n", names[i],
+                    atomic_load(&listeners[i]->counters.cut_connections));
+    metric(text, "http_connections", "gauge", "Connections open.");
+    for (int i = 0; i < 2; i++)
+        strbuf_addf(text, "turnout_http_connections{listener=\"%s\"} %d\n", names[i],
+                    atomic_load(&listeners[i]->counters.open));
+}
+
+static void own_metrics(struct http *http, struct strbuf *text)
+{
+    metric(text, "deliveries_total", "counter", "Deliveries answered, by what they were.");
+    strbuf_addf(text, "turnout_deliveries_total{result=\"new\"} %lld\n", atomic_load(&http->deliveries_new));
+    strbuf_addf(text, "turnout_deliveries_total{result=\"duplicate\"} %lld\n",
+                atomic_load(&http->deliveries_duplicate));
+    strbuf_addf(text, "turnout_deliveries_total{result=\"late\"} %lld\n", atomic_load(&http->deliveries_late));
+    metric(text, "deliveries_rejected_total", "counter", "Requests of sources without the right credential.");
+    strbuf_addf(text, "turnout_deliveries_rejected_total %lld\n", atomic_load(&http->rejected));
+    metric(text, "calls_refused_total", "counter", "Calls without a token, or without the right to them.");
+    strbuf_addf(text, "turnout_calls_refused_total %lld\n", atomic_load(&http->refused_calls));
+    metric(text, "http_suspended", "gauge", "Requests waiting for their commit.");
+    strbuf_addf(text, "turnout_http_suspended %d\n", atomic_load(&http->suspended));
+    metric(text, "http_body_bytes", "gauge", "Bytes of all deliveries in memory.");
+    strbuf_addf(text, "turnout_http_body_bytes %zu\n", atomic_load(&http->bodies));
+    const struct listener *const listeners[] = {&http->hooks, &http->api};
+    listener_metrics(text, listeners);
+}
+
+void health_metrics(struct request *request)
+{
+    struct http *http = request_http(request);
+    struct strbuf text = STRBUF_INIT;
+    own_metrics(http, &text);
+    pthread_mutex_lock(&http->told_mutex);
+    if (http->add_metrics)
+        http->add_metrics(http->metrics_context, &text);
+    pthread_mutex_unlock(&http->told_mutex);
+    answer_text(request, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", &text);
+}

@@ -1,0 +1,321 @@
+/* What the files of server/http share. Nothing outside this folder includes it.
+ *
+ * Threads: each listener has one libmicrohttpd thread, on which every callback of its connections runs; the watchdog
+ * thread enforces deadlines; the worker thread does what is slow; completions of commands come on the orchestrator's
+ * thread. What only a listener's thread touches needs no lock; the rest is atomic or says what guards it. */
+#ifndef TURNOUT_HTTP_INTERNAL_H
+#define TURNOUT_HTTP_INTERNAL_H
+
+#include "http/http.h"
+#include "store/store.h"
+
+#include <microhttpd.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define MAX_ARGUMENT 256    /* bytes of one path segment or query value */
+#define MAX_CALL_BODY 65536 /* of an operator's call */
+#define MAX_HEAD 16384      /* bytes of a request's line and headers, and of libmicrohttpd's memory per connection */
+#define DROP_FACTOR 4       /* so many times max_body is read and dropped before a connection is just closed */
+#define RETRY_AFTER_SECONDS "5" /* of every 503 */
+
+struct listener;
+struct connection;
+struct request;
+
+/* ---- routes ----------------------------------------------------------------------------------------------------- */
+
+enum access {
+    ACCESS_OPEN,     /* anybody */
+    ACCESS_SOURCE,   /* a source's credential */
+    ACCESS_VIEWER,   /* any operator's token */
+    ACCESS_OPERATOR, /* a token with the role operator */
+};
+
+struct route {
+    const char *method; /* "GET" also answers HEAD */
+    const char *path;   /* '*' stands for one segment, which becomes request->argument */
+    enum access access;
+    size_t max_body;                          /* 0: of the settings */
+    void (*begin)(struct request *request);   /* after the headers; refuses by an answer. NULL: nothing to look at */
+    void (*serve)(struct request *request);   /* the body is there: answers, or suspends */
+    void (*resumed)(struct request *request); /* after an exchange: answers. NULL: serve never suspends */
+    const char *parameters; /* names of the query's parameters, each followed by a space; "" for none */
+    int what;               /* of rows that share functions: a direction, a run event */
+};
+
+/* ---- exchange --------------------------------------------------------------------------------------------------- */
+
+struct worker_job;
+
+enum exchange_state { EXCHANGE_WAITING, EXCHANGE_DONE, EXCHANGE_LATE };
+
+/* A request handed to another thread while its connection is suspended. Who moves `state` away from WAITING, the
+ * completion (DONE) or the watchdog (LATE), resumes the connection, and nobody else does; until then the connection
+ * cannot go away, because libmicrohttpd does not look at a suspended one. Freed by the last of the two sides. */
+struct exchange {
+    atomic_int references;
+    atomic_int state;
+    struct http *http;
+    struct MHD_Connection *mhd;
+    int64_t due_at;          /* steady; INT64_MAX: no deadline */
+    size_t reserved;         /* of the bodies' memory, given back with the exchange */
+    struct command *command; /* set before DONE; owned */
+    struct worker_job *job;  /* the same for slow work; owned */
+};
+
+/* ---- request ---------------------------------------------------------------------------------------------------- */
+
+/* One request of one connection, from its headers to the end of its answer. On the listener's thread only. */
+struct request {
+    struct connection *connection;
+    struct MHD_Connection *mhd;
+    const struct route *route; /* NULL: none matches */
+    const char *method, *path; /* borrowed from libmicrohttpd; the path is decoded, the query left out */
+    char argument[MAX_ARGUMENT];
+    int source;                         /* hooks: index */
+    const struct http_operator *caller; /* api: whose token it is */
+    /* the body */
+    bool is_dropping;  /* read and dropped, since the answer is known */
+    uint64_t declared; /* Content-Length */
+    bool has_body, is_chunked;
+    size_t max_body, reserved, dropped;
+    char *body; /* owned */
+    size_t body_len, body_room;
+    /* the answer, once known */
+    struct MHD_Response *response; /* owned, unless shared */
+    bool is_shared;
+    unsigned status;
+};
+
+/* ---- connection ------------------------------------------------------------------------------------------------- */
+
+enum stage {
+    STAGE_IDLE,   /* between requests, or before the first byte of the first */
+    STAGE_HEADER, /* the first byte has come */
+    STAGE_BODY,   /* the headers are read */
+    STAGE_WORK,   /* the request is read: suspended, or being answered */
+};
+
+/* Whom a connection is counted for: an IPv4 address, or the first 64 bits of an IPv6 address, since a host has all of
+ * those that follow. The first byte is the family; 0: nobody, the slot is free. */
+struct peer {
+    uint8_t bytes[9];
+};
+
+/* A slot of the listener's table; taken from accept to close. */
+struct connection {
+    struct listener *listener;
+    pthread_mutex_t mutex;     /* guards fd and exchange: the watchdog must not meet a number that was used again */
+    int fd;                    /* -1: free */
+    struct exchange *exchange; /* while suspended */
+    struct MHD_Connection *mhd;
+    atomic_int stage;
+    _Atomic int64_t since;  /* steady: when the stage began */
+    atomic_uint n_requests; /* finished ones */
+    unsigned seen_requests; /* the watchdog's: n_requests when `bytes` was read */
+    uint64_t bytes;         /* the watchdog's: received by the kernel when the idle stage began */
+    struct request request;
+};
+
+/* Counters of one listener for /metrics. */
+struct listener_counters {
+    atomic_llong connections, refused_connections, cut_connections; /* accepted; over a limit; over a deadline */
+    atomic_llong answers[6];                                        /* by the hundred of the status */
+    atomic_int open;                                                /* connections now */
+};
+
+struct listener {
+    struct http *http;
+    const char *setting; /* "server.hooks" */
+    const char *text;    /* the address as configured */
+    int port;
+    struct MHD_Daemon *daemon;
+    int quiet_fd;                   /* the listening socket once nothing is accepted any more; -1 before */
+    const struct route *routes;     /* ends with a NULL path */
+    struct connection *connections; /* n_connections slots */
+    struct peer *peers;             /* of each slot; apart, because every accept looks through them all */
+    unsigned n_connections;
+    struct listener_counters counters;
+};
+
+/* ---- refusals --------------------------------------------------------------------------------------------------- */
+
+/* Refused requests of one source, one operator, or of unknown callers, gathered into one command a second. */
+struct refusal {
+    enum command_kind kind;
+    struct command_refused first; /* of those not yet told */
+    int64_t told_at;
+};
+
+/* ---- all of it -------------------------------------------------------------------------------------------------- */
+
+struct worker {
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    struct worker_job *first, **last;
+    int length;
+    bool is_running, is_stopping;
+};
+
+struct http {
+    atomic_int references; /* http_stop()'s, and one per exchange: a command may be completed after everything else */
+    struct http_settings settings;
+    struct listener hooks, api;
+    atomic_size_t bodies; /* bytes in memory, of all requests */
+    atomic_int suspended, active_requests, exports;
+    atomic_llong deliveries_new, deliveries_duplicate, deliveries_late, rejected, refused_calls;
+    atomic_bool is_stopping; /* no new deliveries */
+    atomic_bool is_ending;   /* nothing may stay suspended */
+
+    pthread_mutex_t told_mutex; /* guards what others tell us: these four */
+    bool is_ready;
+    char why_not_ready[256];
+    void (*add_metrics)(void *context, struct strbuf *text);
+    void *metrics_context;
+
+    pthread_mutex_t refusals_mutex;
+    struct refusal *refusals; /* sources, then operators, then unknown callers */
+    int n_refusals;
+
+    pthread_t watchdog;
+    pthread_mutex_t watchdog_mutex;
+    pthread_cond_t watchdog_cond;
+    bool is_watchdog_running, is_watchdog_stopping;
+
+    struct worker worker;
+    struct store_reader *reader; /* the api listener's thread's; NULL: not open */
+    struct MHD_Response **pages; /* one per static file */
+    char (*page_tags)[40];       /* their ETags */
+};
+
+/* http.c */
+void http_release(struct http *http);
+
+/* connection.c */
+MUST_CHECK enum err connections_init(struct listener *listener, unsigned max);
+void connections_done(struct listener *listener);
+enum MHD_Result connection_may_open(void *listener, const struct sockaddr *address, socklen_t len);
+void connection_notify(void *listener, struct MHD_Connection *mhd, void **socket_context,
+                       enum MHD_ConnectionNotificationCode code);
+void connection_stage(struct connection *connection, enum stage stage);
+/* Text of the peer's address for records, "" when unknown. */
+void connection_peer_text(const struct connection *connection, char *text, size_t size);
+MUST_CHECK enum err watchdog_start(struct http *http);
+void watchdog_stop(struct http *http);
+/* Answers everything that is still suspended with 503. */
+void connections_give_up(struct listener *listener);
+
+/* request.c */
+enum MHD_Result request_handle(void *listener, struct MHD_Connection *mhd, const char *url, const char *method,
+                               const char *version, const char *upload, size_t *upload_size, void **context);
+void request_completed(void *listener, struct MHD_Connection *mhd, void **context,
+                       enum MHD_RequestTerminationCode code);
+size_t request_unescape(void *listener, struct MHD_Connection *mhd, char *text);
+const char *request_header(const struct request *request, const char *name); /* NULL: absent */
+struct http *request_http(const struct request *request);
+
+/* exchange.c */
+/* Suspends the request's connection. NULL (out of memory): not suspended. */
+struct exchange *exchange_begin(struct request *request, int64_t due_at);
+/* From any thread, once: the answer is in command or job. The other side's reference goes with it. */
+void exchange_complete(struct exchange *exchange);
+/* The watchdog's end of it: true when it was still waiting. */
+bool exchange_expire(struct exchange *exchange);
+/* On the listener's thread after the resume: takes it off the connection. Release with exchange_release(). */
+struct exchange *exchange_end(struct request *request);
+void exchange_release(struct exchange *exchange);
+
+/* body.c */
+/* Bytes of the memory for bodies; false: the bound is reached. */
+bool bodies_reserve(struct http *http, size_t bytes);
+void bodies_release(struct http *http, size_t bytes);
+/* Looks at the headers: how large, and whether it may be read at all; refuses by an answer. */
+void body_begin(struct request *request);
+/* False: more than will be read; the connection is to be closed. */
+bool body_add(struct request *request, const char *bytes, size_t len);
+void body_free(struct request *request);
+
+/* answer.c */
+/* All of them replace an answer given before. */
+void answer_text(struct request *request, unsigned status, const char *media_type, struct strbuf *text);
+void answer_json(struct request *request, unsigned status, json_t *json); /* takes */
+void answer_error(struct request *request, unsigned status, const char *code, const char *format, ...)
+    PRINTF_LIKE(4, 5);
+void answer_response(struct request *request, unsigned status, struct MHD_Response *response); /* takes */
+void answer_shared(struct request *request, unsigned status, struct MHD_Response *response);   /* borrows */
+void answer_drop(struct request *request);
+void answer_header(struct request *request, const char *name, const char *value);
+/* 503 with Retry-After. */
+void answer_later(struct request *request, const char *message);
+enum MHD_Result answer_send(struct request *request);
+
+/* route.c */
+/* Finds the row for the method and path, with the argument filled in; without one it answers 404 or 405. */
+void route_find(struct request *request);
+
+/* credential.c */
+bool credential_is_right(const struct source *source, const char *authorization);
+/* The token of "Bearer TOKEN"; NULL when it is not of that form. */
+const char *credential_bearer(const char *authorization);
+
+/* refusal.c */
+MUST_CHECK enum err refusals_init(struct http *http);
+void refusals_done(struct http *http);
+void refusal_of_source(struct request *request, const char *reason);
+/* `operator` NULL: not known. */
+void refusal_of_call(struct request *request, const struct http_operator *operator, const char * reason);
+void refusals_tell(struct http *http, bool is_last);
+
+/* hooks.c, api.c */
+extern const struct route hooks_routes[];
+extern const struct route api_routes[];
+/* A query parameter, "" when absent; over-long or unknown ones were refused before. */
+const char *api_parameter(const struct request *request, const char *name);
+/* The reader of the api listener's thread; NULL after answering 503. */
+struct store_reader *api_reader(struct request *request);
+/* After a store error: 404 for "not found"; else 503, and the reader is opened anew next time. */
+void api_store_failed(struct request *request, enum err err, const struct errmsg *why);
+/* The `limit` parameter: 1..500, 50 when absent; 0 after answering 400. */
+int api_limit(struct request *request);
+
+/* api_services.c, api_runs.c, api_audit.c, api_calls.c */
+void api_services(struct request *request);
+void api_service(struct request *request);
+void api_runs(struct request *request);
+void api_run(struct request *request);
+void api_audit(struct request *request);
+void api_audit_export(struct request *request);
+void api_audit_verify(struct request *request);
+void api_audit_verified(struct request *request);
+void api_call_move(struct request *request);
+void api_call_adopt(struct request *request);
+void api_call_run(struct request *request);
+void api_call_answered(struct request *request);
+
+/* worker.c */
+struct worker_job {
+    struct worker_job *next;
+    struct exchange *exchange;
+    enum err err;
+    struct errmsg why;
+    struct audit_verdict verdict;
+};
+MUST_CHECK enum err worker_start(struct http *http);
+void worker_stop(struct http *http);
+/* Takes the job. ERR_FULL: too many wait; then it stays the caller's. */
+MUST_CHECK enum err worker_push(struct http *http, struct worker_job *job);
+
+/* pages.c */
+MUST_CHECK enum err pages_init(struct http *http);
+void pages_done(struct http *http);
+void page_index(struct request *request);
+void page_file(struct request *request);
+
+/* health.c */
+void health_alive(struct request *request);
+void health_ready(struct request *request);
+void health_metrics(struct request *request);
+
+#endif
