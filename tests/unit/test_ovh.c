@@ -1,0 +1,476 @@
+#include "action_rig.h"
+
+#include <pthread.h>
+
+static struct sandbox sandbox;
+
+static const char *const secrets[] = {"application_key=sandbox-ak", "application_secret=sandbox-as",
+                                      "consumer_key=sandbox-ck", NULL};
+
+static void start_with(struct rig *rig, const char *const *with)
+{
+    char provider[200], args[300];
+    snprintf(provider, sizeof(provider), "{\"endpoint\": \"ovh-eu\", \"url\": \"%s/ovh/1.0\"}", sandbox.url);
+    snprintf(
+        args, sizeof(args),
+        "{\"zone\": \"example.net\", \"record\": \"app\", \"type\": \"A\", \"target\": \"198.51.100.20\", \"ttl\": 60,"
+        " \"nameservers\": [\"%s\"]}",
+        sandbox.dns);
+    sandbox_do(&sandbox, "reset", NULL);
+    rig_start(rig, "ovh.dns_record", provider, with, args);
+}
+
+static void start(struct rig *rig)
+{
+    start_with(rig, secrets);
+}
+
+static void fault(const char *json)
+{
+    sandbox_do(&sandbox, "faults", json);
+}
+
+static void option(const char *json)
+{
+    sandbox_do(&sandbox, "options", json);
+}
+
+static int count_requests(struct rig *rig, const char *method, const char *part)
+{
+    const json_t *entry;
+    size_t i;
+    int count = 0;
+    json_array_foreach(rig->requests, i, entry)
+    {
+        count += strcmp(json_string_value(json_object_get(entry, "method")), method) == 0 &&
+                 strstr(json_string_value(json_object_get(entry, "url")), part) != NULL;
+    }
+    return count;
+}
+
+static void test_moves_a_record(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_false(rig.result.is_right);
+    assert_text_has(&rig, "192.0.2.10");
+    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+    /* right after it the API's view is right, and whether it is served is for settled to say */
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_true(rig.result.is_right);
+    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET);
+    assert_text_has(&rig, "serial");
+    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_text_has(&rig, "answers 198.51.100.20");
+    assert_int_equal(sandbox_effects(&sandbox, "PUT"), 1);
+    assert_int_equal(sandbox_effects(&sandbox, "POST"), 1);
+    assert_int_equal(count_requests(&rig, "GET", "/auth/time"), 1); /* not for each call */
+    rig_forget(&rig);
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK); /* another run finds it done */
+    assert_true(rig.result.is_right);
+    assert_int_equal(rig_settle(&rig, 0), OUTCOME_OK);
+    rig_stop(&rig);
+}
+
+static void test_staged_is_not_served(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    fault("[{\"method\":\"POST\",\"path_regex\":\"/refresh\",\"kind\":\"status\",\"status\":500}]");
+    assert_int_equal(rig_apply(&rig), OUTCOME_UNKNOWN);
+    assert_text_has(&rig, "staged but not served");
+    /* the next observation finds the record right, and sees that nobody gets it */
+    rig.after_unknown_apply = true;
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_false(rig.result.is_right);
+    assert_text_has(&rig, "not served");
+    assert_text_has(&rig, "192.0.2.10");
+    rig.after_unknown_apply = false;
+    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+    assert_text_has(&rig, "right already");
+    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_int_equal(sandbox_effects(&sandbox, "PUT"), 1);
+    assert_int_equal(sandbox_effects(&sandbox, "POST"), 1);
+    rig_stop(&rig);
+}
+
+static void test_no_right_to_refresh(void **state)
+{
+    (void)state;
+    struct rig rig;
+    const char *const limited[] = {"application_key=sandbox-ak", "application_secret=sandbox-as",
+                                   "consumer_key=sandbox-ck-no-refresh", NULL};
+    start_with(&rig, limited);
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_int_equal(rig_apply(&rig), OUTCOME_PERMANENT);
+    assert_text_has(&rig, "staged but not served");
+    assert_text_has(&rig, "403: NOT_GRANTED_CALL: This call has not been granted (query EU.");
+    rig_stop(&rig);
+}
+
+static void test_swallowed_refresh(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    option("{\"ovh_refresh_ms\": -1}");
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET);
+    /* as if it had been a while ago */
+    json_object_set_new(rig.applied, "at", json_integer(clock_wall_ms() - 10 * 60 * 1000));
+    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_UNKNOWN);
+    assert_text_has(&rig, "seems to be lost");
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_false(rig.result.is_right);
+    option("{\"ovh_refresh_ms\": 100}");
+    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_int_equal(sandbox_effects(&sandbox, "PUT"), 1);
+    rig_stop(&rig);
+}
+
+static void test_silent_name_servers(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    rig_set(&rig, "nameservers", "127.0.0.1:1");
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_text_has(&rig, "serial went from");
+    assert_text_has(&rig, "could not be asked");
+    rig_forget(&rig);
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK); /* a refresh is harmless, a wrong belief is not */
+    assert_false(rig.result.is_right);
+    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET);
+    rig_stop(&rig);
+}
+
+static void test_forms_of_success(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    option("{\"ovh_refresh_status\": \"204\", \"ovh_put_body\": \"null\", \"ovh_refresh_ms\": 0}");
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    rig_stop(&rig);
+}
+
+static void test_cname_is_absolute(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    rig_set(&rig, "record", "www");
+    rig_set(&rig, "type", "CNAME");
+    rig_set(&rig, "target", "app");
+    rig_set_int(&rig, "ttl", 0);
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_false(rig.result.is_right); /* "app" there is app.example.net, and not "app." */
+    rig_set(&rig, "target", "other.example.com");
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_true(rig.result.is_right);
+    assert_string_equal(json_string_value(json_object_get(rig.result.current, "target")), "other.example.com.");
+    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    rig_stop(&rig);
+}
+
+static void test_what_cannot_be_changed(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    const struct {
+        const char *zone, *record, *target;
+        int ttl;
+        const char *says;
+    } cases[] = {
+        {"example.net", "nothing", "192.0.2.1", 60, "no record nothing of type A"},
+        {"example.net", "pair", "192.0.2.1", 60, "5001234570, 5001234571"},
+        {"other.example", "app", "192.0.2.1", 60, "404: Client::NotFound: This service does not exist"},
+        {"example.net", "app", "192.0.2.1", 30, "60 or more"},
+        {"example.net", "app", "name.example", 60, "not an IPv4 address"},
+        {"example.net", "app.example.net", "192.0.2.1", 60, "is the whole name"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        rig_set(&rig, "zone", cases[i].zone);
+        rig_set(&rig, "record", cases[i].record);
+        rig_set(&rig, "target", cases[i].target);
+        rig_set_int(&rig, "ttl", cases[i].ttl);
+        assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+        assert_text_has(&rig, cases[i].says);
+        assert_int_equal(rig_apply(&rig), OUTCOME_PERMANENT);
+    }
+    rig_set(&rig, "nameservers", "ns1.example.net");
+    assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+    assert_int_equal(sandbox_effects(&sandbox, "PUT"), 0);
+    rig_stop(&rig);
+}
+
+static void test_errors(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    const struct {
+        const char *fault;
+        enum outcome read, write;
+        const char *says;
+    } cases[] = {
+        {"\"status\",\"status\":429", OUTCOME_TEMPORARY, OUTCOME_TEMPORARY, "429"},
+        {"\"status\",\"status\":503", OUTCOME_TEMPORARY, OUTCOME_TEMPORARY, "503"},
+        {"\"status\",\"status\":500", OUTCOME_TEMPORARY, OUTCOME_UNKNOWN, "Internal server error"},
+        {"\"html\",\"status\":502", OUTCOME_TEMPORARY, OUTCOME_UNKNOWN, "502"},
+        {"\"status\",\"status\":460", OUTCOME_PERMANENT, OUTCOME_PERMANENT, "460"},
+        {"\"status\",\"code\":\"INVALID_CREDENTIAL\"", OUTCOME_PERMANENT, OUTCOME_PERMANENT, "INVALID_CREDENTIAL"},
+        {"\"truncate\"", OUTCOME_TEMPORARY, OUTCOME_UNKNOWN, "OVH"},
+        {"\"reset_after\"", OUTCOME_TEMPORARY, OUTCOME_UNKNOWN, "OVH"},
+        {"\"reset_before\"", OUTCOME_TEMPORARY, OUTCOME_UNKNOWN, "OVH"},
+        {"\"timeout_before\"", OUTCOME_TEMPORARY, OUTCOME_UNKNOWN, "OVH"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[200];
+        assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+        rig.timeout_ms = 700;
+        /* for ever: on a kept connection a read that gets no answer at all goes out again by itself */
+        snprintf(text, sizeof(text), "[{\"method\":\"GET\",\"times\":-1,\"kind\":%s}]", cases[i].fault);
+        fault(text);
+        assert_int_equal(rig_call(&rig, rig.action->observe), cases[i].read);
+        assert_text_has(&rig, cases[i].says);
+        json_decref(sandbox_call(&sandbox, "DELETE", "faults", NULL));
+        snprintf(text, sizeof(text), "[{\"method\":\"PUT\",\"kind\":%s}]", cases[i].fault);
+        fault(text);
+        assert_int_equal(rig_apply(&rig), cases[i].write);
+        rig.timeout_ms = 5000;
+        sandbox_do(&sandbox, "reset", NULL);
+        rig_forget(&rig);
+    }
+    rig_stop(&rig);
+}
+
+static void test_bodies_that_cannot_be_read(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    const char *const bodies[] = {"", "{}", "[1", "7", "<html>", "[\\\"x\\\"]"};
+    for (size_t i = 0; i < sizeof(bodies) / sizeof(bodies[0]); i++) {
+        char text[200];
+        snprintf(text, sizeof(text), "[{\"path_regex\":\"/record\",\"kind\":\"garbage\",\"body\":\"%s\"}]", bodies[i]);
+        fault(text);
+        assert_int_equal(rig_observe(&rig), OUTCOME_TEMPORARY);
+    }
+    fault("[{\"path_regex\":\"/soa\",\"kind\":\"garbage\",\"body\":\"{}\"}]");
+    assert_int_equal(rig_apply(&rig), OUTCOME_TEMPORARY);
+    assert_int_equal(sandbox_effects(&sandbox, "PUT"), 0);
+    rig_stop(&rig);
+}
+
+static void test_clock_of_the_server(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    option("{\"ovh_skew_s\": 3600}");
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    /* the server's clock jumps: once this is temporary, and the offset is taken anew */
+    option("{\"ovh_skew_s\": -3600}");
+    assert_int_equal(rig_observe(&rig), OUTCOME_TEMPORARY);
+    assert_text_has(&rig, "Query out of time");
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    rig_stop(&rig);
+
+    /* a wrong secret looks the same, and stays wrong */
+    const char *const wrong[] = {"application_key=sandbox-ak", "application_secret=not-the-one",
+                                 "consumer_key=sandbox-ck", NULL};
+    start_with(&rig, wrong);
+    assert_int_equal(rig_observe(&rig), OUTCOME_TEMPORARY);
+    assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+    assert_text_has(&rig, "Invalid signature");
+    rig_stop(&rig);
+
+    /* without an answer to /auth/time our own clock has to do, and it is asked again */
+    start(&rig);
+    fault("[{\"path_regex\":\"/auth/time\",\"kind\":\"status\",\"status\":500},"
+          "{\"path_regex\":\"/auth/time\",\"kind\":\"garbage\",\"body\":\"{}\"}]");
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_int_equal(count_requests(&rig, "GET", "/auth/time"), 3);
+    rig_stop(&rig);
+}
+
+/* ---- the zone's lock ------------------------------------------------------------------------------------------- */
+
+struct applier {
+    struct rig *rig;
+    struct fetch *fetch;
+    json_t *args, *requests;
+    atomic_bool cancel;
+    int64_t timeout_ms, took_ms;
+    struct action_result result;
+};
+
+static void *apply_once(void *context)
+{
+    struct applier *applier = context;
+    int64_t began_at = clock_steady_ms();
+    struct action_call call = {.args = applier->args,
+                               .provider = &applier->rig->provider,
+                               .fetch = applier->fetch,
+                               .run_id = "",
+                               .timeout_ms = applier->timeout_ms,
+                               .deadline_at = began_at + applier->timeout_ms,
+                               .cancel = &applier->cancel,
+                               .requests = applier->requests};
+    applier->rig->action->apply(&call, &applier->result);
+    applier->took_ms = clock_steady_ms() - began_at;
+    return NULL;
+}
+
+static void applier_start(struct applier *applier, struct rig *rig, const char *record, const char *target,
+                          int64_t timeout_ms, pthread_t *thread)
+{
+    memset(applier, 0, sizeof(*applier));
+    applier->rig = rig;
+    applier->fetch = fetch_new();
+    applier->args = json_deep_copy(rig->args);
+    json_object_set_new(applier->args, "record", json_string(record));
+    json_object_set_new(applier->args, "target", json_string(target));
+    applier->requests = json_array();
+    applier->timeout_ms = timeout_ms;
+    pthread_create(thread, NULL, apply_once, applier);
+}
+
+static void applier_done(struct applier *applier)
+{
+    action_result_done(&applier->result);
+    json_decref(applier->args);
+    json_decref(applier->requests);
+    fetch_free(applier->fetch);
+}
+
+static void test_one_change_of_a_zone_at_a_time(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct applier first, second;
+    pthread_t threads[2];
+    start(&rig);
+    option("{\"ovh_refresh_ms\": 0}");
+    fault("[{\"method\":\"PUT\",\"kind\":\"slow\",\"ms\":400}]");
+    applier_start(&first, &rig, "app", "198.51.100.20", 5000, &threads[0]);
+    usleep(200000);
+    applier_start(&second, &rig, "app2", "198.51.100.21", 5000, &threads[1]);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    assert_int_equal(first.result.outcome, OUTCOME_OK);
+    assert_int_equal(second.result.outcome, OUTCOME_OK);
+    /* PUT, refresh, PUT, refresh: never PUT, PUT */
+    json_t *log = sandbox_call(&sandbox, "GET", "requests?provider=ovh", NULL);
+    const json_t *entry;
+    size_t i;
+    char order[32] = "";
+    json_array_foreach(log, i, entry)
+    {
+        if (json_is_true(json_object_get(entry, "effect")))
+            strcat(order, strcmp(json_string_value(json_object_get(entry, "method")), "PUT") == 0 ? "p" : "r");
+    }
+    assert_string_equal(order, "prpr");
+    json_decref(log);
+    applier_done(&first);
+    applier_done(&second);
+    rig_stop(&rig);
+}
+
+static void test_waiting_for_the_zone_ends(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct applier first, second, third;
+    pthread_t threads[3];
+    start(&rig);
+    fault("[{\"method\":\"PUT\",\"kind\":\"slow\",\"ms\":1500}]");
+    applier_start(&first, &rig, "app", "198.51.100.20", 5000, &threads[0]);
+    usleep(300000);
+    applier_start(&second, &rig, "app2", "198.51.100.21", 400, &threads[1]);
+    applier_start(&third, &rig, "my-app", "198.51.100.22", 5000, &threads[2]);
+    usleep(400000);
+    int64_t cancelled_at = clock_steady_ms();
+    atomic_store(&third.cancel, true);
+    pthread_join(threads[2], NULL);
+    assert_in_range(clock_steady_ms() - cancelled_at, 0, 150);
+    pthread_join(threads[1], NULL);
+    pthread_join(threads[0], NULL);
+    assert_int_equal(first.result.outcome, OUTCOME_OK);
+    assert_int_equal(second.result.outcome, OUTCOME_TEMPORARY);
+    assert_non_null(strstr(second.result.text.text, "another change of zone example.net"));
+    assert_in_range(second.took_ms, 390, 700);
+    assert_int_equal(third.result.outcome, OUTCOME_CANCELLED);
+    assert_int_equal(sandbox_effects(&sandbox, "PUT"), 1);
+    applier_done(&first);
+    applier_done(&second);
+    applier_done(&third);
+    rig_stop(&rig);
+}
+
+static void test_busy_refresh_passes(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    fault("[{\"method\":\"POST\",\"path_regex\":\"/refresh\",\"kind\":\"status\",\"status\":403,\"body\":"
+          "\"{\\\"message\\\":\\\"you cannot schedule more than one refresh at a time\\\"}\"}]");
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_int_equal(rig_apply(&rig), OUTCOME_UNKNOWN); /* the record is staged */
+    assert_text_has(&rig, "more than one refresh");
+    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    rig_stop(&rig);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    sandbox_start(&sandbox);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    sandbox_stop(&sandbox);
+    return 0;
+}
+
+int main(void)
+{
+    clock_start();
+    fetch_start();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_moves_a_record),
+        cmocka_unit_test(test_staged_is_not_served),
+        cmocka_unit_test(test_no_right_to_refresh),
+        cmocka_unit_test(test_swallowed_refresh),
+        cmocka_unit_test(test_silent_name_servers),
+        cmocka_unit_test(test_forms_of_success),
+        cmocka_unit_test(test_cname_is_absolute),
+        cmocka_unit_test(test_what_cannot_be_changed),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_bodies_that_cannot_be_read),
+        cmocka_unit_test(test_clock_of_the_server),
+        cmocka_unit_test(test_one_change_of_a_zone_at_a_time),
+        cmocka_unit_test(test_waiting_for_the_zone_ends),
+        cmocka_unit_test(test_busy_refresh_passes),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
