@@ -105,7 +105,7 @@ static void *read_regex(struct reading *r, const struct node *node, const char *
         objection = error;
     }
     if (objection) {
-        complain(r, node, "regular expression %s cannot be used, %s; it must be a POSIX extended one", shown(text).text,
+        complain(r, node, "regular expression %s cannot be used: %s; it must be a POSIX extended one", shown(text).text,
                  objection);
         free(regex);
         return NULL;
@@ -273,7 +273,7 @@ static void read_rule(struct reading *r, const struct node *node, const struct s
     static const char *const names[] = {"source", "match", "site", NULL};
     ret->source = -1;
     ret->site = SITE_NONE;
-    if (!expect_kind(r, node, NODE_MAP, "alerts"))
+    if (!expect_item(r, node, NODE_MAP, "alerts"))
         return;
     keys_check(r, node, &(struct keys){.names = names});
     ret->source = read_source(r, node);

@@ -8,8 +8,13 @@
 #define WEAK_TOKEN 16 /* a shorter one is doubted: the sender may not take a longer one */
 
 static const struct row basic_rows[] = {
-    {.name = "user", .type = ROW_STRING, .is_required = true, .min = 1, .max = 255, .help = "user name"},
-    {.name = "password", .type = ROW_SECRET, .is_required = true, .help = "password"},
+    {.name = "user",
+     .type = ROW_STRING,
+     .is_required = true,
+     .min = 1,
+     .max = 255,
+     .help = "that deliveries must bear"},
+    {.name = "password", .type = ROW_SECRET, .is_required = true, .help = "that deliveries must bear"},
     {.name = NULL},
 };
 

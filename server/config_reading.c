@@ -63,6 +63,15 @@ bool expect_kind(struct reading *r, const struct node *node, enum node_kind kind
     return false;
 }
 
+bool expect_item(struct reading *r, const struct node *node, enum node_kind kind, const char *key)
+{
+    if (node->kind == kind)
+        return true;
+    complain(r, node, "an element of \"%s\" cannot be %s; it must be %s", key, node_kind_text(node->kind),
+             node_kind_text(kind));
+    return false;
+}
+
 enum text_kind text_kind_of(const char *text)
 {
     enum text_kind kind = TEXT_PLAIN;

@@ -38,6 +38,8 @@ void complain_unknown(struct reading *r, const struct node *at, const char *what
 const struct node *child(const struct node *map, const char *key);
 /* Whether `node`, the value of `key`, is of that kind. Nothing (null) passes for an empty mapping or list. */
 bool expect_kind(struct reading *r, const struct node *node, enum node_kind kind, const char *key);
+/* Likewise for an element of the list that is the value of `key`; nothing does not pass. */
+bool expect_item(struct reading *r, const struct node *node, enum node_kind kind, const char *key);
 /* The text of a scalar outside of templates, with $${ turned to ${; NULL after a complaint. The caller frees it. */
 char *plain_text(struct reading *r, const struct node *node, const char *key);
 /* Whether this text can be a name of ours: up to 63 letters, digits, "_", "." and "-", a letter or digit first. */

@@ -94,6 +94,8 @@ static void complain_value(const struct row_reader *reader, const struct row *ro
                  shown(node->text).text, must);
     else if (row->type == ROW_URL && strchr(node->text, '@')) /* a password may stand before it */
         complain(reader->reading, node, "\"%s\" cannot hold user information; it must be %s", row->name, must);
+    else if (!value_is_text(row->type) && text_kind_of(node->text) != TEXT_PLAIN)
+        complain(reader->reading, node, "\"%s\" cannot be filled in by ${...}; it must be %s", row->name, must);
     else if (node->is_quoted && !value_is_text(row->type))
         complain(reader->reading, node, "\"%s\" cannot be the text %s; it must be %s, without quotes", row->name,
                  shown(node->text).text, must);
@@ -106,7 +108,8 @@ static void complain_value(const struct row_reader *reader, const struct row *ro
 static json_t *read_scalar(const struct row_reader *reader, const struct row *row, const struct node *node)
 {
     struct reading *r = reader->reading;
-    if (node->kind != NODE_TEXT || (node->is_quoted && !value_is_text(row->type))) {
+    if (node->kind != NODE_TEXT ||
+        (!value_is_text(row->type) && (node->is_quoted || text_kind_of(node->text) != TEXT_PLAIN))) {
         complain_value(reader, row, node);
         return NULL;
     }

@@ -106,8 +106,8 @@ static bool secret_add_file(const struct source_of_secret *from, struct secret_t
     }
     struct errmsg why;
     if (file_read(path, file.bytes, MAX_SECRET + 1, &file.len, &why) != ERR_OK) {
-        complain(r, from->node, "secret file %s, for \"%s\", cannot be read: %s", shown(path).text, from->key,
-                 why.text);
+        complain(r, from->node, "secret file %s, for \"%s\", cannot be read: %s; give one that turnout may read",
+                 shown(path).text, from->key, why.text);
         return false;
     }
     if (file.len > 0 && file.len <= MAX_SECRET && file.bytes[file.len - 1] == '\n')

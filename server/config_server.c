@@ -55,9 +55,11 @@ static void read_listener(struct reading *r, const struct node *server, const js
                  key, shown(text).text);
 }
 
+/* Port 0 is a free one, another each time. */
 static bool is_same_address(const struct listen_address *a, const struct listen_address *b)
 {
-    return a->text && b->text && strcmp(a->text, b->text) == 0 && strcmp(strrchr(a->text, ':'), ":0") != 0;
+    return a->address_len > 0 && a->address_len == b->address_len &&
+           memcmp(&a->address, &b->address, a->address_len) == 0 && strcmp(strrchr(a->text, ':'), ":0") != 0;
 }
 
 static void read_listeners(struct reading *r, const struct node *server)
@@ -76,7 +78,7 @@ static void read_listeners(struct reading *r, const struct node *server)
     read_listener(r, server, values, "api", &r->config->api);
     const struct node *api = child(server, "api");
     const struct node *hooks = child(server, "hooks");
-    if (is_same_address(&r->config->hooks, &r->config->api) && strchr(r->config->api.text, ':'))
+    if (is_same_address(&r->config->hooks, &r->config->api))
         complain(r, api ? api : hooks, "\"hooks\" and \"api\" are both %s; each needs an address of its own",
                  shown(r->config->api.text).text);
     json_decref(values);
@@ -118,7 +120,7 @@ static struct secret *operator_secret(void *owner, const char *row)
 static void read_operator(struct reading *r, const struct node *node, struct operator_account *ret)
 {
     static const struct later later[] = {{"role", "approver"}, {NULL, NULL}};
-    if (!expect_kind(r, node, NODE_MAP, "operators"))
+    if (!expect_item(r, node, NODE_MAP, "operators"))
         return;
     keys_check(r, node, &(struct keys){.rows = {operator_rows}});
     const struct row_reader reader = {.reading = r, .later = later, .secret_slot = operator_secret, .owner = ret};

@@ -34,7 +34,7 @@ static const struct row trigger_rows[] = {
 
 /* What is done to go back is what people do: no other mode so far. */
 static const struct row failback_rows[] = {
-    {.name = "mode", .type = ROW_CHOICE, .is_required = true, .choices = "manual", .help = "manual: people start it"},
+    {.name = "mode", .type = ROW_CHOICE, .is_required = true, .choices = "manual", .help = "people start the way back"},
     {.name = NULL},
 };
 
@@ -157,7 +157,7 @@ static bool read_sites(struct reading *r, const struct node *map, struct service
 
 static int read_preferred(struct reading *r, const struct node *node, const struct service *service)
 {
-    if (!expect_kind(r, node, NODE_TEXT, "prefer"))
+    if (!expect_item(r, node, NODE_TEXT, "prefer"))
         return SITE_NONE;
     int site = service_site_find(service, node->text);
     if (site == SITE_NONE) {

@@ -54,10 +54,6 @@ struct step_reading {
 
 /* ---- templates ------------------------------------------------------------------------------------------------ */
 
-struct move_count {
-    int all, failed;
-};
-
 /* One text for one pair of sites. ERR_INVALID with why it is not right then. */
 static enum err try_template(const struct step_reading *s, const struct template_use *use, int from, int to,
                              struct errmsg *why)
@@ -117,8 +113,10 @@ static bool try_moves(const struct step_reading *s, const struct template_use *u
     if (n_failed == 0)
         return true;
     char others[64] = "";
-    if (n_failed > 1)
-        snprintf(others, sizeof(others), " (and %d of the other %d moves)", n_failed - 1, n_all - 1);
+    if (n_failed == n_all)
+        snprintf(others, sizeof(others), " (as with every move)");
+    else if (n_failed > 1)
+        snprintf(others, sizeof(others), " (and %d moves more)", n_failed - 1);
     const struct node *at = use ? use->node : s->node;
     const char *to_name = service->sites[first_to].name;
     if (needs_from)
@@ -244,7 +242,7 @@ static struct secret *no_secret(void *owner, const char *row)
 static void read_step(struct reading *r, const struct node *map, const struct service *service, struct step *step)
 {
     step->provider = -1;
-    if (!expect_kind(r, map, NODE_MAP, "playbook"))
+    if (!expect_item(r, map, NODE_MAP, "playbook"))
         return;
     json_t *values = rows_read(&(struct row_reader){.reading = r}, map, config_step_rows);
     step->action = read_action(r, map);

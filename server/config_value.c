@@ -95,7 +95,7 @@ static bool is_name(const char *text)
     size_t label = 0;
     for (size_t i = 0; i <= len; i++) {
         if (i == len || text[i] == '.') {
-            if (label == 0 || label > MAX_LABEL)
+            if (label == 0 || label > MAX_LABEL || text[i - 1] == '-' || text[i - label] == '-')
                 return false;
             label = 0;
         } else if (is_label_character(text[i]) || (i == 0 && text[0] == '*' && (len == 1 || text[1] == '.'))) {
@@ -231,7 +231,7 @@ bool value_is_text(enum row_type type)
 static bool is_choice(const char *choices, const char *text)
 {
     const size_t len = strlen(text);
-    for (const char *part = choices; len > 0 && part; part = strchr(part, '|')) {
+    for (const char *part = choices; len > 0 && !strchr(text, '|') && part; part = strchr(part, '|')) {
         part += *part == '|';
         if (strncmp(part, text, len) == 0 && (part[len] == '|' || !part[len]))
             return true;
