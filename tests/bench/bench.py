@@ -190,8 +190,8 @@ def decision_ms(binary, folder, rounds):
     turnout.start()
     figures = []
     try:
+        turnout.post("/api/v1/services/shop/adopt", {"to": "gra", "reason": "bench"})
         for i in range(rounds):
-            turnout.post("/api/v1/services/shop/adopt", {"to": "gra", "reason": "bench"})
             hour = "%02d:%02d" % (i // 60, i % 60)
             body = {"alerts": [{"status": "firing", "labels": {"alertname": "SiteDown", "region": "gra"},
                                 "startsAt": "2026-11-21T%s:00Z" % hour, "endsAt": "0001-01-01T00:00:00Z"}], "version": "4"}
