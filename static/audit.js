@@ -70,7 +70,8 @@ function entryItem({seq, hash, entry}) {
         h("details", {"data-key": "detail"},
             h("summary", null, at(entry.at), h("span", {class: mark}, entry.kind),
                 h("span", null, entry.service ? [h("span", {class: "foreign name"}, entry.service), " "] : null,
-                    h("span", {class: "foreign"}, entry.text), " ", h("span", {class: "foreign quiet"}, entry.who))),
+                    h("span", {class: "foreign"}, entry.text), " ",
+                    entry.who === "turnout" ? null : h("span", {class: "foreign quiet"}, entry.who))),
             entry.run ? h("p", null, h("a", {href: `#/runs/${entry.run}`}, "Open its run")) : null,
             h("pre", {class: "foreign", tabindex: "0", "aria-label": `Entry ${seq} as JSON`}, JSON.stringify(entry, null, 2)),
             h("p", {class: "quiet"}, `Entry ${seq}, hash `, h("code", null, hash))));

@@ -2,7 +2,7 @@
 
 import {h} from "./dom.js";
 import {call, query} from "./api.js";
-import {RUN_MEANS, ago, at, badge, duration, fromTo, isMoving, isUnfinished, plural, reason, took} from "./words.js";
+import {RUN_MEANS, ago, at, badge, duration, fromTo, isMoving, isUnfinished, plural, reason, starter, took} from "./words.js";
 
 const LIMIT = 50;
 const STATES = ["running", "attention", "succeeded", "cancelled"];
@@ -45,7 +45,7 @@ function listRow(run) {
             h("span", {class: "foreign name"}, run.service), " ",
             h("span", {class: "foreign"}, ...fromTo(run)), " ", badge(run.state)),
         h("p", {class: "quiet"}, `${run.kind}, started `, ago(run.started_at), " by ",
-            h("span", {class: "foreign"}, run.started_by),
+            h("span", {class: "foreign"}, starter(run.started_by)),
             run.state === "attention" ? null : [isMoving(run) ? ", for " : ", took ", took(run.started_at, run.finished_at)]),
         run.reason ? h("p", {class: "foreign"}, reason(run.reason)) : null,
         run.error ? h("p", {class: "error foreign"}, run.error) : null);
@@ -107,7 +107,7 @@ function difference(detail) {
         }
         const found = plain(current[name]);
         const wanted = name in desired ? plain(desired[name]) : null;
-        const isSame = wanted === null || found === wanted;
+        const isSame = detail.is_right || wanted === null || found === wanted;
         return h("li", {"data-key": name}, h("span", {class: "quiet"}, `${name} `), found,
             isSame ? null : [h("span", {class: "arrow", role: "img", "aria-label": "should be"}, " → "), h("b", null, wanted)]);
     });
@@ -141,7 +141,9 @@ function requestRow(request, index) {
         h("code", {class: "foreign"}, `${request.method} ${request.url}`), " ",
         request.error ? h("span", {class: "error foreign"}, request.error)
             : h("span", {class: "quiet"}, `answered ${request.status}`),
-        Number.isFinite(request.took_ms) ? h("span", {class: "quiet number"}, `, ${duration(request.took_ms)}`) : null);
+        Number.isFinite(request.took_ms) ? h("span", {class: "quiet number"}, `, ${duration(request.took_ms)}`) : null,
+        request.request_id && request.status >= 400 ? h("span", {class: "quiet foreign"}, `, request id ${request.request_id}`) : null,
+        request.body ? h("p", null, h("code", {class: "foreign quiet"}, request.body)) : null);
 }
 
 const PHASES = {observe: "observe", apply: "apply", settle: "settle"};
@@ -158,6 +160,12 @@ function attemptItem(attempt) {
         requests.length ? h("ul", {class: "requests", "aria-label": "Requests"}, requests.map(requestRow)) : null);
 }
 
+// What the latest attempt has to say; of a failed step the error says it.
+function lastWord(step) {
+    const attempt = [...step.attempts].reverse().find((a) => a.text);
+    return attempt && !step.error ? h("p", {class: "foreign"}, attempt.text) : null;
+}
+
 function stepItem(step) {
     return h("li", {"data-key": step.n, class: `step ${step.state.replaceAll(" ", "-")}`},
         h("div", {class: "head"},
@@ -166,7 +174,7 @@ function stepItem(step) {
             h("span", {class: "quiet"}, took(step.started_at, step.finished_at))),
         h("p", {class: "quiet"}, h("code", null, step.action)),
         step.error ? h("p", {class: "error foreign"}, step.error) : null,
-        change(step),
+        change(step), lastWord(step),
         step.attempts.length ? h("details", {"data-key": "attempts", open: step.state === "failed"},
             h("summary", null, plural(step.attempts.length, "attempt")),
             h("ol", {class: "attempts"}, step.attempts.map(attemptItem))) : null);
@@ -206,7 +214,7 @@ function renderOne(run) {
         h("dl", {class: "facts"},
             fact("Why", reason(run.reason || "no reason given")),
             fact("Kind", run.kind),
-            fact("Started", at(run.started_at), " by ", run.started_by),
+            fact("Started", at(run.started_at), " by ", starter(run.started_by)),
             run.finished_at ? fact("Finished", at(run.finished_at), ", after ", took(run.started_at, run.finished_at)) : null,
             fact("Effect so far", run.has_effect ? "yes: something was written at a provider" : "none: nothing was written"),
             fact("Run", h("code", null, run.id)),

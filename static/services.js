@@ -86,9 +86,9 @@ function siteState(service, site) {
     if (site.incident) {
         const incident = site.incident;
         parts.push(h("p", null, badge("incident", {tone: incident.is_standing ? "bad" : "warn"}), " ",
-            incident.is_standing ? "stands, opened " : "no longer stands, opened ", ago(incident.opened_at)));
-        if (incident.reason) {
-            parts.push(h("p", {class: "why foreign"}, reason(incident.reason)));
+            incident.is_standing ? "stands, opened " : "open, does not stand; opened ", ago(incident.opened_at)));
+        if (incident.reason && incident.reason !== "none") {
+            parts.push(h("p", {class: "why foreign"}, "Nothing is started: ", reason(incident.reason)));
         }
     }
     return h("td", {"data-label": "Incident"},

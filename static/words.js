@@ -147,6 +147,10 @@ export function reason(text) {
     return REASONS[text] || text;
 }
 
+export function starter(text) {
+    return text === "decision" ? "Turnout itself" : text;
+}
+
 export function plural(n, one, many = `${one}s`) {
     return `${n} ${n === 1 ? one : many}`;
 }
