@@ -299,10 +299,11 @@ static enum err try_batch(struct orchestrator *o, struct command **commands, siz
         world_free(o->world);
         o->world = NULL;
     } else {
-        if (o->failures > 0)
+        if (o->failures > 0) {
             log_info("the database takes commits again after %d failed tries", o->failures);
-        o->failures = 0;
-        o->next_check_at = o->now < o->next_check_at ? o->next_check_at : o->now;
+            o->failures = 0;
+            o->next_check_at = o->now; /* which opens intake again */
+        }
         intake_committed(o);
         for (size_t i = 0; i < n; i++)
             if (commands[i])
@@ -399,25 +400,22 @@ static void housekeeping(struct orchestrator *o)
     check_disk(o);
 }
 
-static bool loop_once(struct orchestrator *o)
+static void loop_once(struct orchestrator *o)
 {
     struct command *commands[MAX_BATCH];
-    size_t n = 0;
-    size_t taken = command_queue_take(o->settings.commands, commands, MAX_BATCH, wake_at(o));
-    bool may_try = o->failures == 0 || clock_steady_ms() >= o->try_again_at || taken > 0;
-    if (may_try && o->retained) {
-        /* A full batch would leave no room for retained results: they go in front by themselves. */
+    size_t n = command_queue_take(o->settings.commands, commands, MAX_BATCH, wake_at(o));
+    atomic_fetch_add(&o->n_commands, (long long)n);
+    int64_t now = clock_steady_ms();
+    bool is_time_to_retry = o->failures > 0 && now >= o->try_again_at;
+    if (o->retained && (n > 0 || o->failures == 0 || is_time_to_retry)) {
+        /* Results of a failed batch go before anything newer. */
         struct command *kept[MAX_BATCH];
         size_t n_kept = take_retained(o, kept, MAX_BATCH);
         commit(o, kept, n_kept);
     }
-    n = taken;
-    atomic_fetch_add(&o->n_commands, (long long)n);
-    int64_t now = clock_steady_ms();
-    if (n > 0 || now >= o->next_due || (o->failures > 0 && now >= o->try_again_at))
+    if (n > 0 || now >= o->next_due || is_time_to_retry)
         commit(o, commands, n);
     housekeeping(o);
-    return n > 0;
 }
 
 static void *run_loop(void *context)
