@@ -147,7 +147,7 @@ static bool set_is_simple(struct action_call *call, const struct route53_set *se
                    type);
     else if (set->other[0] != '\0')
         result_set(ret, OUTCOME_PERMANENT,
-                   "%s of type %s is not a simple record (it has a %s); make it one, or use another record", name, type,
+                   "%s of type %s is not a simple record (it has %s); make it one, or use another record", name, type,
                    set->other);
     else
         result_set(ret, OUTCOME_PERMANENT, "%s of type %s is not a simple record (there are %d sets of it)", name, type,

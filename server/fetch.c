@@ -25,6 +25,7 @@ struct curl_fetch {
 
 /* One exchange under way. */
 struct exchange {
+    CURL *easy;
     const struct fetch_request *request;
     struct fetch_response *response;
     struct curl_slist *headers;
@@ -273,8 +274,11 @@ static void options_request(CURL *easy, struct exchange *exchange)
 static enum err failure(const struct exchange *exchange, enum err before, CURLcode code, struct errmsg *why)
 {
     char detail[CURL_ERROR_SIZE];
+    long number = 0;
     header_copy(detail, sizeof(detail), exchange->detail[0] != '\0' ? exchange->detail : curl_easy_strerror(code));
-    return err_set(why, exchange->has_sent ? ERR_UNKNOWN : before, "%s", detail);
+    curl_easy_getinfo(exchange->easy, CURLINFO_OS_ERRNO, &number);
+    const char *cause = code == CURLE_COULDNT_CONNECT && number > 0 ? strerrordesc_np((int)number) : NULL;
+    return err_set(why, exchange->has_sent ? ERR_UNKNOWN : before, "%s%s%s", detail, cause ? ": " : "", cause ? cause : "");
 }
 
 static enum err classify(struct exchange *exchange, CURLcode code, struct errmsg *why)
@@ -369,7 +373,7 @@ static enum err fetch_send(struct fetch *base, const struct fetch_request *reque
     if (request->timeout_ms <= 0)
         return err_set(why, ERR_TEMPORARY, "no time is left for a request");
 
-    struct exchange exchange = {.request = request, .response = ret};
+    struct exchange exchange = {.easy = fetch->easy, .request = request, .response = ret};
     int64_t began_at = clock_steady_ms();
     enum err err = exchange_run(fetch, &exchange, why);
     ret->took_ms = clock_steady_ms() - began_at;

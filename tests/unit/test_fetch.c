@@ -3,13 +3,11 @@
 #include "base/clock.h"
 #include "canned_server.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "test.h"
 
-#include <cmocka.h>
+#include <gnutls/gnutls.h>
+#include <gnutls/x509.h>
+#include <netdb.h>
 
 /* In front of the C library's: "hang.test" never resolves, which is how a look-up behaves when its server is gone. */
 typedef int (*getaddrinfo_fn)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
@@ -341,6 +339,82 @@ static void test_time_out_of_a_look_up(void **state)
     usleep(50000); /* the look-up's thread ends by itself */
 }
 
+/* ---- a certificate that nobody vouches for --------------------------------------------------------------------- */
+
+struct tls_server {
+    int listener;
+    int port;
+    char asked_for[100]; /* the name in the handshake */
+    char received[100];  /* what came after it: nothing may */
+};
+
+static void certificate_make(gnutls_certificate_credentials_t credentials)
+{
+    gnutls_x509_privkey_t key;
+    gnutls_x509_crt_t certificate;
+    gnutls_x509_privkey_init(&key);
+    gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
+    gnutls_x509_crt_init(&certificate);
+    gnutls_x509_crt_set_version(certificate, 3);
+    gnutls_x509_crt_set_serial(certificate, "1", 1);
+    gnutls_x509_crt_set_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, "name.test", 9);
+    gnutls_x509_crt_set_subject_alt_name(certificate, GNUTLS_SAN_DNSNAME, "name.test", 9, GNUTLS_FSAN_SET);
+    gnutls_x509_crt_set_activation_time(certificate, time(NULL) - 3600);
+    gnutls_x509_crt_set_expiration_time(certificate, time(NULL) + 3600);
+    gnutls_x509_crt_set_key(certificate, key);
+    assert_int_equal(gnutls_x509_crt_sign2(certificate, certificate, key, GNUTLS_DIG_SHA256, 0), 0);
+    assert_int_equal(gnutls_certificate_set_x509_key(credentials, &certificate, 1, key), 0);
+    gnutls_x509_crt_deinit(certificate);
+    gnutls_x509_privkey_deinit(key);
+}
+
+static void *tls_serve(void *context)
+{
+    struct tls_server *server = context;
+    gnutls_certificate_credentials_t credentials;
+    gnutls_session_t session;
+    unsigned type;
+    size_t len = sizeof(server->asked_for);
+    gnutls_certificate_allocate_credentials(&credentials);
+    certificate_make(credentials);
+    int fd = accept(server->listener, NULL, NULL);
+    gnutls_init(&session, GNUTLS_SERVER);
+    gnutls_set_default_priority(session);
+    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials);
+    gnutls_transport_set_int(session, fd);
+    if (gnutls_handshake(session) == 0)
+        (void)gnutls_record_recv(session, server->received, sizeof(server->received) - 1);
+    gnutls_server_name_get(session, server->asked_for, &len, &type, 0);
+    gnutls_deinit(session);
+    close(fd);
+    gnutls_certificate_free_credentials(credentials);
+    return NULL;
+}
+
+static void test_certificate_is_always_checked(void **state)
+{
+    (void)state;
+    struct tls_server server = {.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    pthread_t thread;
+    char url[64];
+    assert_int_equal(bind(server.listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(server.listener, 1), 0);
+    assert_int_equal(getsockname(server.listener, (struct sockaddr *)&address, &len), 0);
+    pthread_create(&thread, NULL, tls_serve, &server);
+    struct sent sent = {.fetch = fetch_new()};
+    struct fetch_request put = {.method = "PUT", .connect_to = "127.0.0.1"};
+    snprintf(url, sizeof(url), "https://name.test:%d/", ntohs(address.sin_port));
+    assert_int_equal(get(&sent, url, &put), ERR_DENIED);
+    assert_non_null(strstr(sent.why.text, "certificate"));
+    sent_done(&sent);
+    pthread_join(thread, NULL);
+    close(server.listener);
+    assert_string_equal(server.asked_for, "name.test"); /* that of the URL, not the address */
+    assert_string_equal(server.received, "");
+}
+
 int main(void)
 {
     clock_start();
@@ -355,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_unusable_requests),
         cmocka_unit_test(test_bounded_answer),
         cmocka_unit_test(test_connect_to),
+        cmocka_unit_test(test_certificate_is_always_checked),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_time_out_of_a_look_up),
     };
