@@ -1,5 +1,7 @@
 #include "config_problems.h"
 
+#include "base/utf8.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,17 +14,22 @@ static void take(struct problems *problems, int line, int column, char *text)
         free(text);
         return;
     }
+    utf8_clean(text); /* words of actions and of libraries may hold line breaks from the file */
     problems->items[problems->count] =
         (struct problem){.line = line, .column = column, .order = problems->count, .text = text};
     problems->count++;
 }
 
-void problems_add(struct problems *problems, const struct node *at, const char *format, va_list args)
+void problems_add(struct problems *problems, const struct node *at, const char *prefix, const char *format,
+                  va_list args)
 {
-    char *text = NULL;
+    char *text = NULL, *whole = NULL;
     if (vasprintf(&text, format, args) < 0)
         text = NULL;
-    take(problems, at ? at->line : 0, at ? at->column : 0, text);
+    if (!text || asprintf(&whole, "%s%s", prefix, text) < 0)
+        whole = NULL;
+    free(text);
+    take(problems, at ? at->line : 0, at ? at->column : 0, whole);
 }
 
 void problems_add_at(struct problems *problems, int line, int column, const char *text)

@@ -22,7 +22,8 @@ struct problems {
 };
 
 /* `at` may be NULL: the file as a whole. */
-void problems_add(struct problems *problems, const struct node *at, const char *format, va_list args) PRINTF_LIKE(3, 0);
+void problems_add(struct problems *problems, const struct node *at, const char *prefix, const char *format,
+                  va_list args) PRINTF_LIKE(4, 0);
 void problems_add_at(struct problems *problems, int line, int column, const char *text);
 /* Adds "PATH:LINE:COLUMN: text\n" for each, sorted, repetitions left out. */
 void problems_print(struct problems *problems, const char *path, struct strbuf *out);

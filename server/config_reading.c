@@ -14,7 +14,7 @@ void complain(struct reading *r, const struct node *at, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
-    problems_add(&r->errors, at, format, args);
+    problems_add(&r->errors, at, "", format, args);
     va_end(args);
 }
 
@@ -27,16 +27,10 @@ void complain_memory(struct reading *r)
 
 void doubt(struct reading *r, const struct node *at, const char *format, ...)
 {
-    struct strbuf with_word = STRBUF_INIT;
-    strbuf_addf(&with_word, "warning: %s", format);
     va_list args;
     va_start(args, format);
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* checked where it is a literal: PRINTF_LIKE */
-    problems_add(&r->warnings, at, strbuf_text(&with_word), args);
-#pragma GCC diagnostic pop
+    problems_add(&r->warnings, at, "warning: ", format, args);
     va_end(args);
-    strbuf_done(&with_word);
 }
 
 void complain_unknown(struct reading *r, const struct node *at, const char *what, const char *text,

@@ -221,6 +221,8 @@ static void read_common(const struct step_reading *s, const json_t *values)
     step->can_settle = action->settled != NULL;
     step->timeout_ms = timeout ? json_integer_value(timeout) : action->default_timeout_ms;
     step->deadline_ms = json_integer_value(json_object_get(values, "deadline"));
+    if (!timeout && step->deadline_ms > 0 && step->timeout_ms > step->deadline_ms)
+        step->timeout_ms = step->deadline_ms;
     step->retries = retries ? (int)json_integer_value(retries) : action->is_check ? action->default_retries : -1;
     if (retries && !action->is_check)
         complain(s->reading, child(s->node, "retries"),

@@ -111,8 +111,10 @@ const char *names_hint(const struct names *names, const char *text, char *ret, s
     size_t used = (size_t)snprintf(ret, room, "it can be ");
     for (size_t i = 0; i < names->count && used < room; i++) {
         const char *between = i == 0 ? "" : i + 1 == names->count ? " or " : ", ";
+        const struct shown name = shown(names->items[i]);
         int more = i == MAX_LISTED ? snprintf(ret + used, room - used, ", ...")
-                                   : snprintf(ret + used, room - used, "%s%.64s", between, names->items[i]);
+                                   : snprintf(ret + used, room - used, "%s%.*s", between, (int)strlen(name.text) - 2,
+                                              name.text + 1);
         used += more > 0 ? (size_t)more : 0;
         if (i == MAX_LISTED)
             break;

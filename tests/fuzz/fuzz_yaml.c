@@ -1,0 +1,75 @@
+/* The whole configuration from hostile bytes: YAML, rows, secrets from the environment, templates. No file is opened:
+ * ${file:...} is refused, whatever path it names. */
+#include "config_reading.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static const char secret[] = "fuzz-secret-0123456789abcdef";
+
+#define expect(condition) expect_true((condition), #condition)
+
+static void expect_true(bool is_true, const char *what)
+{
+    if (is_true)
+        return;
+    fprintf(stderr, "not so: %s\n", what);
+    abort();
+}
+
+/* Each problem is one line with its place. */
+static void check_lines(const char *text)
+{
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+        expect(strncmp(line, "t:", 2) == 0);
+        expect(strchr(line, '\n'));
+    }
+}
+
+/* What the rest of the daemon relies on without looking. */
+static void check_config(const struct config *config)
+{
+    const struct model *model = &config->model;
+    expect(model->n_services > 0 && (int)json_object_size(config->services_text) == model->n_services);
+    expect(config->hooks.address_len > 0 && config->api.address_len > 0 && config->database);
+    for (int i = 0; i < model->n_sources; i++)
+        expect(config->sources[i].handler &&
+               (secret_is_set(&config->sources[i].bearer) || secret_is_set(&config->sources[i].basic_password)));
+    for (int i = 0; i < model->n_services; i++) {
+        const struct service *service = &model->services[i];
+        expect(service->n_sites >= 2 && service->n_sites <= MAX_SITES && service->n_steps > 0);
+        expect(service->votes >= 1 && service->hold_ms >= 0 && service->cool_down_ms >= 0);
+        for (int j = 0; j < service->n_steps; j++) {
+            const struct step *step = &service->steps[j];
+            expect(step->action && step->args && step->timeout_ms > 0 && step->deadline_ms > 0);
+            expect((step->provider >= 0) == (step->action->provider_kind != NULL));
+        }
+        for (size_t j = 0; j < service->n_rules; j++)
+            expect(service->rules[j].n_matches > 0 && service->rules[j].source >= 0 &&
+                   service->rules[j].site != SITE_NONE && service->rules[j].site < service->n_sites);
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    setenv("T", secret, 1);
+    struct config *config = NULL;
+    struct strbuf errors = STRBUF_INIT;
+    struct strbuf warnings = STRBUF_INIT;
+    enum err err = config_load_bytes("t", (const char *)data, size, false, &config, &errors, &warnings);
+    expect(err == ERR_OK || err == ERR_INVALID);
+    expect((err == ERR_OK) == (config != NULL) && (err == ERR_OK) == (errors.len == 0));
+    check_lines(strbuf_text(&errors));
+    check_lines(strbuf_text(&warnings));
+    if (!(size >= sizeof(secret) - 1 && memmem(data, size, secret, sizeof(secret) - 1)))
+        expect(!strstr(strbuf_text(&errors), secret) && !strstr(strbuf_text(&warnings), secret));
+    if (config)
+        check_config(config);
+    config_free(config);
+    strbuf_done(&errors);
+    strbuf_done(&warnings);
+    return 0;
+}
