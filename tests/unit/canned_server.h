@@ -1,7 +1,7 @@
 /* An HTTP server inside a test: the test's own function answers each request, and may spoil the exchange.
  *
- * Every connection has a thread; all requests are kept for the test to look at. It knows only as much HTTP as the code
- * under test sends: a Content-Length, no chunks. */
+ * Every connection has a thread; the test's function is called by one at a time; all requests are kept for the test to
+ * look at. It knows only as much HTTP as the code under test sends: a Content-Length, no chunks. */
 #ifndef TURNOUT_TESTS_CANNED_SERVER_H
 #define TURNOUT_TESTS_CANNED_SERVER_H
 
@@ -137,7 +137,9 @@ static inline void *canned_serve(void *context)
         canned_keep(server, request);
         memset(answer, 0, sizeof(*answer));
         answer->status = 200;
+        pthread_mutex_lock(&server->lock);
         server->answer(server->context, request, answer);
+        pthread_mutex_unlock(&server->lock);
         if (answer->delay_ms > 0)
             usleep((useconds_t)answer->delay_ms * 1000);
         if (answer->fault == CANNED_HANG) {
@@ -214,6 +216,14 @@ static inline void canned_stop(struct canned *server)
     }
     pthread_mutex_destroy(&server->lock);
     free(server->requests);
+}
+
+/* Changes what the test's function reads, while connections may be served. */
+static inline void canned_spoil(struct canned *server, struct canned_answer *answer, enum canned_fault fault)
+{
+    pthread_mutex_lock(&server->lock);
+    answer->fault = fault;
+    pthread_mutex_unlock(&server->lock);
 }
 
 static inline int canned_count(struct canned *server)

@@ -218,7 +218,7 @@ static void test_after_sending_is_unknown(void **state)
     struct fetch_request put = {.method = "PUT", .body = "x", .body_len = 1, .timeout_ms = 200};
     const enum canned_fault faults[] = {CANNED_CLOSE, CANNED_HANG, CANNED_TRUNCATE};
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        server->answer.fault = faults[i];
+        canned_spoil(&server->canned, &server->answer, faults[i]);
         assert_int_equal(get(&sent, server->canned.url, &put), ERR_UNKNOWN);
         assert_string_not_equal(sent.why.text, "");
     }
@@ -313,7 +313,7 @@ static void test_cancel(void **state)
     struct server *server = server_new();
     struct sent sent = {.fetch = fetch_new()};
     enum err err;
-    server->answer.fault = CANNED_HANG;
+    canned_spoil(&server->canned, &server->answer, CANNED_HANG);
     assert_in_range(cancelled_after(&sent, server->canned.url, "PUT", &err), 0, 100);
     assert_int_equal(err, ERR_UNKNOWN);
     atomic_store(&is_hanging, true);

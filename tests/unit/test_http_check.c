@@ -103,7 +103,7 @@ static void test_no_answer_is_what_it_sees(void **state)
     rig.timeout_ms = 300;
     const enum canned_fault faults[] = {CANNED_HANG, CANNED_CLOSE, CANNED_TRUNCATE};
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        answer.fault = faults[i];
+        canned_spoil(&server, &answer, faults[i]);
         assert_int_equal(rig_observe(&rig), OUTCOME_OK);
         assert_false(rig.result.is_right);
         assert_text_has(&rig, "no answer: ");
