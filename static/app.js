@@ -37,7 +37,8 @@ function parseHash() {
         // a broken link: the list is shown
     }
     return {
-        view: view in VIEWS ? view : "services", id: decoded, filter: Object.fromEntries(new URLSearchParams(search || "")),
+        view: Object.hasOwn(VIEWS, view) ? view : "services", id: decoded,
+        filter: Object.fromEntries(new URLSearchParams(search || "")),
         hash: location.hash,
     };
 }
@@ -162,7 +163,9 @@ function drawBanner() {
 
 function drawProblem(error) {
     shown = null;
-    const words = {403: "Not allowed", 404: "There is no such thing here", 400: "The daemon does not understand this link"};
+    const words = {
+        400: "The daemon does not understand this link", 403: "Not allowed", 404: "There is no such thing here",
+    };
     patch(byId("main"), [h("h1", {tabindex: "-1"}, words[error.status] || "That did not work"),
         h("p", {class: "error foreign"}, error.message),
         h("p", null, h("a", {href: "#/services"}, "To the services"))]);

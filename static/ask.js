@@ -7,7 +7,7 @@ import {NOT_A_SITE} from "./words.js";
 
 const box = () => document.getElementById("ask");
 
-let asked = null; // {path, verb, service, run, key}
+let asked = null; // {path, needsSite, isRepeatable, key}
 
 const VERBS = {
     failover: {title: (a) => `Fail over ${a.name}?`, go: "Fail over", to: "optional",
@@ -44,7 +44,10 @@ function siteChoice(verb, service) {
 export function open(verbName, {service = null, run = null}) {
     const verb = VERBS[verbName];
     const target = service ? `services/${encodeURIComponent(service.name)}` : `runs/${encodeURIComponent(run)}`;
-    asked = {path: `${target}/${verbName}`, verb: verbName, needsSite: verb.to === "required", key: idempotencyKey()};
+    asked = {
+        path: `${target}/${verbName}`, needsSite: verb.to === "required", isRepeatable: Boolean(service),
+        key: idempotencyKey(),
+    };
     const isVague = service && NOT_A_SITE.includes(service.active) && verbName !== "adopt";
     const dialog = box();
     dialog.replaceChildren(h("form", {"data-view": "ask"},
@@ -73,7 +76,8 @@ function complain(text) {
 
 function sayFailure(error) {
     if (error.status === 0) {
-        return `No answer (${error.message}): it may or may not have been taken. To press again is safe: it is the same request.`;
+        return `No answer (${error.message}): it may or may not have been taken. ` + (asked.isRepeatable
+            ? "To press again is safe: it is the same request." : "Look at the run before you press again.");
     }
     return error.status === 403 ? `Not allowed: ${error.message}` : error.message;
 }

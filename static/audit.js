@@ -55,7 +55,8 @@ function verdictBox() {
     if (verdict.intact === null || verdict.intact === undefined) {
         return h("p", {class: "error foreign", "data-key": "verdict"}, verdict.text);
     }
-    const head = verdict.head ? h("p", null, h("span", {class: "quiet"}, "head "), h("code", null, verdict.head)) : null;
+    const head = verdict.head
+        ? h("p", null, h("span", {class: "quiet"}, "head "), h("code", null, verdict.head)) : null;
     return h("div", {class: verdict.intact ? "verdict good" : "verdict bad", "data-key": "verdict"},
         h("p", null, h("b", null, verdict.intact ? "The chain is intact" :
             `The chain is broken at entry ${verdict.broken_seq}`), ": ",
@@ -73,7 +74,8 @@ function entryItem({seq, hash, entry}) {
                     h("span", {class: "foreign"}, entry.text), " ",
                     entry.who === "turnout" ? null : h("span", {class: "foreign quiet"}, entry.who))),
             entry.run ? h("p", null, h("a", {href: `#/runs/${entry.run}`}, "Open its run")) : null,
-            h("pre", {class: "foreign", tabindex: "0", "aria-label": `Entry ${seq} as JSON`}, JSON.stringify(entry, null, 2)),
+            h("pre", {class: "foreign", tabindex: "0", "aria-label": `Entry ${seq} as JSON`},
+                JSON.stringify(entry, null, 2)),
             h("p", {class: "quiet"}, `Entry ${seq}, hash `, h("code", null, hash))));
 }
 

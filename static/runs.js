@@ -2,7 +2,9 @@
 
 import {h} from "./dom.js";
 import {call, query} from "./api.js";
-import {RUN_MEANS, ago, at, badge, duration, fromTo, isMoving, isUnfinished, plural, reason, starter, took} from "./words.js";
+import {
+    RUN_MEANS, ago, at, badge, duration, fromTo, isMoving, isUnfinished, plural, reason, starter, took,
+} from "./words.js";
 
 const LIMIT = 50;
 const STATES = ["running", "attention", "succeeded", "cancelled"];
@@ -46,7 +48,8 @@ function listRow(run) {
             h("span", {class: "foreign"}, ...fromTo(run)), " ", badge(run.state)),
         h("p", {class: "quiet"}, `${run.kind}, started `, ago(run.started_at), " by ",
             h("span", {class: "foreign"}, starter(run.started_by)),
-            run.state === "attention" ? null : [isMoving(run) ? ", for " : ", took ", took(run.started_at, run.finished_at)]),
+            run.state === "attention" ? null
+                : [isMoving(run) ? ", for " : ", took ", took(run.started_at, run.finished_at)]),
         run.reason ? h("p", {class: "foreign"}, reason(run.reason)) : null,
         run.error ? h("p", {class: "error foreign"}, run.error) : null);
 }
@@ -55,14 +58,16 @@ export function select(name, label, values, chosen) {
     const all = chosen && !values.includes(chosen) ? [...values, chosen] : values;
     return h("label", null, `${label} `,
         h("select", {name, "data-value": chosen || ""}, h("option", {value: ""}, "all"),
-            all.map((value) => h("option", {value, "data-key": value}, value.endsWith(".") ? `all of ${value}` : value))));
+            all.map((value) => h("option", {value, "data-key": value},
+                value.endsWith(".") ? `all of ${value}` : value))));
 }
 
 export function pager(route, view, next) {
     const {after, ...rest} = route.filter;
     return h("nav", {class: "pager", "aria-label": "Pages"},
         after ? h("a", {href: `#/${view}${query(rest)}`}, "Newest") : null,
-        next !== null && next !== undefined ? h("a", {href: `#/${view}${query({...rest, after: next})}`}, "Older") : null);
+        next !== null && next !== undefined
+            ? h("a", {href: `#/${view}${query({...rest, after: next})}`}, "Older") : null);
 }
 
 function renderList(route, data) {
@@ -99,7 +104,8 @@ function difference(detail) {
         return desired ? [h("li", null, `wanted: ${plain(desired)}`)] : [];
     }
     if (typeof current !== "object" || typeof desired !== "object" || desired === null) {
-        return [h("li", null, `found: ${plain(current)}`, desired === null || desired === undefined ? null : `, wanted: ${plain(desired)}`)];
+        const wanted = desired === null || desired === undefined ? null : `, wanted: ${plain(desired)}`;
+        return [h("li", null, `found: ${plain(current)}`, wanted)];
     }
     return [...new Set([...Object.keys(current), ...Object.keys(desired)])].map((name) => {
         if (!(name in current)) {
@@ -109,7 +115,8 @@ function difference(detail) {
         const wanted = name in desired ? plain(desired[name]) : null;
         const isSame = detail.is_right || wanted === null || found === wanted;
         return h("li", {"data-key": name}, h("span", {class: "quiet"}, `${name} `), found,
-            isSame ? null : [h("span", {class: "arrow", role: "img", "aria-label": "should be"}, " → "), h("b", null, wanted)]);
+            isSame ? null
+                : [h("span", {class: "arrow", role: "img", "aria-label": "should be"}, " → "), h("b", null, wanted)]);
     });
 }
 
@@ -142,7 +149,8 @@ function requestRow(request, index) {
         request.error ? h("span", {class: "error foreign"}, request.error)
             : h("span", {class: "quiet"}, `answered ${request.status}`),
         Number.isFinite(request.took_ms) ? h("span", {class: "quiet number"}, `, ${duration(request.took_ms)}`) : null,
-        request.request_id && request.status >= 400 ? h("span", {class: "quiet foreign"}, `, request id ${request.request_id}`) : null,
+        request.request_id && request.status >= 400
+            ? h("span", {class: "quiet foreign"}, `, request id ${request.request_id}`) : null,
         request.body ? h("p", null, h("code", {class: "foreign quiet"}, request.body)) : null);
 }
 
@@ -195,7 +203,8 @@ function runActions(run) {
     const button = (verb, label) => h("button",
         {type: "button", "data-do": "ask", "data-verb": verb, "data-run": run.id, "data-key": verb}, `${label}…`);
     const isStopped = run.state === "attention";
-    return h("p", {class: "actions"}, isStopped ? [button("retry", "Retry the step"), button("skip", "Skip the step")] : null,
+    return h("p", {class: "actions"},
+        isStopped ? [button("retry", "Retry the step"), button("skip", "Skip the step")] : null,
         button("cancel", "Cancel the run"));
 }
 
@@ -206,7 +215,8 @@ function fact(term, ...value) {
 function renderOne(run) {
     return [h("p", {class: "crumb"}, h("a", {href: "#/runs"}, "All runs")),
         h("div", {class: "headline"},
-            h("h1", {tabindex: "-1", class: "foreign"}, `${run.service}: `, ...fromTo(run)), badge(run.state, {big: true})),
+            h("h1", {tabindex: "-1", class: "foreign"}, `${run.service}: `, ...fromTo(run)),
+            badge(run.state, {big: true})),
         RUN_MEANS[run.state] ? h("p", {class: "means", "data-key": "means"}, RUN_MEANS[run.state]) : null,
         run.error ? h("p", {class: "error foreign", "data-key": "error"}, run.error) : null,
         progress(run), runActions(run),
@@ -215,12 +225,15 @@ function renderOne(run) {
             fact("Why", reason(run.reason || "no reason given")),
             fact("Kind", run.kind),
             fact("Started", at(run.started_at), " by ", starter(run.started_by)),
-            run.finished_at ? fact("Finished", at(run.finished_at), ", after ", took(run.started_at, run.finished_at)) : null,
-            fact("Effect so far", run.has_effect ? "yes: something was written at a provider" : "none: nothing was written"),
+            run.finished_at
+                ? fact("Finished", at(run.finished_at), ", after ", took(run.started_at, run.finished_at)) : null,
+            fact("Effect so far",
+                run.has_effect ? "yes: something was written at a provider" : "none: nothing was written"),
             fact("Run", h("code", null, run.id)),
             run.incident ? fact("Incident", h("code", null, run.incident)) : null),
         h("p", null, h("a", {href: `#/audit${query({service: run.service})}`}, `Audit log of ${run.service}`))];
 }
 
 export const render = (route, data) => (data.run ? renderOne(data.run) : renderList(route, data));
-export const title = (route, data) => (data && data.run ? `${data.run.service} to ${data.run.to}: ${data.run.state}` : "Runs");
+export const title = (route, data) =>
+    (data.run ? `${data.run.service} to ${data.run.to}: ${data.run.state}` : "Runs");

@@ -4,7 +4,8 @@ import {h} from "./dom.js";
 import {call} from "./api.js";
 import {stepStrip} from "./runs.js";
 import {
-    ACTIVE_MEANS, NOT_A_SITE, RUN_MEANS, ago, badge, duration, fromTo, isMoving, isUnfinished, plural, reason, took, until,
+    ACTIVE_MEANS, NOT_A_SITE, RUN_MEANS, ago, badge, duration, fromTo, isMoving, isUnfinished, plural, reason, took,
+    until,
 } from "./words.js";
 
 const MAX_RUNS_WATCHED = 4; // unfinished runs whose steps are read along with the services
@@ -60,7 +61,8 @@ function activeLine(service) {
     }
     return h("div", {class: "active"},
         h("p", null, badge(service.active, {big: true}), " ",
-            service.active === "moving" && service.run ? h("span", {class: "foreign"}, ...fromTo(service.run), " ") : null,
+            service.active === "moving" && service.run
+                ? h("span", {class: "foreign"}, ...fromTo(service.run), " ") : null,
             since),
         h("p", {class: "means"}, isStopped(service) && service.active === "moving" ? "Its run has stopped on the way."
             : ACTIVE_MEANS[service.active]));
@@ -134,7 +136,8 @@ function actions(service) {
     const isOpen = isUnfinished(service.run);
     const canReturn = !isOpen && service.active !== service.home;
     return h("p", {class: "actions"},
-        isOpen ? h("a", {class: "button", href: `#/runs/${service.run.id}`}, isStopped(service) ? "Decide about its run" : "Watch its run")
+        isOpen ? h("a", {class: "button", href: `#/runs/${service.run.id}`},
+            isStopped(service) ? "Decide about its run" : "Watch its run")
             : button("failover", "Fail over"),
         canReturn ? button("failback", "Fail back") : null,
         !isOpen && NOT_A_SITE.includes(service.active) ? button("adopt", "Adopt") : null,
@@ -160,8 +163,10 @@ function card(service) {
 // ---- the view
 
 function whyPerson(service) {
-    return [h("a", {href: isStopped(service) ? `#/runs/${service.run.id}` : serviceLink(service.name), class: "foreign"}, service.name),
-        isStopped(service) ? " has a run that stopped: retry, skip or cancel it" : ` is ${service.active}: look, then say where it is (adopt) or start a run`];
+    const href = isStopped(service) ? `#/runs/${service.run.id}` : serviceLink(service.name);
+    return [h("a", {href, class: "foreign"}, service.name),
+        isStopped(service) ? " has a run that stopped: retry, skip or cancel it"
+            : ` is ${service.active}: look, then say where it is (adopt) or start a run`];
 }
 
 function summary(data) {

@@ -59,7 +59,7 @@ function said(kind, at) {
     case "until":
         return ms > 0 ? `in ${duration(Math.ceil(ms / 1000) * 1000).replace(/\.0 s$/, " s")}` : "now";
     default:
-        return duration(-ms < 10000 ? Math.floor(-ms / 1000) * 1000 : -ms).replace(/\.0 s$/, " s").replace("0 ms", "0 s");
+        return duration(Math.max(0, Math.floor(-ms / 1000)) * 1000).replace(/\.0 s$/, " s").replace("0 ms", "0 s");
     }
 }
 
@@ -83,7 +83,8 @@ export function at(text) {
         return h("span", null, String(text));
     }
     const isToday = new Date(ms).toDateString() === new Date(now()).toDateString();
-    return h("time", {datetime: text, title: `${whole.format(ms)} · ${text}`}, (isToday ? clock : dayAndClock).format(ms));
+    return h("time", {datetime: text, title: `${whole.format(ms)} · ${text}`},
+        (isToday ? clock : dayAndClock).format(ms));
 }
 
 // How long something took, or has taken so far.
