@@ -14,7 +14,7 @@
 
 #define APPLICATION_ID 0x54524e54 /* "TRNT" */
 #define LOCKED_TIMEOUT_MS 2000    /* for another process's lock: a commit has 5 s in all */
-#define CHECKPOINT_PAGES 1000
+#define CHECKPOINT_PAGES 500
 
 /* ---- connection.c ------------------------------------------------------------------------------------------------ */
 

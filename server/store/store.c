@@ -159,7 +159,7 @@ static enum err write_and_commit(struct store *store, const struct store_batch *
 }
 
 /* After the commit, so a failure (a full disk) is nobody's: what is committed stands in the WAL, and the next one tries
- * again. It is tried at each further 1,000 pages, because a reader may hold it up. */
+ * again. It is tried at each further 500 pages, because a reader may hold it up. */
 static void checkpoint(struct store *store)
 {
     if (store->wal_pages < store->checkpoint_at - CHECKPOINT_PAGES)
