@@ -241,6 +241,8 @@ static struct secret *no_secret(void *owner, const char *row)
     return NULL;
 }
 
+/* One mapping holds what all steps take and what the action takes. Where both have a key of the same name, as dns.check
+ * has `name`, its one value is both. */
 static void read_step(struct reading *r, const struct node *map, const struct service *service, struct step *step)
 {
     step->provider = -1;

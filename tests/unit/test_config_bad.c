@@ -584,6 +584,21 @@ static void test_no_repetition(void **state)
     expect_all(cases, COUNT_OF(cases));
 }
 
+static void test_moves(void **state)
+{
+    (void)state;
+    static const struct bad cases[] = {
+        {HEAD "    sites: {a: {ip: 192.0.2.1}, b: {pi: x}, c: {ip: 192.0.2.3}, d: {ip: x}}\n" TRIGGER "    playbook:\n"
+              "      - {action: http.check, url: 'http://x/', at: '${to.ip}'}\n"
+              "      - {action: http.check, url: 'http://x/${from.ip}'}\n"
+              "      - {action: http.check, url: 'http://x/', at: '${from.pi}'}\n",
+         "6:52: moving to b (and 1 moves more): *\n"
+         "7:35: moving from b to a (and 2 moves more): *\n"
+         "8:52: moving from b to a (as with every move): \"at\" cannot be \"x\"; it must be an IPv4 or IPv6 address\n"},
+    };
+    expect_all(cases, COUNT_OF(cases));
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -607,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_order_and_limit),
         cmocka_unit_test(test_no_repetition),
+        cmocka_unit_test(test_moves),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
