@@ -227,10 +227,10 @@ static struct phrase obstacle_phrase(const struct decision *d, enum reason reaso
     return phrase;
 }
 
-/* A run on its way from `site` is what answers its incident; at attention it does so no more. */
-static bool is_answered(const struct decision *d, int site)
+/* A run that is under way is what is done about it; one that waits for a person is not. */
+static bool is_answered(const struct decision *d)
 {
-    return d->view.active == ACTIVE_MOVING && d->view.active_site == site && d->view.run_state == RUN_RUNNING;
+    return d->view.has_run && d->view.run_state == RUN_RUNNING;
 }
 
 static void act(struct decision *d, int site)
@@ -248,8 +248,8 @@ static void act(struct decision *d, int site)
 static void look_again(struct decision *d)
 {
     look_at_sites(d);
-    for (int site = 0; site < d->service->n_sites; site++) {
-        if (!d->view.sites[site].is_standing || is_answered(d, site))
+    for (int site = 0; site < d->service->n_sites && !is_answered(d); site++) {
+        if (!d->view.sites[site].is_standing)
             continue;
         act(d, site);
         return; /* one site is active at a time, so one incident stands at most */

@@ -265,6 +265,9 @@ static void note_apply(struct advance *a)
     switch (a->event->outcome) {
     case OUTCOME_TEMPORARY:
     case OUTCOME_CANCELLED:
+        /* What an earlier apply did not bring will not come by waiting: send it again as soon as it is still missing.
+         */
+        step->has_unknown_apply = step->has_applied;
         take_effect_back(a->run);
         return;
     case OUTCOME_STARTED:

@@ -43,7 +43,8 @@ struct step_run {
     int64_t next_at;        /* steady; when the next attempt is due; 0: an attempt is under way */
     int tries;              /* attempts that failed or were "not yet" in a row, for the back-off */
     bool has_applied;       /* an apply of this run was accepted or may have been, at least in part */
-    bool has_unknown_apply; /* an apply has no recorded result, and no observe has succeeded since */
+    bool has_unknown_apply; /* an apply has no recorded result, or was refused for now after one that may have had an
+                               effect; and no observe has succeeded since */
     int n_attempts;         /* journaled so far */
 };
 
