@@ -2,7 +2,8 @@
  *
  * A zone has two states: the API shows a change at once, and nothing of it is served before POST /refresh has run. So a
  * right record is no proof, and an observation that finds one asks the zone's name servers too. One zone takes one
- * refresh at a time, and loses a second one silently: change and refresh are made under a lock. A refresh publishes
+ * refresh at a time, and loses a second one silently: change and refresh are made under a lock, and not while an
+ * earlier refresh of ours is still at work. A refresh publishes
  * what anybody has staged; taking back a staged change must not be added, it would publish as well. */
 #include "actions/action.h"
 #include "actions/common.h"
@@ -327,15 +328,23 @@ static bool zone_refresh(struct action_call *call, bool is_put, struct action_re
 /* Under the zone's lock. */
 static void change_and_refresh(struct action_call *call, json_int_t id, bool is_staged, struct action_result *ret)
 {
+    const char *zone = arg_text(call->args, "zone", "");
     uint32_t serial;
-    if (!serial_get(call, ret, &serial) || (!is_staged && !record_put(call, id, ret)) ||
-        !zone_refresh(call, !is_staged, ret))
+    if (!serial_get(call, ret, &serial))
         return;
+    /* Our own refresh is made again only when it was judged to be lost. */
+    bool is_own = arg_int(call->applied, "serial", -1) == (int64_t)serial;
+    if (!is_own && ovh_zone_is_refreshing(call, zone, serial)) {
+        result_set(ret, OUTCOME_TEMPORARY, "zone %s is being refreshed for another change; nothing was sent", zone);
+        return;
+    }
+    if ((!is_staged && !record_put(call, id, ret)) || !zone_refresh(call, !is_staged, ret))
+        return;
+    ovh_zone_refreshed(call, zone, serial);
     ret->token = json_pack("{s:I, s:I, s:b}", "serial", (json_int_t)serial, "at", (json_int_t)clock_wall_ms(),
                            "is_refresh_only", is_staged);
     result_set(ret, OUTCOME_OK, "%s, and zone %s is being refreshed (serial %lu before)",
-               is_staged ? "the record was right already" : "the record is changed", arg_text(call->args, "zone", ""),
-               (unsigned long)serial);
+               is_staged ? "the record was right already" : "the record is changed", zone, (unsigned long)serial);
 }
 
 static void ovh_apply(struct action_call *call, struct action_result *ret)

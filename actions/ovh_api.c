@@ -14,12 +14,15 @@
 #define TIME_TIMEOUT_MS 3000
 #define LOCK_POLL_MS 50
 #define SERVERS_KEPT_MS (10 * 60 * 1000)
+#define REFRESH_TAKES_MS (30 * 1000) /* at most; one that has not shown by then was swallowed */
 #define MAX_ZONES 1000
 
 struct zone {
     struct zone *next;
     char *name;
     bool is_held;
+    int64_t refreshed_at;        /* steady; 0: not by us */
+    uint32_t serial;             /* before that refresh */
     struct dns_servers *servers; /* NULL: not known */
     int64_t servers_at;          /* steady */
 };
@@ -329,6 +332,29 @@ void ovh_zone_unlock(struct action_call *call, const char *name)
         zone->is_held = false;
     pthread_cond_broadcast(&state->released);
     pthread_mutex_unlock(&state->lock);
+}
+
+void ovh_zone_refreshed(struct action_call *call, const char *name, uint32_t serial)
+{
+    struct ovh_state *state = call->provider->state;
+    pthread_mutex_lock(&state->lock);
+    struct zone *zone = zone_get(state, name);
+    if (zone) {
+        zone->refreshed_at = clock_steady_ms();
+        zone->serial = serial;
+    }
+    pthread_mutex_unlock(&state->lock);
+}
+
+bool ovh_zone_is_refreshing(struct action_call *call, const char *name, uint32_t serial)
+{
+    struct ovh_state *state = call->provider->state;
+    pthread_mutex_lock(&state->lock);
+    const struct zone *zone = zone_get(state, name);
+    bool is_refreshing = zone && zone->refreshed_at > 0 && zone->serial == serial &&
+                         clock_steady_ms() - zone->refreshed_at < REFRESH_TAKES_MS;
+    pthread_mutex_unlock(&state->lock);
+    return is_refreshing;
 }
 
 bool ovh_zone_servers_recall(struct action_call *call, const char *name, struct dns_servers *ret)

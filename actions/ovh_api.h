@@ -24,6 +24,10 @@ bool ovh_send(struct action_call *call, const char *method, const char *path, co
 /* Waits for the zone to be ours. False with the result set when the call is cancelled or its time is over. */
 bool ovh_zone_lock(struct action_call *call, const char *zone, struct action_result *ret);
 void ovh_zone_unlock(struct action_call *call, const char *zone);
+/* A refresh goes on after its request was answered, until the zone's serial has moved on from `serial`; meanwhile OVH
+ * takes no other. Both with the zone locked. */
+void ovh_zone_refreshed(struct action_call *call, const char *zone, uint32_t serial);
+bool ovh_zone_is_refreshing(struct action_call *call, const char *zone, uint32_t serial);
 
 /* The zone's name servers as found a short while ago. */
 bool ovh_zone_servers_recall(struct action_call *call, const char *zone, struct dns_servers *ret);

@@ -261,8 +261,18 @@ static void an_accepted_change_that_does_not_come(void **state)
          {"timer", "0.7 observe [ea]"}, {"wrong", "0 waits 2000 [ea]"}, {"timer", "0.8 observe [ea]"},
          {"wrong", "0 waits 2500 [ea]"}, {"timer", "0.9 observe [ea]"}, {"wrong", "0 waits 2500 [ea]"},
          {"timer", "0.10 observe [ea]"}, {"wrong", "0 waits 2500 [ea]"}, {"timer", "0.11 observe [ea]"},
-         {"wrong", "0.12 apply [ea]"}, {"temporary", "0 waits 7500 [ea]"}, {"timer", "0.13 observe [ea]"},
+         {"wrong", "0.12 apply [ea]"}, {"temporary", "0 waits 7500 [eau]"}, {"timer", "0.13 observe [eau]"},
          {"wrong", "0.14 apply [ea]"}, {"ok", "0.15 observe [ea]"}, {"wrong", "0 waits 125 [ea]"});
+}
+
+/* The first request of an apply may have had its effect, and the second was refused for now: no waiting for the rest.
+ */
+static void refused_after_an_unknown_apply(void **state)
+{
+    SHOW("s", BEGIN, {"wrong", "0.2 apply [e]"}, {"unknown", "0 waits 250 [eau]"}, {"timer", "0.3 observe [eau]"},
+         {"wrong", "0.4 apply [ea]"}, {"temporary", "0 waits 500 [eau]"}, {"timer", "0.5 observe [eau]"},
+         {"wrong", "0.6 apply [ea]"}, {"ok", "0.7 observe [ea]"}, {"right", "0.8 settle [ea]"},
+         {"ok", "0 is done; run succeeded [e]"});
 }
 
 static void lost_on_its_way(void **state)
@@ -543,6 +553,7 @@ int main(void)
         cmocka_unit_test(permanent_errors),
         cmocka_unit_test(unknown_apply),
         cmocka_unit_test(an_accepted_change_that_does_not_come),
+        cmocka_unit_test(refused_after_an_unknown_apply),
         cmocka_unit_test(lost_on_its_way),
         cmocka_unit_test(cancelled_without_a_cancel),
         cmocka_unit_test(a_check_fails_after_its_retries),
