@@ -314,7 +314,8 @@ static const struct decide_case cases[] = {
     {"early: nothing", GRA_HOLD " 1", "timer hold gra", "", NULL},
     {"late", GRA_HOLD " -600", "timer hold gra",
      "clear hold gra (timer); open gra (votes); active moving gra (votes); failover gra>rbx (votes)", NULL},
-    {"there is none", GRA_2, "timer hold gra", "", NULL},
+    {"early, and another one is due: that is not its business", GRA_HOLD " 1; cool -1", "timer hold gra", "", NULL},
+    {"the other way round", GRA_HOLD " -1; cool 9", "timer cool", "", NULL},
     {"due, seen by another event first", GRA_HOLD " -1", "alert gra prometheus +1",
      "count gra prometheus 2 (votes); clear hold gra (timer); open gra (votes); active moving gra (votes); failover "
      "gra>rbx (votes)",
@@ -365,6 +366,7 @@ static const struct decide_case cases[] = {
     {"the cool-down ends early: nothing", GRA_STANDS " cool_down; cool 1", "timer cool", "", NULL},
     {"the cool-down ends and nothing stands", GRA "; cool -1", "timer cool", "clear cool_down - (timer)", NULL},
     {"there is no cool-down", GRA, "timer cool", "", NULL},
+    {"there is no hold", GRA, "timer hold gra", "", NULL},
     {"an alert after the cool-down", GRA_STANDS " cool_down; cool -1", "alert gra aws +1",
      "count gra aws 1 vote (votes); clear cool_down - (timer); active moving gra (votes); failover gra>rbx (votes)",
      NULL},
