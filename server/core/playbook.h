@@ -18,7 +18,7 @@
  * Back-off: 500 ms doubling to 15 s, with full jitter upwards of half; a provider's Retry-After is honoured where it
  * is longer (up to the deadline, when one last attempt is made); not-yet polls: 250 ms doubling to 5 s, same jitter.
  *
- * An accepted apply that observe does not show is "not yet": RUN_POLLS_BEFORE_APPLYING_AGAIN looks (some 23 s) pass
+ * An accepted apply that observe does not show is "not yet": RUN_POLLS_BEFORE_APPLYING_AGAIN looks (11 to 23 s) pass
  * before the same is sent again, so that a slow provider is not hammered and a change somebody took back is made good.
  * `has_effect` goes on record with each apply, before it goes out. A result that is certainly without effect
  * (temporary, cancelled) takes it back where no other apply of the run may have had one; a permanent error does not,
