@@ -172,7 +172,7 @@ CREATE TABLE attempt (
 -- `text` is what was hashed; kind, service and at repeat it for the filters (service NULL: of none). Each index ends
 -- with the seq by itself.
 CREATE TABLE audit (
-    seq INTEGER PRIMARY KEY,
+    seq INTEGER PRIMARY KEY CHECK (seq > 0),
     hash BLOB NOT NULL CHECK (length(hash) = 32),
     at INTEGER NOT NULL,
     kind TEXT NOT NULL,

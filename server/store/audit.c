@@ -142,7 +142,11 @@ static void verify_row(void *context, const struct audit_row *row)
     if (!verdict->is_intact)
         return;
     int64_t expected = verdict->last_seq + 1;
-    if (row->seq != expected) {
+    if (row->seq < expected) {
+        break_at(verdict, expected, "entry %" PRId64 " stands before the first", row->seq);
+        return;
+    }
+    if (row->seq > expected) {
         break_at(verdict, expected, "entry %" PRId64 " is missing: entry %" PRId64 " comes in its place", expected,
                  row->seq);
         return;
@@ -169,11 +173,13 @@ static void verify_row(void *context, const struct audit_row *row)
 enum err store_audit_verify(struct store_reader *reader, struct audit_verdict *ret, struct errmsg *why)
 {
     struct audit_verdict verdict = {.is_intact = true};
+    int64_t after = INT64_MIN; /* also what was put where no entry can be */
     int n = VERIFY_PAGE;
     while (n == VERIFY_PAGE && verdict.is_intact) {
-        enum err err = store_audit_scan(reader, verdict.last_seq, VERIFY_PAGE, verify_row, &verdict, &n, why);
+        enum err err = store_audit_scan(reader, after, VERIFY_PAGE, verify_row, &verdict, &n, why);
         if (err != ERR_OK)
             return err;
+        after = verdict.last_seq;
     }
     if (verdict.is_intact)
         snprintf(verdict.text, sizeof verdict.text, "intact");

@@ -37,7 +37,7 @@
     X(SQL_AUDIT, "INSERT INTO audit (seq, hash, at, kind, service, text) VALUES (?, ?, ?, ?, ?, ?)")                   \
     X(SQL_IDEMPOTENCY, "INSERT INTO idempotency (who, key, request, run, at) VALUES (?, ?, ?, ?, ?)")
 
-/* Of the writer's connection. */
+/* Of the writer's connection; services are read by the same. */
 #define SQL_WRITER_LIST(X)                                                                                             \
     X(SQL_BEGIN, "BEGIN IMMEDIATE")                                                                                    \
     X(SQL_COMMIT, "COMMIT")                                                                                            \
@@ -59,7 +59,8 @@
       "coalesce((SELECT max(since) FROM active_history WHERE service = ?1 AND since < ?2), ?2) ORDER BY since")        \
     X(SQL_LOAD_RUNS,                                                                                                   \
       "SELECT " RUN_COLUMNS ", playbook FROM run WHERE state IN ('running', 'attention') OR id IN "                    \
-      "(SELECT max(id) FROM run WHERE state IN ('succeeded', 'cancelled') GROUP BY service) ORDER BY id")              \
+      "(SELECT max(id) FROM run INDEXED BY run_service WHERE state IN ('succeeded', 'cancelled') GROUP BY service) "   \
+      "ORDER BY id")                                                                                                   \
     X(SQL_LOAD_STEPS, "SELECT " STEP_COLUMNS " FROM step WHERE run IN "                                                \
                       "(SELECT id FROM run WHERE state IN ('running', 'attention')) ORDER BY run, n")                  \
     X(SQL_AUDIT_HEAD, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")                                         \
@@ -84,11 +85,6 @@
                          "UNION SELECT service FROM timer UNION SELECT service FROM incident "                         \
                          "WHERE resolved_at IS NULL UNION SELECT service FROM run ORDER BY 1")                         \
     X(SQL_SERVICE_ACTIVE, "SELECT service, kind, site, since FROM active")                                             \
-    X(SQL_SERVICE_VOTES, "SELECT service, site, source, alerts FROM vote WHERE alerts > 0 "                            \
-                         "ORDER BY service, site, source")                                                             \
-    X(SQL_SERVICE_TIMERS, "SELECT " TIMER_COLUMNS " FROM timer ORDER BY service, site, kind")                          \
-    X(SQL_SERVICE_INCIDENTS, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE resolved_at IS NULL "                    \
-                             "ORDER BY service, site, id")                                                             \
     X(SQL_SERVICE_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id IN (SELECT max(id) FROM run GROUP BY service)")      \
     X(SQL_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id < ?3 ORDER BY id DESC LIMIT ?4")                             \
     X(SQL_RUNS_OF_SERVICE, "SELECT " RUN_COLUMNS " FROM run WHERE service = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?4") \

@@ -333,8 +333,7 @@ static void plans_use_indexes(void **state)
                                           "SCAN run",      "SCAN step",  "SCAN attempt", "SCAN active_history",
                                           "SCAN incident", "SCAN idempotency"};
     static const enum sql ordered_by_key[] = {SQL_AUDIT_SEQS, SQL_AUDIT_SCAN, SQL_AUDIT_HEAD, SQL_RUNS};
-    static const enum sql narrow[] = {SQL_SERVICE_NAMES, SQL_SERVICE_RUNS, SQL_LOAD_RUNS, SQL_SERVICE_INCIDENTS,
-                                      SQL_LOAD_INCIDENTS};
+    static const enum sql narrow[] = {SQL_SERVICE_NAMES, SQL_SERVICE_RUNS, SQL_LOAD_RUNS, SQL_LOAD_INCIDENTS};
     char plan[2048];
     for (int i = 0; i < SQL_COUNT; i++) {
         bool is_narrow = false;

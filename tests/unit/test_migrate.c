@@ -1,0 +1,156 @@
+/* From one schema to the next: the copy before, and nothing half done. */
+#include "tests/unit/store_fixture.h"
+
+#define FILE_OF(name_, text)                                                                                           \
+    {                                                                                                                  \
+        .name = (name_), .data = (const unsigned char *)(text), .len = sizeof(text) - 1                                \
+    }
+
+static const struct embedded_file files[] = {
+    FILE_OF("0001_one.sql", "CREATE TABLE one (a); INSERT INTO one VALUES (1);"),
+    FILE_OF("0002_two.sql", "-- a comment\nCREATE TABLE two (b);\nINSERT INTO two SELECT a + 1 FROM one;\n"),
+    FILE_OF("0003_three.sql", "UPDATE two SET b = b + 10;"),
+};
+static const struct embedded_file broken[] = {
+    FILE_OF("0001_one.sql", "CREATE TABLE one (a); INSERT INTO one VALUES (1);"),
+    FILE_OF("0002_two.sql", "UPDATE one SET a = 2; CREATE TABLE two (b); SELECT nonsense;"),
+};
+static const struct embedded_file misnamed[] = {
+    FILE_OF("0001_one.sql", "CREATE TABLE one (a);"),
+    FILE_OF("0003_two.sql", "CREATE TABLE two (b);"),
+};
+
+static enum err migrate_to(struct fixture *f, const struct embedded_file *list, size_t n)
+{
+    assert_int_equal(lock_make_file(f->path, &f->why), ERR_OK);
+    struct connection connection = {.path = f->path};
+    enum err err = connection_open(&connection, f->path, SQLITE_OPEN_READWRITE, &f->why);
+    if (err == ERR_OK)
+        err = migrate(&connection, list, n, &f->why);
+    assert_true(!connection.db || sqlite3_get_autocommit(connection.db));
+    connection_done(&connection);
+    return err;
+}
+
+static char *beside(const struct fixture *f, const char *suffix)
+{
+    static char path[256];
+    snprintf(path, sizeof path, "%s%s", f->path, suffix);
+    return path;
+}
+
+static int64_t ask_copy(const struct fixture *f, const char *suffix, const char *sql)
+{
+    struct fixture copy = *f;
+    snprintf(copy.path, sizeof copy.path, "%s%s", f->path, suffix);
+    return ask(&copy, sql);
+}
+
+static void new_database_needs_no_copy(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, migrate_to(f, files, 3));
+    assert_int_equal(ask(f, "PRAGMA user_version"), 3);
+    assert_int_equal(ask(f, "PRAGMA application_id"), APPLICATION_ID);
+    assert_int_equal(ask(f, "SELECT b FROM two"), 12);
+    assert_false(is_there(beside(f, ".before-0001")));
+}
+
+static void copy_is_taken_before(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, migrate_to(f, files, 1));
+    tamper(f, "PRAGMA journal_mode = WAL; INSERT INTO one VALUES (5)");
+    mode_t before = umask(0);
+    assert_ok(f, migrate_to(f, files, 3));
+    umask(before);
+    assert_int_equal(ask(f, "PRAGMA user_version"), 3);
+    assert_int_equal(ask(f, "SELECT sum(b) FROM two"), 28);
+    struct stat st;
+    assert_int_equal(stat(beside(f, ".before-0002"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    assert_int_equal(ask_copy(f, ".before-0002", "PRAGMA user_version"), 1);
+    assert_int_equal(ask_copy(f, ".before-0002", "SELECT sum(a) FROM one"), 6);
+    assert_int_equal(ask_copy(f, ".before-0002", "SELECT count(*) FROM sqlite_schema"), 1);
+    assert_false(is_there(beside(f, ".before-0003")));
+    assert_false(is_there(beside(f, ".before-0002.part")));
+    assert_ok(f, migrate_to(f, files, 3)); /* nothing to do: no further copy */
+    assert_false(is_there(beside(f, ".before-0004")));
+}
+
+static void failed_migration_changes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, migrate_to(f, broken, 1));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(migrate_to(f, broken, 2), ERR_INTERNAL);
+        assert_says(f, "migration 0002_two.sql");
+        assert_says(f, "nonsense");
+        assert_int_equal(ask(f, "PRAGMA user_version"), 1);
+        assert_int_equal(ask(f, "SELECT a FROM one"), 1);
+        assert_int_equal(ask(f, "SELECT count(*) FROM sqlite_schema"), 1);
+        assert_true(is_there(beside(f, ".before-0002")));
+    }
+    assert_ok(f, migrate_to(f, files, 3));
+    assert_int_equal(ask(f, "SELECT b FROM two"), 12);
+}
+
+static void leftovers_of_a_crash_are_replaced(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, migrate_to(f, files, 1));
+    FILE *part = fopen(beside(f, ".before-0002.part"), "w");
+    assert_non_null(part);
+    fputs("half a copy", part);
+    fclose(part);
+    assert_ok(f, migrate_to(f, files, 2));
+    assert_int_equal(ask_copy(f, ".before-0002", "SELECT a FROM one"), 1);
+}
+
+/* No copy, no migration. */
+static void copy_that_cannot_be_taken_stops_it(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, migrate_to(f, files, 1));
+    assert_int_equal(mkdir(beside(f, ".before-0002.part"), 0700), 0);
+    assert_int_not_equal(migrate_to(f, files, 2), ERR_OK);
+    assert_says(f, "cannot copy the database before migrating it");
+    assert_int_equal(ask(f, "PRAGMA user_version"), 1);
+    rmdir(beside(f, ".before-0002.part"));
+}
+
+static void names_must_count(void **state)
+{
+    struct fixture *f = *state;
+    assert_int_equal(migrate_to(f, misnamed, 2), ERR_INTERNAL);
+    assert_says(f, "0003_two.sql stands where 0002_");
+    assert_true(migration_file_count >= 1);
+    for (size_t i = 0; i < migration_file_count; i++) {
+        char expected[32];
+        snprintf(expected, sizeof expected, "%04zu_", i + 1);
+        assert_int_equal(strncmp(migration_files[i].name, expected, 5), 0);
+    }
+}
+
+static void newer_is_refused(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, migrate_to(f, files, 3));
+    assert_int_equal(migrate_to(f, files, 2), ERR_INVALID);
+    assert_says(f, ".before-0003");
+}
+
+int main(void)
+{
+#define FOLDER(test) cmocka_unit_test_setup_teardown(test, fixture_folder, fixture_tear_down)
+    const struct CMUnitTest tests[] = {
+        FOLDER(new_database_needs_no_copy),
+        FOLDER(copy_is_taken_before),
+        FOLDER(failed_migration_changes_nothing),
+        FOLDER(leftovers_of_a_crash_are_replaced),
+        FOLDER(copy_that_cannot_be_taken_stops_it),
+        FOLDER(names_must_count),
+        FOLDER(newer_is_refused),
+    };
+    return cmocka_run_group_tests_name("migrate", tests, NULL, NULL);
+}
