@@ -6,22 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
-#include <uuid/uuid.h>
 
 #define COUNTER_BITS 12
 #define MAX_MS ((UINT64_C(1) << 48) - 1)
 
-uint64_t random_u64(void)
+static void random_bytes(void *ret, size_t size)
 {
-    uint64_t value;
     ssize_t len;
     do {
-        len = getrandom(&value, sizeof(value), 0);
+        len = getrandom(ret, size, 0);
     } while (len < 0 && errno == EINTR);
-    if (len != (ssize_t)sizeof(value)) {
+    if (len != (ssize_t)size) {
         perror("turnout: getrandom");
         abort();
     }
+}
+
+uint64_t random_u64(void)
+{
+    uint64_t value;
+    random_bytes(&value, sizeof value);
     return value;
 }
 
@@ -43,7 +47,7 @@ static uint64_t stamp_next(uint64_t ms, unsigned seed)
 struct id id_new(int64_t wall_ms)
 {
     struct id id;
-    uuid_generate_random(id.bytes);
+    random_bytes(id.bytes + 6, sizeof id.bytes - 6);
     uint64_t ms = wall_ms < 0 ? 0 : (uint64_t)wall_ms;
     if (ms > MAX_MS)
         ms = MAX_MS;
@@ -54,6 +58,6 @@ struct id id_new(int64_t wall_ms)
         id.bytes[i] = (uint8_t)(stamp_ms >> (40 - 8 * i));
     id.bytes[6] = (uint8_t)(0x70 | (stamp >> 8 & 0x0f));
     id.bytes[7] = (uint8_t)stamp;
-    /* The variant bits of byte 8 are those that libuuid has set. */
+    id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f)); /* the variant of RFC 9562 */
     return id;
 }
