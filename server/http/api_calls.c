@@ -3,11 +3,26 @@
 
 #include "base/clock.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define MAX_REASON 1000
 #define MAX_IDEMPOTENCY_KEY 255
+
+/* A call that nobody can mean: answered 400, and on record like every call that is refused. */
+PRINTF_LIKE(3, 4)
+static void refuse_call(struct request *request, const char *code, const char *format, ...)
+{
+    char text[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    answer_error(request, MHD_HTTP_BAD_REQUEST, code, "%s", text);
+    refusal_of_call(request, request->caller, text);
+}
 
 /* ---- the body --------------------------------------------------------------------------------------------------- */
 
@@ -59,14 +74,14 @@ static bool keys_are_known(struct request *request, const json_t *body, const st
     json_object_foreach((json_t *)(uintptr_t)body, key, value)
     {
         if (is_among(keys->later, key))
-            answer_error(request, MHD_HTTP_BAD_REQUEST, "not_supported", "`%s` is not supported yet", key);
+            refuse_call(request, "not_supported", "`%s` is not supported yet", key);
         else if (!is_among(keys->known, key))
-            answer_error(request, MHD_HTTP_BAD_REQUEST, "unknown_key", "there is no `%.64s` here; is it `%s`?", key,
-                         nearest(keys->known, key));
+            refuse_call(request, "unknown_key", "there is no `%.64s` here; is it `%s`?", key,
+                        nearest(keys->known, key));
         else if (!json_is_string(value))
-            answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "`%s` must be a string", key);
+            refuse_call(request, "invalid", "`%s` must be a string", key);
         else if (json_string_length(value) > MAX_REASON)
-            answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "`%s` is longer than %d bytes", key, MAX_REASON);
+            refuse_call(request, "invalid", "`%s` is longer than %d bytes", key, MAX_REASON);
         if (request->response)
             return false;
     }
@@ -84,10 +99,9 @@ static json_t *read_body(struct request *request, const struct call_keys *keys)
     json_error_t error;
     json_t *body = json_loadb(request->body ? request->body : "", request->body_len, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(body))
-        answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "expected a JSON object: %s",
-                     body ? "this is an array" : error.text);
+        refuse_call(request, "invalid", "expected a JSON object: %s", body ? "this is an array" : error.text);
     else if (keys_are_known(request, body, keys) && is_blank(json_string_value(json_object_get(body, "reason"))))
-        answer_error(request, MHD_HTTP_BAD_REQUEST, "reason_missing", "a `reason` is needed: it goes on record");
+        refuse_call(request, "reason_missing", "a `reason` is needed: it goes on record");
     if (!request->response)
         return body;
     json_decref(body);
@@ -137,8 +151,8 @@ static bool key_is_right(struct request *request, const char *key)
     for (size_t i = 0; i < len && is_printable; i++)
         is_printable = key[i] >= ' ' && key[i] <= '~';
     if (!is_printable)
-        answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid",
-                     "Idempotency-Key must have 1 to %d printable ASCII characters", MAX_IDEMPOTENCY_KEY);
+        refuse_call(request, "invalid", "Idempotency-Key must have 1 to %d printable ASCII characters",
+                    MAX_IDEMPOTENCY_KEY);
     return is_printable;
 }
 
@@ -184,7 +198,7 @@ void api_call_adopt(struct request *request)
     json_t *body = read_body(request, &adopt_keys);
     if (body && is_blank(json_string_value(json_object_get(body, "to")))) {
         json_decref(body);
-        answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "`to` is needed: the site that is active");
+        refuse_call(request, "invalid", "`to` is needed: the site that is active");
         return;
     }
     struct command *command = body ? call_new(request, COMMAND_ADOPT, body, request->argument) : NULL;

@@ -59,14 +59,15 @@ static void listener_metrics(struct strbuf *text, const struct listener *const l
 
 static void own_metrics(struct http *http, struct strbuf *text)
 {
-    metric(text, "deliveries_total", "counter", "Deliveries answered, by what they were.");
-    strbuf_addf(text, "turnout_deliveries_total{result=\"new\"} %lld\n", atomic_load(&http->deliveries_new));
-    strbuf_addf(text, "turnout_deliveries_total{result=\"duplicate\"} %lld\n",
+    metric(text, "hook_answers_total", "counter", "Answers to deliveries, by what those were.");
+    strbuf_addf(text, "turnout_hook_answers_total{result=\"new\"} %lld\n", atomic_load(&http->deliveries_new));
+    strbuf_addf(text, "turnout_hook_answers_total{result=\"duplicate\"} %lld\n",
                 atomic_load(&http->deliveries_duplicate));
-    strbuf_addf(text, "turnout_deliveries_total{result=\"late\"} %lld\n", atomic_load(&http->deliveries_late));
+    strbuf_addf(text, "turnout_hook_answers_total{result=\"late\"} %lld\n", atomic_load(&http->deliveries_late));
     metric(text, "deliveries_rejected_total", "counter", "Requests of sources without the right credential.");
     strbuf_addf(text, "turnout_deliveries_rejected_total %lld\n", atomic_load(&http->rejected));
-    metric(text, "calls_refused_total", "counter", "Calls without a token, or without the right to them.");
+    metric(text, "calls_refused_total", "counter",
+           "Calls without a token, without the right to them, or that cannot be meant.");
     strbuf_addf(text, "turnout_calls_refused_total %lld\n", atomic_load(&http->refused_calls));
     metric(text, "http_suspended", "gauge", "Requests waiting for their commit.");
     strbuf_addf(text, "turnout_http_suspended %d\n", atomic_load(&http->suspended));

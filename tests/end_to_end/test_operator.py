@@ -196,6 +196,9 @@ def test_bodies_that_cannot_be_meant(daemon):
         answer = daemon.post(path, body)
         assert answer.status == 400, (body, answer.status, answer.body)
         assert answer.json["error"]["message"], body
+    entries = wait_for(lambda: sum(entry["detail"]["count"] for entry in refusals(daemon)) == 13 and refusals(daemon), 5,
+                       "all of them on record")
+    assert all(entry["who"] == "operator oncall" for entry in entries)
     for key in ("planned", "override", "replace", "plan"):
         value = {"planned": True, "override": ["cool_down"], "replace": True, "plan": "abc"}[key]
         assert "not supported yet" in daemon.post(path, {"reason": "x", key: value}).json["error"]["message"]
