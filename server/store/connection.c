@@ -55,6 +55,8 @@ static enum err code_of(int code, int error)
 enum err connection_error(struct connection *connection, int code, struct errmsg *why)
 {
     int error = sqlite3_system_errno(connection->db);
+    if (error == 0) /* not kept for a failed commit: errno is still that of the system call */
+        error = errno;
     const char *text = connection->db ? sqlite3_errmsg(connection->db) : sqlite3_errstr(code);
     bool is_system = (code & 0xff) == SQLITE_IOERR || (code & 0xff) == SQLITE_CANTOPEN;
     if (is_system && error != 0)
@@ -200,6 +202,7 @@ enum err query_begin(struct connection *connection, enum sql sql, struct bind *r
             return connection_error(connection, code, why);
     }
     *ret = (struct bind){.statement = *statement};
+    errno = 0;
     return ERR_OK;
 }
 
