@@ -31,7 +31,7 @@ static enum err servers_find(struct action_call *call, struct dns_servers *ret, 
         return err_set(why, ERR_NO_MEMORY, "out of memory");
     enum err err = dns_system_resolvers(resolvers, why);
     if (err == ERR_OK)
-        err = dns_find_servers(resolvers, arg_text(call->args, "name", ""), &patience, ret, why);
+        err = dns_find_servers(resolvers, arg_text(call->args, "record", ""), &patience, ret, why);
     free(resolvers);
     return err;
 }
@@ -51,7 +51,7 @@ static json_t *wanted_of(json_t *seen, const char *target)
 static enum err ask(struct action_call *call, struct dns_servers *servers, struct action_result *ret,
                     struct errmsg *why)
 {
-    const char *name = arg_text(call->args, "name", ""), *target = arg_text(call->args, "target", "");
+    const char *name = arg_text(call->args, "record", ""), *target = arg_text(call->args, "target", "");
     struct served served;
     enum err err = servers_find(call, servers, why);
     if (err == ERR_OK)
@@ -82,7 +82,7 @@ static void dns_check_observe(struct action_call *call, struct action_result *re
 }
 
 static const struct row dns_rows[] = {
-    {.name = "name", .type = ROW_NAME, .is_required = true, .help = "the whole name to ask for"},
+    {.name = "record", .type = ROW_NAME, .is_required = true, .help = "the whole name to ask for"},
     {.name = "type",
      .type = ROW_CHOICE,
      .default_text = "A",

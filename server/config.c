@@ -49,7 +49,6 @@ void config_free(struct config *config)
     free(config->sources);
     free(config->providers);
     model_done(&config->model);
-    json_decref(config->services_text);
     free(config->hooks.text);
     free(config->api.text);
     free(config->database);

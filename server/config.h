@@ -37,7 +37,6 @@ struct config {
     struct source *sources;     /* index = source index of the model */
     struct provider *providers; /* index = provider index of the model */
     struct model model;
-    json_t *services_text; /* object: service name -> its playbook as JSON (unresolved), for the run's record */
 };
 
 /* Reads and validates. Every problem is added to `errors` as "FILE:LINE:COLUMN: what; what would be right\n" (all at

@@ -264,7 +264,7 @@ static void doubt_votes(struct reading *r, const struct node *map, const struct 
 
 /* ---- services ------------------------------------------------------------------------------------------------- */
 
-static json_t *read_service(struct reading *r, const struct node *map, struct service *service)
+static void read_service(struct reading *r, const struct node *map, struct service *service)
 {
     static const char *const names[] = {"sites", "prefer", "alerts", "trigger", "failback", "playbook", NULL};
     static const struct later later[] = {{"objective", NULL}, {"failback_playbook", NULL},
@@ -272,13 +272,13 @@ static json_t *read_service(struct reading *r, const struct node *map, struct se
                                          {"notify", NULL},    {"use", NULL},
                                          {"with", NULL},      {NULL, NULL}};
     if (!expect_kind(r, map, NODE_MAP, service->name ? service->name : "service"))
-        return NULL;
+        return;
     keys_check(r, map, &(struct keys){.names = names, .later = later});
     read_trigger(r, map, service);
     read_failback(r, child(map, "failback"));
     /* Without sites everything else would only complain about them again. */
     if (!read_sites(r, map, service))
-        return NULL;
+        return;
     read_prefer(r, child(map, "prefer"), service);
     const struct node *alerts = child(map, "alerts");
     if (alerts)
@@ -287,16 +287,15 @@ static json_t *read_service(struct reading *r, const struct node *map, struct se
     const struct node *playbook = child(map, "playbook");
     if (!playbook) {
         complain(r, map, "\"playbook\" is missing; it must be the list of steps that move the service");
-        return NULL;
+        return;
     }
-    return read_playbook(r, playbook, service);
+    read_playbook(r, playbook, service);
 }
 
 void read_services(struct reading *r)
 {
     read_site_defaults(r);
     struct config *config = r->config;
-    config->services_text = json_object();
     const struct node *map = child(r->root, "services");
     if (!map) {
         complain(r, r->root, "\"services\" is missing; without one there is nothing to protect");
@@ -317,8 +316,6 @@ void read_services(struct reading *r)
         struct service *service = &config->model.services[i];
         (void)expect_name(r, key, "a service");
         service->name = new_text(r, key->text);
-        json_t *text = read_service(r, map->pairs[i].value, service);
-        if (text && json_object_set_new(config->services_text, key->text, text) != 0)
-            complain_memory(r);
+        read_service(r, map->pairs[i].value, service);
     }
 }

@@ -241,8 +241,7 @@ static struct secret *no_secret(void *owner, const char *row)
     return NULL;
 }
 
-/* One mapping holds what all steps take and what the action takes. Where both have a key of the same name, as dns.check
- * has `name`, its one value is both. */
+/* One mapping holds what all steps take and what the action takes; no row of an action has the name of a step's key. */
 static void read_step(struct reading *r, const struct node *map, const struct service *service, struct step *step)
 {
     step->provider = -1;
@@ -267,14 +266,6 @@ static void read_step(struct reading *r, const struct node *map, const struct se
 
 /* ---- the playbook --------------------------------------------------------------------------------------------- */
 
-static json_t *step_text(const struct config *config, const struct step *step)
-{
-    const char *provider = step->provider >= 0 ? config->providers[step->provider].name : NULL;
-    return json_pack("{s:s, s:s, s:s?, s:I, s:I, s:i, s:O}", "name", step->name, "action", step->action_name,
-                     "provider", provider, "timeout_ms", (json_int_t)step->timeout_ms, "deadline_ms",
-                     (json_int_t)step->deadline_ms, "retries", step->retries, "args", step->args);
-}
-
 static void doubt_effect(struct reading *r, const struct node *playbook, const struct service *service)
 {
     for (int i = 0; i < service->n_steps; i++) {
@@ -284,27 +275,19 @@ static void doubt_effect(struct reading *r, const struct node *playbook, const s
     doubt(r, playbook, "no step changes anything: the playbook only checks");
 }
 
-json_t *read_playbook(struct reading *r, const struct node *playbook, struct service *service)
+void read_playbook(struct reading *r, const struct node *playbook, struct service *service)
 {
     if (!expect_kind(r, playbook, NODE_LIST, "playbook"))
-        return NULL;
+        return;
     if (playbook->n_items == 0 || playbook->n_items > MAX_STEPS) {
         complain(r, playbook, "a playbook cannot have %zu steps; it needs 1 to %d", playbook->n_items, MAX_STEPS);
-        return NULL;
+        return;
     }
     service->steps = new_array(r, playbook->n_items, sizeof(*service->steps));
-    json_t *text = json_array();
-    if (!service->steps || !text) {
-        json_decref(text);
-        return NULL;
-    }
+    if (!service->steps)
+        return;
     service->n_steps = (int)playbook->n_items;
-    for (int i = 0; i < service->n_steps; i++) {
-        struct step *step = &service->steps[i];
-        read_step(r, playbook->items[i], service, step);
-        if (step->name && step->args)
-            json_array_append_new(text, step_text(r->config, step));
-    }
+    for (int i = 0; i < service->n_steps; i++)
+        read_step(r, playbook->items[i], service, &service->steps[i]);
     doubt_effect(r, playbook, service);
-    return text;
 }

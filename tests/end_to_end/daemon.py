@@ -66,7 +66,6 @@ def configuration(sandbox=None, **changes):
         {"name": "names answer", "action": "dns.check", "record": "app.example.org", "type": "A", "target": "${to.address}",
          "servers": [dns]},
     ]
-    dns_steps[3]["name"] = "names answer"
     trigger = {"mode": "automatic", "votes": 1, "hold": "200ms", "cool_down": "1h"}
     trigger.update({key: value for key, value in changes.items() if key in trigger})
     return {

@@ -401,7 +401,7 @@ def test_dns_check_waits_for_the_servers(make_daemon, sandbox):
     config = configuration(sandbox)
     shop = config["services"]["shop"]
     # Asked before the record is changed it can only fail; behind it, it is what proves the work.
-    check = {"action": "dns.check", "name": "app.example.org", "type": "A", "target": "${to.address}", "servers": [sandbox.dns]}
+    check = {"action": "dns.check", "record": "app.example.org", "type": "A", "target": "${to.address}", "servers": [sandbox.dns]}
     shop["playbook"] = [shop["playbook"][2], check]
     daemon = make_daemon(config)
     daemon.wait_active("gra")

@@ -142,14 +142,6 @@ static void check_services(const struct config *config)
     assert_int_equal(plain->hold_ms, 30000);
     assert_int_equal(plain->cool_down_ms, 30 * 60 * 1000);
     assert_int_equal(plain->steps[0].retries, -1);
-    const json_t *text = json_object_get(config->services_text, "shop");
-    assert_int_equal(json_array_size(text), 2);
-    AUTO_FREE char *second = json_dumps(json_array_get(text, 1), JSON_SORT_KEYS | JSON_COMPACT);
-    assert_string_equal(second,
-                        "{\"action\":\"linode.dns_record\",\"args\":{\"domain\":\"example.com\",\"record\":\"app\","
-                        "\"target\":\"${to.address}\",\"ttl\":30,\"type\":\"A\"},\"deadline_ms\":600000,"
-                        "\"name\":\"linode.dns_record\",\"provider\":\"li\",\"retries\":-1,\"timeout_ms\":5000}");
-    assert_true(json_is_null(json_object_get(json_array_get(text, 0), "provider")));
 }
 
 static void test_whole(void **state)
@@ -328,7 +320,6 @@ static void test_many_services(void **state)
     CLEANUP(config_cleanup) struct config *config = load("t", strbuf_text(&yaml), "");
     assert_int_equal(config->model.n_services, 500);
     assert_int_equal(config->model.services[499].n_sites, MAX_SITES);
-    assert_int_equal(json_object_size(config->services_text), 500);
 }
 
 static char *printed(bool (*print)(FILE *out, const char *name), const char *name, bool expected)

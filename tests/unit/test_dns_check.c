@@ -229,7 +229,7 @@ static const struct entry old_entries[] = {{"app.example.test", T_A, "192.0.2.10
 static void start(struct rig *rig, const struct name_server *servers, size_t n)
 {
     rig_start(rig, "dns.check", NULL, NULL,
-              "{\"name\": \"app.example.test\", \"type\": \"A\", \"target\": \"198.51.100.20\", \"servers\": []}");
+              "{\"record\": \"app.example.test\", \"type\": \"A\", \"target\": \"198.51.100.20\", \"servers\": []}");
     for (size_t i = 0; i < n; i++)
         json_array_append_new(json_object_get(rig->args, "servers"), json_string(servers[i].endpoint));
     rig->timeout_ms = 10000;
@@ -237,7 +237,7 @@ static void start(struct rig *rig, const struct name_server *servers, size_t n)
 
 static void ask(struct rig *rig, const char *name, const char *type, const char *target, bool is_right)
 {
-    rig_set(rig, "name", name);
+    rig_set(rig, "record", name);
     rig_set(rig, "type", type);
     rig_set(rig, "target", target);
     assert_int_equal(rig_observe(rig), OUTCOME_OK);
@@ -284,7 +284,7 @@ static void test_every_server_counts(void **state)
     name_server_start(&servers[2], new_entries, SPOIL_SILENT);
     start(&rig, servers, 3);
     int64_t began_at = clock_steady_ms();
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_in_range(clock_steady_ms() - began_at, 1900, 2500); /* all at once */
     assert_false(rig.result.is_right);
     assert_text_has(&rig, servers[1].endpoint);
@@ -295,7 +295,7 @@ static void test_every_server_counts(void **state)
     assert_string_equal(json_string_value(json_object_get(rig.result.desired, servers[2].endpoint)), "198.51.100.20");
     servers[2].spoiling = SPOIL_NONE;
     servers[1].entries = new_entries;
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
     assert_text_has(&rig, "all 3 name servers answer 198.51.100.20");
     rig_stop(&rig);
@@ -322,7 +322,7 @@ static void test_spoilt_answers(void **state)
         struct rig rig;
         name_server_start(&server, cases[i].spoiling == SPOIL_REFUSED ? refused : new_entries, cases[i].spoiling);
         start(&rig, &server, 1);
-        assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
         assert_int_equal(rig.result.is_right, cases[i].is_right);
         assert_text_has(&rig, cases[i].says);
         if (cases[i].spoiling == SPOIL_CUT)
@@ -341,7 +341,7 @@ static void test_nobody_there(void **state)
     name_server_stop(&server);
     start(&rig, &server, 1);
     int64_t began_at = clock_steady_ms();
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_text_has(&rig, "Connection refused");
     assert_in_range(clock_steady_ms() - began_at, 0, 1500);
@@ -366,13 +366,13 @@ static void test_cancel_and_deadline(void **state)
     start(&rig, &server, 1);
     int64_t began_at = clock_steady_ms();
     pthread_create(&thread, NULL, cancel_soon, &rig);
-    assert_int_equal(rig_observe(&rig), OUTCOME_CANCELLED);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_CANCELLED);
     assert_in_range(clock_steady_ms() - began_at, 150, 320);
     pthread_join(thread, NULL);
     atomic_store(&rig.cancel, false);
     rig.timeout_ms = 300;
     began_at = clock_steady_ms();
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_in_range(clock_steady_ms() - began_at, 290, 450);
     rig_stop(&rig);
@@ -388,15 +388,15 @@ static void test_bad_arguments(void **state)
                                    "1.2.3.4:5x"};
     for (size_t i = 0; i < sizeof(servers) / sizeof(servers[0]); i++) {
         rig_set(&rig, "servers", servers[i]);
-        assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
         assert_text_has(&rig, "is not ADDRESS");
     }
     rig_set(&rig, "servers", "127.0.0.1");
     rig_set(&rig, "target", "not an address");
-    assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
     rig_set(&rig, "target", "192.0.2.1");
-    rig_set(&rig, "name", "a..b");
-    assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+    rig_set(&rig, "record", "a..b");
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
     rig_stop(&rig);
 }
 

@@ -245,6 +245,9 @@ static void test_declared_rows(void **state)
         for (const struct row *row = (*action)->rows; row->name; row++) {
             if (row->type == ROW_SECRET)
                 fail_msg("%s.%s: arguments are recorded, so they cannot be secret", (*action)->name, row->name);
+            for (const struct row *key = config_step_rows; key->name; key++)
+                if (strcmp(row->name, key->name) == 0)
+                    fail_msg("%s.%s: every step has a key of that name", (*action)->name, row->name);
         }
         assert_true((*action)->default_timeout_ms >= 100);
         assert_true((*action)->is_check == !(*action)->apply);
