@@ -74,7 +74,7 @@ void read_providers(struct reading *r);
 void read_services(struct reading *r);
 /* Of one service; sites and source names are known. */
 void read_alerts(struct reading *r, const struct node *alerts, struct service *service);
-/* Of one service; sites are known. Gives the playbook as text for the run's record. */
+/* Of one service; sites are known. */
 void read_playbook(struct reading *r, const struct node *playbook, struct service *service);
 
 /* All of the above, from bytes. `path` is for messages and relative names only. */
