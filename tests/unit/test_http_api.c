@@ -1,0 +1,606 @@
+/* The api listener over real sockets, with a real database behind it. */
+#include "http_fixture.h"
+
+#include "store/audit.h"
+#include "store/store.h"
+
+#include <ftw.h>
+
+#define OPERATOR "Authorization: Bearer " OPERATOR_TOKEN "\r\n"
+#define VIEWER "Authorization: Bearer " VIEWER_TOKEN "\r\n"
+#define N_ENTRIES 1234
+
+static char folder[64], database[96];
+static struct id runs[3];
+
+/* ---- a database with something in it ---------------------------------------------------------------------------- */
+
+static int remove_one(const char *path, const struct stat *stat, int flag, struct FTW *ftw)
+{
+    (void)stat, (void)flag, (void)ftw;
+    return remove(path);
+}
+
+static void add_run(struct store_batch *batch, const struct id *id, const char *service, enum run_state state)
+{
+    const struct run_row run = {.id = *id,
+                                .service = service,
+                                .from = "gra",
+                                .to = "rbx",
+                                .state = state,
+                                .reason = "votes",
+                                .started_by = "decision",
+                                .started_at = 1700000000000,
+                                .finished_at = state == RUN_SUCCEEDED ? 1700000060000 : 0,
+                                .error = "",
+                                .playbook = "[]"};
+    const struct step_row step = {.run = *id,
+                                  .name = "DNS",
+                                  .action = "linode.dns_record",
+                                  .state = STEP_RUNNING,
+                                  .boot_id = "",
+                                  .started_at = 1700000000000,
+                                  .error = "",
+                                  .token = "",
+                                  .observed = ""};
+    batch_run(batch, &run);
+    batch_step(batch, &step);
+}
+
+static int make_database(void **state)
+{
+    (void)state;
+    struct errmsg why = {""};
+    struct store *store = NULL;
+    snprintf(folder, sizeof folder, "/tmp/turnout-api-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(database, sizeof database, "%s/turnout.db", folder);
+    if (store_open(database, &store, &why) != ERR_OK)
+        fail_msg("%s", why.text);
+    struct store_batch *batch = batch_new();
+    struct audit_chain chain = {0};
+    for (int i = 0; i < N_ENTRIES; i++) {
+        json_t *entry = json_pack("{s:s, s:s}", "who", "turnout", "text", i % 2 ? "odd" : "even");
+        assert_int_equal(audit_append(&chain, batch, entry, 1700000000000 + i, i % 2 ? "decision.vote" : "run.step",
+                                      i % 2 ? "shop" : ""),
+                         ERR_OK);
+    }
+    for (int i = 0; i < 3; i++) {
+        runs[i] = id_new(1700000000000 + i);
+        add_run(batch, &runs[i], "shop", i == 2 ? RUN_RUNNING : RUN_SUCCEEDED);
+    }
+    const struct active_row active = {.service = "shop", .since = 1700000000000, .kind = ACTIVE_SITE, .site = "gra"};
+    batch_active(batch, &active);
+    const struct match_row match = {.key = {{1}}, .service = "shop", .site = "gra", .source = "prometheus"};
+    const struct alert_row alert = {.key = {{1}},
+                                    .exists = true,
+                                    .state = ALERT_FIRING,
+                                    .starts_at = TIME_UNKNOWN,
+                                    .ends_at = TIME_UNKNOWN,
+                                    .n_matches = 1};
+    batch_alert(batch, &alert, "prometheus");
+    batch_match(batch, &match);
+    const struct timer_row timer = {.service = "shop",
+                                    .site = "gra",
+                                    .kind = TIMER_HOLD,
+                                    .due_at = clock_steady_ms() + 30000,
+                                    .offset_ms = clock_offset_ms(),
+                                    .boot_id = clock_boot_id()};
+    batch_timer(batch, &timer);
+    const struct incident_row incident = {.id = runs[0],
+                                          .service = "shop",
+                                          .site = "gra",
+                                          .opened_at = 1700000000000,
+                                          .is_standing = true,
+                                          .last_reason = "none"};
+    batch_incident(batch, &incident);
+    if (store_write(store, batch, &why) != ERR_OK)
+        fail_msg("%s", why.text);
+    batch_free(batch);
+    store_close(store);
+    return 0;
+}
+
+static int remove_database(void **state)
+{
+    (void)state;
+    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+static int set_up(void **state)
+{
+    static struct fixture fixture;
+    fixture_init(&fixture);
+    fixture.settings.database = database;
+    fixture_start(&fixture);
+    *state = &fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture_done(*state);
+    return 0;
+}
+
+/* ---- helpers ---------------------------------------------------------------------------------------------------- */
+
+static struct answer get(const struct fixture *f, const char *target, const char *headers)
+{
+    return ask(http_api_port(f->http), "GET", target, headers, NULL, 0);
+}
+
+static struct answer call(const struct fixture *f, const char *target, const char *headers, const char *body)
+{
+    return ask(http_api_port(f->http), "POST", target, headers, body, strlen(body));
+}
+
+static json_t *json_of(struct answer answer, int status)
+{
+    json_error_t error;
+    json_t *json = json_loads(answer.body, JSON_DECODE_ANY, &error);
+    if (answer.status != status || !json)
+        fail_msg("expected %d and JSON, got: %s%s", status, answer.head, answer.body);
+    answer_done(&answer);
+    return json;
+}
+
+static void expect_error(struct answer answer, int status, const char *code, const char *in_message)
+{
+    json_t *json = json_of(answer, status);
+    const char *got_code = NULL, *message = NULL;
+    assert_int_equal(json_unpack(json, "{s:{s:s, s:s !}!}", "error", "code", &got_code, "message", &message), 0);
+    assert_string_equal(got_code, code);
+    if (!strstr(message, in_message))
+        fail_msg("expected \"%s\" in \"%s\"", in_message, message);
+    json_decref(json);
+}
+
+static void expect_json(struct answer answer, int status, const char *expected)
+{
+    json_t *json = json_of(answer, status), *right = json_loads(expected, JSON_DECODE_ANY, NULL);
+    if (!json_equal(json, right)) {
+        char *text = json_dumps(json, JSON_SORT_KEYS);
+        fail_msg("expected %s, got %s", expected, text);
+    }
+    json_decref(json);
+    json_decref(right);
+}
+
+static json_t *at(const json_t *json, const char *list, size_t i)
+{
+    return json_array_get(json_object_get(json, list), i);
+}
+
+/* ---- tests ------------------------------------------------------------------------------------------------------ */
+
+static void tokens_and_roles(void **state)
+{
+    struct fixture *f = *state;
+    struct answer answer = get(f, "/api/v1/services", "");
+    char value[64];
+    assert_non_null(answer_header(&answer, "WWW-Authenticate", value, sizeof value));
+    expect_error(answer, 401, "unauthorized", "a token is needed");
+    expect_error(get(f, "/api/v1/services?token=" OPERATOR_TOKEN, ""), 401, "unauthorized", "needed");
+    expect_error(get(f, "/api/v1/services", "Authorization: Bearer nonsense\r\n"), 401, "unauthorized", "not known");
+    expect_error(get(f, "/api/v1/services", "Authorization: Basic " OPERATOR_TOKEN "\r\n"), 401, "unauthorized", "");
+    expect_error(call(f, "/api/v1/services/shop/failover", "", "{\"reason\":\"x\"}"), 401, "unauthorized", "");
+    expect_error(call(f, "/api/v1/services/shop/failover", VIEWER, "{\"reason\":\"x\"}"), 403, "forbidden",
+                 "screen has the role viewer");
+    json_decref(json_of(get(f, "/api/v1/services", VIEWER), 200));
+    json_decref(json_of(get(f, "/api/v1/services", OPERATOR), 200));
+    for (int i = 0; i < 100; i++) {
+        pthread_mutex_lock(&f->mutex);
+        int requests = f->refused_requests;
+        pthread_mutex_unlock(&f->mutex);
+        if (requests == 6)
+            break;
+        sleep_ms(50);
+    }
+    pthread_mutex_lock(&f->mutex);
+    assert_int_equal(f->refused_requests, 6);
+    assert_true(f->refused_commands >= 2 && f->refused_commands <= 4);
+    pthread_mutex_unlock(&f->mutex);
+}
+
+static void a_refused_call_says_whose_it_was(void **state)
+{
+    struct fixture *f = *state;
+    expect_error(call(f, "/api/v1/services/sh%0aop/failover?secret=1", VIEWER, "{\"reason\":\"x\"}"), 403, "forbidden",
+                 "");
+    for (int i = 0; i < 100 && f->refused_commands == 0; i++)
+        sleep_ms(10);
+    pthread_mutex_lock(&f->mutex);
+    assert_string_equal(f->last_refused.what, "POST /api/v1/services/sh?op/failover");
+    assert_string_equal(f->last_refused.who, "screen");
+    assert_string_equal(f->last_refused.from, "127.0.0.1");
+    assert_int_equal(f->last_refused.count, 1);
+    pthread_mutex_unlock(&f->mutex);
+}
+
+static void services(void **state)
+{
+    struct fixture *f = *state;
+    json_t *list = json_of(get(f, "/api/v1/services", VIEWER), 200);
+    assert_int_equal(json_array_size(json_object_get(list, "items")), 2);
+    json_t *shop = at(list, "items", 0), *wiki = at(list, "items", 1);
+    const char *name, *active, *since, *home, *mode;
+    int votes, hold;
+    assert_int_equal(json_unpack(shop, "{s:s, s:s, s:s, s:s, s:s, s:i, s:i}", "name", &name, "active", &active,
+                                 "active_since", &since, "home", &home, "mode", &mode, "votes_needed", &votes,
+                                 "hold_ms", &hold),
+                     0);
+    assert_string_equal(name, "shop");
+    assert_string_equal(active, "gra");
+    assert_string_equal(since, "2023-11-14T22:13:20.000Z");
+    assert_string_equal(home, "gra");
+    assert_string_equal(mode, "automatic");
+    assert_int_equal(votes, 2);
+    assert_int_equal(hold, 30000);
+    char *site = json_dumps(at(shop, "sites", 0), JSON_SORT_KEYS | JSON_COMPACT);
+    char expected[512], id[ID_TEXT_SIZE];
+    snprintf(expected, sizeof expected,
+             "{\"down_votes\":1,\"incident\":{\"id\":\"%s\",\"is_standing\":true,"
+             "\"opened_at\":\"2023-11-14T22:13:20.000Z\",\"reason\":\"none\"},\"name\":\"gra\","
+             "\"sources\":[{\"alerts\":1,\"source\":\"prometheus\"}],\"vote\":\"down\"}",
+             id_format(&runs[0], id));
+    assert_string_equal(site, expected);
+    free(site);
+    const char *kind, *of, *due;
+    assert_int_equal(
+        json_unpack(at(shop, "timers", 0), "{s:s, s:s, s:s !}", "kind", &kind, "site", &of, "due_at", &due), 0);
+    int64_t due_ms;
+    assert_int_equal(time_parse(due, strlen(due), &due_ms), ERR_OK);
+    assert_true(llabs(due_ms - clock_wall_ms() - 30000) < 20000);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(shop, "run"), "id")),
+                        id_format(&runs[2], id));
+    json_t *one = json_of(get(f, "/api/v1/services/shop", VIEWER), 200);
+    assert_string_equal(json_string_value(json_object_get(one, "name")), "shop");
+    json_decref(one);
+    /* Configured, and nothing has happened to it yet. */
+    assert_string_equal(json_string_value(json_object_get(wiki, "active")), "unknown");
+    assert_true(json_is_null(json_object_get(wiki, "active_since")) && json_is_null(json_object_get(wiki, "run")));
+    assert_string_equal(json_string_value(json_object_get(at(wiki, "sites", 1), "vote")), "unknown");
+    json_decref(list);
+    expect_error(get(f, "/api/v1/services/none", VIEWER), 404, "not_found", "no service none");
+}
+
+static void runs_in_pages(void **state)
+{
+    struct fixture *f = *state;
+    char id[ID_TEXT_SIZE], target[128];
+    json_t *page = json_of(get(f, "/api/v1/runs?limit=2", VIEWER), 200);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 2);
+    assert_string_equal(json_string_value(json_object_get(at(page, "items", 0), "id")), id_format(&runs[2], id));
+    snprintf(target, sizeof target, "/api/v1/runs?limit=2&after=%s", json_string_value(json_object_get(page, "next")));
+    json_decref(page);
+    page = json_of(get(f, target, VIEWER), 200);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 1);
+    assert_null(json_object_get(page, "next"));
+    json_decref(page);
+    page = json_of(get(f, "/api/v1/runs?state=running&service=shop", VIEWER), 200);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 1);
+    json_decref(page);
+    snprintf(target, sizeof target, "/api/v1/runs/%s", id_format(&runs[2], id));
+    json_t *run = json_of(get(f, target, VIEWER), 200);
+    assert_string_equal(json_string_value(json_object_get(at(run, "steps", 0), "name")), "DNS");
+    json_decref(run);
+    expect_error(get(f, "/api/v1/runs/00000000-0000-7000-8000-000000000000", VIEWER), 404, "not_found", "");
+    expect_error(get(f, "/api/v1/runs/nonsense", VIEWER), 404, "not_found", "no run");
+    expect_error(get(f, "/api/v1/runs?state=odd", VIEWER), 400, "invalid", "`odd`");
+    expect_error(get(f, "/api/v1/runs?after=1", VIEWER), 400, "invalid", "`after`");
+    expect_error(get(f, "/api/v1/runs?limit=0", VIEWER), 400, "invalid", "`limit`");
+    expect_error(get(f, "/api/v1/runs?limit=501", VIEWER), 400, "invalid", "`limit`");
+    expect_error(get(f, "/api/v1/runs?limit=1x", VIEWER), 400, "invalid", "`limit`");
+    expect_error(get(f, "/api/v1/runs?stat=x", VIEWER), 400, "unknown_parameter", "`stat`");
+    expect_error(get(f, "/api/v1/services?x=1", VIEWER), 400, "unknown_parameter", "there is none");
+}
+
+static void audit_in_pages(void **state)
+{
+    struct fixture *f = *state;
+    json_t *page = json_of(get(f, "/api/v1/audit?limit=500", VIEWER), 200);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 500);
+    assert_int_equal(json_integer_value(json_object_get(at(page, "items", 0), "seq")), N_ENTRIES);
+    char target[128];
+    snprintf(target, sizeof target, "/api/v1/audit?limit=500&after=%" JSON_INTEGER_FORMAT,
+             json_integer_value(json_object_get(page, "next")));
+    json_decref(page);
+    page = json_of(get(f, target, VIEWER), 200);
+    assert_int_equal(json_integer_value(json_object_get(at(page, "items", 0), "seq")), N_ENTRIES - 500);
+    json_decref(page);
+    page = json_of(get(f, "/api/v1/audit?kind=decision.&service=shop&limit=3", VIEWER), 200);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 3);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(at(page, "items", 0), "entry"), "kind")),
+                        "decision.vote");
+    json_decref(page);
+    expect_error(get(f, "/api/v1/audit?after=-1", VIEWER), 400, "invalid", "`after`");
+    expect_error(get(f, "/api/v1/audit?after=99999999999999999999", VIEWER), 400, "invalid", "`after`");
+}
+
+static void the_whole_audit_log(void **state)
+{
+    struct fixture *f = *state;
+    struct answer answer = get(f, "/api/v1/audit/export", VIEWER);
+    assert_int_equal(answer.status, 200);
+    char value[64];
+    assert_string_equal(answer_header(&answer, "Content-Type", value, sizeof value), "application/x-ndjson");
+    struct sha256 hash = {{0}};
+    int seq = 0;
+    for (char *line = answer.body; *line; seq++) {
+        char *end = strchr(line, '\n');
+        assert_non_null(end);
+        *end = '\0';
+        char hex[65];
+        assert_int_equal(sscanf(line, "{\"hash\":\"%64[0-9a-f]\",\"entry\":{", hex), 1);
+        /* The chain, from the exported bytes alone. */
+        size_t head = strlen("{\"hash\":\"\",\"entry\":") + 64;
+        hash = audit_hash(&hash, line + head, strlen(line) - head - 1);
+        char expected[65];
+        hex_encode(hash.bytes, sizeof hash.bytes, expected);
+        assert_string_equal(hex, expected);
+        line = end + 1;
+    }
+    assert_int_equal(seq, N_ENTRIES);
+    answer_done(&answer);
+    json_t *verdict = json_of(get(f, "/api/v1/audit/verify", VIEWER), 200);
+    int is_intact = 0, first, last, count;
+    const char *head, *text;
+    json_t *broken;
+    assert_int_equal(json_unpack(verdict, "{s:b, s:i, s:i, s:i, s:s, s:o, s:s !}", "intact", &is_intact, "first",
+                                 &first, "last", &last, "count", &count, "head", &head, "broken_seq", &broken, "text",
+                                 &text),
+                     0);
+    assert_true(is_intact && first == 1 && last == N_ENTRIES && count == N_ENTRIES && json_is_null(broken));
+    json_decref(verdict);
+}
+
+/* Readers of the export who stop reading hold their place, and no more than a few do at a time. */
+static void exports_are_limited(void **state)
+{
+    struct fixture *f = *state;
+    int fds[5];
+    struct answer answer;
+    for (int i = 0; i < 4; i++) {
+        fds[i] = connect_to(http_api_port(f->http));
+        int small = 2048;
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+        send_text(fds[i], "GET /api/v1/audit/export HTTP/1.1\r\nHost: x\r\n" VIEWER "\r\n");
+    }
+    sleep_ms(200);
+    answer = get(f, "/api/v1/audit/export", VIEWER);
+    assert_true(answer.status == 503 || answer.status == 200); /* 200: all of it fitted into the kernel's buffers */
+    answer_done(&answer);
+    json_decref(json_of(get(f, "/api/v1/services", VIEWER), 200));
+    for (int i = 0; i < 4; i++)
+        close(fds[i]);
+    for (int i = 0; i < 200; i++) {
+        answer = get(f, "/api/v1/audit/export", VIEWER);
+        int status = answer.status;
+        answer_done(&answer);
+        if (status == 200)
+            return;
+        sleep_ms(20);
+    }
+    fail_msg("the exports never ended");
+}
+
+static void calls_become_commands(void **state)
+{
+    struct fixture *f = *state;
+    json_t *json = json_of(call(f, "/api/v1/services/shop/failover", OPERATOR "Idempotency-Key: k-1\r\n",
+                                "{\"reason\":\"the site burns\",\"to\":\"rbx\"}"),
+                           202);
+    assert_int_equal(strlen(json_string_value(json_object_get(json, "run"))), 36);
+    json_decref(json);
+    assert_int_equal(f->last_call.direction, DIRECTION_FAILOVER);
+    assert_string_equal(f->last_call.who, "oncall");
+    assert_string_equal(f->last_call.from, "127.0.0.1");
+    assert_string_equal(f->last_service, "shop");
+    assert_string_equal(f->last_site, "rbx");
+    assert_string_equal(f->last_reason, "the site burns");
+    assert_string_equal(f->last_key, "k-1");
+    json_decref(json_of(call(f, "/api/v1/services/shop/failback", OPERATOR, "{\"reason\":\"home again\"}"), 202));
+    assert_int_equal(f->last_call.direction, DIRECTION_FAILBACK);
+    assert_string_equal(f->last_site, "");
+    expect_json(call(f, "/api/v1/services/shop/adopt", OPERATOR, "{\"to\":\"gra\",\"reason\":\"looked\"}"), 200,
+                "{\"active\":\"gra\"}");
+    static const struct {
+        const char *name;
+        enum run_event_kind event;
+    } events[] = {{"retry", RUN_EVENT_RETRY}, {"skip", RUN_EVENT_SKIP}, {"cancel", RUN_EVENT_CANCEL}};
+    for (size_t i = 0; i < 3; i++) {
+        char target[128], expected[128], id[ID_TEXT_SIZE];
+        snprintf(target, sizeof target, "/api/v1/runs/%s/%s", id_format(&runs[2], id), events[i].name);
+        snprintf(expected, sizeof expected, "{\"run\":\"%s\"}", id);
+        expect_json(call(f, target, OPERATOR, "{\"reason\":\"x\"}"), 200, expected);
+        assert_int_equal(f->last_call.run_event, events[i].event);
+        assert_memory_equal(&f->last_call.run, &runs[2], sizeof runs[2]);
+    }
+}
+
+static void refused_commands(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        enum err err;
+        const char *code;
+        int status;
+        const char *answered;
+    } cases[] = {
+        {ERR_CONFLICT, "run_in_progress", 409, "run_in_progress"},
+        {ERR_NOT_FOUND, "not_found", 404, "not_found"},
+        {ERR_INVALID, "", 400, "refused"},
+        {ERR_BUSY, "", 503, "unavailable"},
+        {ERR_FULL, "x", 503, "unavailable"},
+        {ERR_IO, "", 503, "unavailable"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        pthread_mutex_lock(&f->mutex);
+        f->call_err = cases[i].err;
+        snprintf(f->call_code, sizeof f->call_code, "%s", cases[i].code);
+        pthread_mutex_unlock(&f->mutex);
+        expect_error(call(f, "/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\"}"), cases[i].status,
+                     cases[i].answered, "because");
+    }
+}
+
+static void wrong_calls(void **state)
+{
+    struct fixture *f = *state;
+    static const struct {
+        const char *target, *headers, *body;
+        int status;
+        const char *code, *message;
+    } cases[] = {
+        {"/api/v1/services/shop/failover", OPERATOR, "", 400, "invalid", "expected a JSON object"},
+        {"/api/v1/services/shop/failover", OPERATOR, "[]", 400, "invalid", "expected a JSON object"},
+        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"a\",\"reason\":\"b\"}", 400, "invalid",
+         "duplicate"},
+        {"/api/v1/services/shop/failover", OPERATOR, "{}", 400, "reason_missing", "`reason`"},
+        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\" \"}", 400, "reason_missing", "`reason`"},
+        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":7}", 400, "invalid", "must be a string"},
+        {"/api/v1/services/shop/failover", OPERATOR, "{\"reson\":\"x\"}", 400, "unknown_key", "is it `reason`?"},
+        {"/api/v1/services/shop/failover", OPERATOR, "{\"too\":\"x\"}", 400, "unknown_key", "is it `to`?"},
+        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\",\"planned\":true}", 400, "not_supported",
+         "`planned` is not supported yet"},
+        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\",\"override\":[]}", 400, "not_supported", ""},
+        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\",\"replace\":true}", 400, "not_supported", ""},
+        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\",\"plan\":\"h\"}", 400, "not_supported", ""},
+        {"/api/v1/services/shop/adopt", OPERATOR, "{\"reason\":\"x\"}", 400, "invalid", "`to` is needed"},
+        {"/api/v1/services/shop/failover", OPERATOR "Idempotency-Key: \x7f\r\n", "{\"reason\":\"x\"}", 400, "invalid",
+         "Idempotency-Key"},
+        {"/api/v1/runs/nonsense/retry", OPERATOR, "{\"reason\":\"x\"}", 404, "not_found", "no run"},
+        {"/api/v1/runs/nonsense/approve", OPERATOR, "{\"reason\":\"x\"}", 404, "not_found", ""},
+        {"/api/v1/services", OPERATOR, "{}", 405, "method_not_allowed", "GET, HEAD"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        expect_error(call(f, cases[i].target, cases[i].headers, cases[i].body), cases[i].status, cases[i].code,
+                     cases[i].message);
+    expect_error(get(f, "/api/v1/services/shop/failover", OPERATOR), 405, "method_not_allowed", "POST");
+    char *large = malloc(70001);
+    memset(large, ' ', 70000);
+    large[70000] = '\0';
+    expect_error(call(f, "/api/v1/services/shop/failover", OPERATOR, large), 413, "too_big", "65536");
+    memset(large, '[', 60000);
+    large[60000] = '\0';
+    expect_error(call(f, "/api/v1/services/shop/failover", OPERATOR, large), 400, "invalid", "");
+    free(large);
+    assert_string_equal(f->last_service, "");
+}
+
+static void no_commit_in_time(void **state)
+{
+    struct fixture *f = *state;
+    fixture_done(f);
+    fixture_init(f);
+    f->settings.commit_deadline_ms = 300;
+    f->settings.database = database;
+    fixture_start(f);
+    atomic_store(&f->is_holding, true);
+    expect_error(call(f, "/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\"}"), 503, "unavailable",
+                 "not known whether");
+    json_decref(json_of(get(f, "/api/v1/services", VIEWER), 200));
+    atomic_store(&f->is_holding, false);
+}
+
+static void pages(void **state)
+{
+    struct fixture *f = *state;
+    struct answer answer = get(f, "/", "");
+    char tag[64], value[256], headers[128];
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(answer.body, "<html"));
+    assert_string_equal(answer_header(&answer, "Content-Type", value, sizeof value), "text/html; charset=utf-8");
+    assert_string_equal(answer_header(&answer, "Cache-Control", value, sizeof value), "no-cache");
+    assert_string_equal(answer_header(&answer, "X-Content-Type-Options", value, sizeof value), "nosniff");
+    assert_string_equal(answer_header(&answer, "Referrer-Policy", value, sizeof value), "no-referrer");
+    assert_non_null(strstr(answer_header(&answer, "Content-Security-Policy", value, sizeof value),
+                           "default-src 'none'; script-src 'self'"));
+    assert_non_null(answer_header(&answer, "ETag", tag, sizeof tag));
+    answer_done(&answer);
+    snprintf(headers, sizeof headers, "If-None-Match: %s\r\n", tag);
+    answer = get(f, "/index.html", headers);
+    assert_int_equal(answer.status, 304);
+    answer_done(&answer);
+    answer = ask(http_api_port(f->http), "HEAD", "/", "", NULL, 0);
+    assert_int_equal(answer.status, 200);
+    assert_int_equal(answer.len, 0);
+    answer_done(&answer);
+    static const char *const none[] = {"/nothing.js", "/../server/main.c", "/static/", "/api", "/%2e%2e%2fetc", "//"};
+    for (size_t i = 0; i < sizeof none / sizeof none[0]; i++)
+        expect_error(get(f, none[i], ""), 404, "not_found", "");
+}
+
+static void add_metric(void *context, struct strbuf *text)
+{
+    strbuf_addf(text, "turnout_test %d\n", *(const int *)context);
+}
+
+static void health(void **state)
+{
+    struct fixture *f = *state;
+    expect_json(get(f, "/healthz", ""), 200, "{\"status\":\"ok\"}");
+    expect_error(get(f, "/readyz", ""), 503, "not_ready", "starting");
+    http_set_ready(f->http, true, NULL);
+    expect_json(get(f, "/readyz", ""), 200, "{\"status\":\"ready\"}");
+    http_set_ready(f->http, false, "the disk is full");
+    expect_error(get(f, "/readyz", ""), 503, "not_ready", "the disk is full");
+    int seven = 7;
+    http_set_metrics(f->http, add_metric, &seven);
+    struct answer answer = get(f, "/metrics", "");
+    assert_int_equal(answer.status, 200);
+    assert_non_null(strstr(answer.body, "turnout_http_answers_total{listener=\"api\",status=\"5xx\"} 2\n"));
+    assert_non_null(strstr(answer.body, "turnout_http_connections{listener=\"hooks\"} 0\n"));
+    assert_non_null(strstr(answer.body, "turnout_test 7\n"));
+    answer_done(&answer);
+    http_set_metrics(f->http, NULL, NULL);
+}
+
+static void a_database_that_cannot_be_read(void **state)
+{
+    struct fixture *f = *state;
+    char aside[128];
+    snprintf(aside, sizeof aside, "%s.aside", database);
+    assert_int_equal(rename(database, aside), 0);
+    expect_error(get(f, "/api/v1/services", VIEWER), 503, "unavailable", "cannot be read");
+    expect_error(get(f, "/api/v1/audit/export", VIEWER), 503, "unavailable", "cannot be read");
+    expect_error(get(f, "/api/v1/audit/verify", VIEWER), 503, "unavailable", "cannot be read");
+    assert_int_equal(rename(aside, database), 0);
+    json_decref(json_of(get(f, "/api/v1/services", VIEWER), 200));
+}
+
+static void many_connections_on_hooks_leave_the_api_alone(void **state)
+{
+    struct fixture *f = *state;
+    int fds[200];
+    for (int i = 0; i < 200; i++)
+        fds[i] = connect_to(http_hooks_port(f->http));
+    json_decref(json_of(get(f, "/api/v1/services", VIEWER), 200));
+    for (int i = 0; i < 200; i++)
+        close(fds[i]);
+}
+
+int main(void)
+{
+    clock_start();
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        TEST(tokens_and_roles),
+        TEST(a_refused_call_says_whose_it_was),
+        TEST(services),
+        TEST(runs_in_pages),
+        TEST(audit_in_pages),
+        TEST(the_whole_audit_log),
+        TEST(exports_are_limited),
+        TEST(calls_become_commands),
+        TEST(refused_commands),
+        TEST(wrong_calls),
+        TEST(no_commit_in_time),
+        TEST(pages),
+        TEST(health),
+        TEST(a_database_that_cannot_be_read),
+        TEST(many_connections_on_hooks_leave_the_api_alone),
+    };
+    return cmocka_run_group_tests(tests, make_database, remove_database);
+}
