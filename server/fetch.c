@@ -278,7 +278,8 @@ static enum err failure(const struct exchange *exchange, enum err before, CURLco
     header_copy(detail, sizeof(detail), exchange->detail[0] != '\0' ? exchange->detail : curl_easy_strerror(code));
     curl_easy_getinfo(exchange->easy, CURLINFO_OS_ERRNO, &number);
     const char *cause = code == CURLE_COULDNT_CONNECT && number > 0 ? strerrordesc_np((int)number) : NULL;
-    return err_set(why, exchange->has_sent ? ERR_UNKNOWN : before, "%s%s%s", detail, cause ? ": " : "", cause ? cause : "");
+    return err_set(why, exchange->has_sent ? ERR_UNKNOWN : before, "%s%s%s", detail, cause ? ": " : "",
+                   cause ? cause : "");
 }
 
 static enum err classify(struct exchange *exchange, CURLcode code, struct errmsg *why)

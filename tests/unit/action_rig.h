@@ -132,6 +132,14 @@ static inline enum outcome rig_settle(struct rig *rig, int64_t timeout_ms)
         assert_non_null(strstr((rig)->result.text.text, part));                                                        \
     } while (0)
 
+#define assert_outcome(rig, call, wanted)                                                                              \
+    do {                                                                                                               \
+        enum outcome outcome_ = call;                                                                                  \
+        if (outcome_ != (wanted))                                                                                      \
+            print_error("%s: %s\n", outcome_text(outcome_), (rig)->result.text.text);                                  \
+        assert_int_equal(outcome_, wanted);                                                                            \
+    } while (0)
+
 /* The state of a run is forgotten, that of the provider is kept. */
 static inline void rig_forget(struct rig *rig)
 {

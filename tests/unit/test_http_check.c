@@ -27,17 +27,17 @@ static void test_right_and_not(void **state)
     struct canned server;
     struct rig rig;
     start(&rig, &server, "");
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
     assert_text_has(&rig, "200 in ");
     answer.status = 503;
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_text_has(&rig, "503 in ");
     assert_text_has(&rig, ", expected 200");
     assert_int_equal(json_integer_value(json_object_get(rig.result.current, "status")), 503);
     answer.status = 301;
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_int_equal(json_array_size(rig.requests), 3);
     rig_stop(&rig);
@@ -51,24 +51,24 @@ static void test_status_body_and_time(void **state)
     struct rig rig;
     start(&rig, &server, ", \"expect\": {\"status\": 204, \"within\": 100}");
     answer.status = 204;
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
     answer.delay_ms = 200;
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_text_has(&rig, "expected within 100 ms");
     rig_stop(&rig);
     canned_stop(&server);
 
     start(&rig, &server, ", \"expect\": {\"body\": \"ok\"}");
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
     snprintf(answer.body, sizeof(answer.body), "none\r\n\x01\x02 here");
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_text_has(&rig, "the body does not have \"ok\"");
     answer.body[0] = '\0';
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     rig_stop(&rig);
     canned_stop(&server);
@@ -83,11 +83,11 @@ static void test_another_address(void **state)
     start(&rig, &server, ", \"at\": \"127.0.0.1\"");
     snprintf(url, sizeof(url), "http://app.invalid:%d/x", server.port);
     rig_set(&rig, "url", url);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
     assert_non_null(strstr(server.requests[0].headers, "Host: app.invalid"));
     rig_set(&rig, "at", "127.0.0.9"); /* the server listens on 127.0.0.1 only */
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_text_has(&rig, "no answer from 127.0.0.9");
     rig_stop(&rig);
@@ -104,13 +104,13 @@ static void test_no_answer_is_what_it_sees(void **state)
     const enum canned_fault faults[] = {CANNED_HANG, CANNED_CLOSE, CANNED_TRUNCATE};
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
         canned_spoil(&server, &answer, faults[i]);
-        assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
         assert_false(rig.result.is_right);
         assert_text_has(&rig, "no answer: ");
         assert_true(json_is_null(json_object_get(rig.result.current, "status")));
     }
     canned_stop(&server);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_text_has(&rig, "refused");
     rig_stop(&rig);
@@ -123,10 +123,10 @@ static void test_cancel_and_bad_urls(void **state)
     struct rig rig;
     start(&rig, &server, "");
     atomic_store(&rig.cancel, true);
-    assert_int_equal(rig_observe(&rig), OUTCOME_CANCELLED);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_CANCELLED);
     atomic_store(&rig.cancel, false);
     rig_set(&rig, "url", "gopher://x/");
-    assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
     rig_stop(&rig);
     canned_stop(&server);
 }

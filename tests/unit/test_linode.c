@@ -27,17 +27,17 @@ static void test_moves_a_record(void **state)
     (void)state;
     struct rig rig;
     start(&rig);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_text_has(&rig, "192.0.2.10");
     assert_string_equal(json_string_value(json_object_get(rig.result.current, "target")), "192.0.2.10");
     assert_string_equal(json_string_value(json_object_get(rig.result.desired, "target")), "198.51.100.20");
-    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
-    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET);
     assert_text_has(&rig, "192.0.2.10");
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
-    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
     assert_int_equal(sandbox_effects(&sandbox, "PUT"), 1);
     /* all that was sent is recorded, with the body of the write */
     const json_t *put = json_array_get(rig.requests, 2);
@@ -54,9 +54,9 @@ static void test_right_already_is_settled_too(void **state)
     struct rig rig;
     start(&rig);
     rig_set(&rig, "target", "192.0.2.10");
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
-    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_OK);
+    assert_outcome(&rig, rig_call(&rig, rig.action->settled), OUTCOME_OK);
     rig_stop(&rig);
 }
 
@@ -65,9 +65,9 @@ static void test_apply_without_observation(void **state)
     (void)state;
     struct rig rig;
     start(&rig);
-    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
     rig_forget(&rig);
-    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
     rig_stop(&rig);
 }
 
@@ -77,18 +77,18 @@ static void test_apex_and_cname(void **state)
     struct rig rig;
     start(&rig);
     rig_set(&rig, "record", "@");
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_text_has(&rig, "203.0.113.200");
-    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
-    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
     rig_forget(&rig);
     rig_set(&rig, "record", "www");
     rig_set(&rig, "type", "CNAME");
     rig_set(&rig, "target", "other.example.com");
     rig_set_int(&rig, "ttl", 300);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
-    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
-    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
     rig_stop(&rig);
 }
 
@@ -111,13 +111,13 @@ static void test_what_cannot_be_changed(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         rig_set(&rig, "domain", cases[i].domain);
         rig_set(&rig, "record", cases[i].record);
-        assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
         assert_text_has(&rig, cases[i].says);
-        assert_int_equal(rig_apply(&rig), OUTCOME_PERMANENT);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_PERMANENT);
     }
     rig_set(&rig, "record", "app");
     rig_set(&rig, "target", "2001:db8::1");
-    assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
     assert_text_has(&rig, "not an IPv4 address");
     assert_int_equal(sandbox_effects(&sandbox, "PUT"), 0);
     rig_stop(&rig);
@@ -129,8 +129,8 @@ static void test_zone_not_rendered(void **state)
     struct rig rig;
     start(&rig);
     rig_set(&rig, "domain", "fresh.example");
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
-    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET);
     assert_text_has(&rig, "not rendered");
     rig_stop(&rig);
 }
@@ -153,14 +153,14 @@ static void test_temporary_errors(void **state)
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         fault(cases[i].fault);
-        assert_int_equal(rig_observe(&rig), OUTCOME_TEMPORARY);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_TEMPORARY);
         assert_text_has(&rig, cases[i].says);
         assert_int_equal(rig.result.retry_after_ms, i == 0 ? 7000 : -1);
         fault(cases[i].fault);
-        assert_int_equal(rig_observe(&rig), OUTCOME_TEMPORARY);
-        assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_TEMPORARY);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
         fault(cases[i].fault);
-        assert_int_equal(rig_apply(&rig), OUTCOME_TEMPORARY); /* certainly without effect */
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_TEMPORARY); /* certainly without effect */
     }
     assert_int_equal(sandbox_effects(&sandbox, "PUT"), 0);
     rig_stop(&rig);
@@ -181,17 +181,17 @@ static void test_writes_that_may_have_happened(void **state)
         "[{\"method\":\"PUT\",\"kind\":\"html\",\"status\":502}]",
     };
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
         fault(faults[i]);
         rig.timeout_ms = 400;
-        assert_int_equal(rig_apply(&rig), OUTCOME_UNKNOWN);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_UNKNOWN);
         rig.timeout_ms = 5000;
     }
     /* the world tells what happened */
     rig.after_unknown_apply = true;
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
-    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
     rig_stop(&rig);
 }
 
@@ -207,9 +207,9 @@ static void test_odd_successes(void **state)
         "[{\"method\":\"PUT\",\"kind\":\"garbage\",\"body\":\"{\\\"errors\\\":\\\"\\\"}\"}]",
     };
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
-        assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
         fault(faults[i]);
-        assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
     }
     /* a read whose body cannot be read is no answer */
     const char *const bodies[] = {"", "[]", "{", "{\\\"data\\\":1}", "<html>"};
@@ -217,12 +217,12 @@ static void test_odd_successes(void **state)
         char text[200];
         snprintf(text, sizeof(text), "[{\"method\":\"GET\",\"kind\":\"garbage\",\"body\":\"%s\"}]", bodies[i]);
         fault(text);
-        assert_int_equal(rig_observe(&rig), OUTCOME_TEMPORARY);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_TEMPORARY);
         fault(text);
-        assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_TEMPORARY);
+        assert_outcome(&rig, rig_call(&rig, rig.action->settled), OUTCOME_TEMPORARY);
     }
     fault("[{\"method\":\"GET\",\"kind\":\"truncate\"}]");
-    assert_int_equal(rig_observe(&rig), OUTCOME_TEMPORARY);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_TEMPORARY);
     rig_stop(&rig);
 }
 
@@ -231,15 +231,15 @@ static void test_refusals_in_their_own_words(void **state)
     (void)state;
     struct rig rig;
     start(&rig);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     fault("[{\"method\":\"PUT\",\"kind\":\"status\",\"status\":400,\"body\":"
           "\"{\\\"errors\\\":[{\\\"reason\\\":\\\"must be an address\\\",\\\"field\\\":\\\"target\\\"}]}\"}]");
-    assert_int_equal(rig_apply(&rig), OUTCOME_PERMANENT);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_PERMANENT);
     assert_text_has(&rig, "Linode answers 400: must be an address (field target)");
     /* a token that is echoed is not shown */
     fault("[{\"kind\":\"status\",\"status\":401,\"body\":"
           "\"{\\\"errors\\\":[{\\\"reason\\\":\\\"Invalid Token sandbox-linode-token\\\"}]}\"}]");
-    assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
     assert_text_has(&rig, "Invalid Token (secret)");
     rig_stop(&rig);
 }
@@ -249,12 +249,12 @@ static void test_record_gone_between(void **state)
     (void)state;
     struct rig rig;
     start(&rig);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     fault("[{\"method\":\"PUT\",\"kind\":\"status\",\"status\":404}]");
-    assert_int_equal(rig_apply(&rig), OUTCOME_TEMPORARY);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_TEMPORARY);
     fault("[{\"path_regex\":\"zone-file\",\"kind\":\"status\",\"status\":404}]");
-    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_TEMPORARY);
-    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET); /* the id is looked up again */
+    assert_outcome(&rig, rig_call(&rig, rig.action->settled), OUTCOME_TEMPORARY);
+    assert_outcome(&rig, rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET); /* the id is looked up again */
     rig_stop(&rig);
 }
 
@@ -275,10 +275,10 @@ static void test_cancel(void **state)
     fault("[{\"kind\":\"timeout_before\"}]");
     int64_t began_at = clock_steady_ms();
     pthread_create(&thread, NULL, cancel_soon, &rig);
-    assert_int_equal(rig_observe(&rig), OUTCOME_CANCELLED);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_CANCELLED);
     assert_in_range(clock_steady_ms() - began_at, 150, 300);
     pthread_join(thread, NULL);
-    assert_int_equal(rig_apply(&rig), OUTCOME_CANCELLED);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_CANCELLED);
     rig_stop(&rig);
 }
 
@@ -288,7 +288,7 @@ static void test_no_time(void **state)
     struct rig rig;
     start(&rig);
     rig.timeout_ms = 0;
-    assert_int_equal(rig_observe(&rig), OUTCOME_TEMPORARY);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_TEMPORARY);
     assert_text_has(&rig, "used up");
     assert_int_equal(json_array_size(rig.requests), 0);
     rig_stop(&rig);
@@ -309,14 +309,14 @@ static void test_ttl_rounding(void **state)
     start(&rig);
     rig_set(&rig, "target", "192.0.2.10");
     rig_set_int(&rig, "ttl", 60);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
     rig_set_int(&rig, "ttl", 300);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     /* what the API made of it when this run set it is taken as it is */
     rig.applied = json_pack("{s:i}", "ttl", 30);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
     rig_stop(&rig);
 }
@@ -377,7 +377,7 @@ static void test_pages_and_client_side_comparison(void **state)
                             "\"A\",\"name\":null,\"target\":null}, 5, null");
     snprintf(provider, sizeof(provider), "{\"url\": \"%s\"}", server.url);
     rig_start(&rig, "linode.dns_record", provider, secrets, app);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_text_has(&rig, "192.0.2.1 ");
     assert_int_equal(json_integer_value(json_object_get(rig.observed, "record")), 6);
     assert_int_equal(canned_count(&server), 4);

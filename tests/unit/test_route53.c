@@ -32,24 +32,24 @@ static void test_moves_a_record(void **state)
     (void)state;
     struct rig rig;
     start(&rig);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_text_has(&rig, "192.0.2.10");
-    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
-    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET);
+    assert_outcome(&rig, rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET);
     assert_text_has(&rig, "PENDING");
-    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
     assert_text_has(&rig, "INSYNC");
     const json_t *post = json_array_get(rig.requests, 1);
     const char *body = json_string_value(json_object_get(post, "body"));
     assert_non_null(strstr(body, "<Comment>turnout run 019aa3c1-5b1e-7000-8000-000000000001</Comment>"));
     assert_true(json_is_string(json_object_get(post, "request_id")));
     rig_forget(&rig);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
-    assert_int_equal(rig_settle(&rig, 0), OUTCOME_OK);
+    assert_outcome(&rig, rig_settle(&rig, 0), OUTCOME_OK);
     assert_int_equal(sandbox_effects(&sandbox, "POST"), 1);
     rig_stop(&rig);
 }
@@ -59,18 +59,18 @@ static void test_unknown_apply_is_sent_again(void **state)
     (void)state;
     struct rig rig;
     start(&rig);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     fault("[{\"method\":\"POST\",\"kind\":\"timeout_after\"}]");
     rig.timeout_ms = 400;
-    assert_int_equal(rig_apply(&rig), OUTCOME_UNKNOWN);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_UNKNOWN);
     rig.timeout_ms = 5000;
     rig.after_unknown_apply = true;
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_text_has(&rig, "not known");
     rig.after_unknown_apply = false;
-    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
-    assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
     rig_stop(&rig);
 }
 
@@ -83,8 +83,8 @@ static void test_keeps_what_it_does_not_change(void **state)
     for (int with_observation = 0; with_observation < 2; with_observation++) {
         rig_set(&rig, "target", with_observation ? "198.51.100.21" : "198.51.100.20");
         if (with_observation)
-            assert_int_equal(rig_observe(&rig), OUTCOME_OK);
-        assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+            assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
         const json_t *post = json_array_get(rig.requests, json_array_size(rig.requests) - 1);
         assert_non_null(strstr(json_string_value(json_object_get(post, "body")),
                                "<HealthCheckId>abcdef11-2222-3333-4444-555555fedcba</HealthCheckId>"));
@@ -101,20 +101,20 @@ static void test_names(void **state)
                                  "app2.example.org"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         rig_set(&rig, "record", names[i]);
-        assert_int_equal(rig_observe(&rig), OUTCOME_OK);
-        assert_int_equal(rig_apply(&rig), OUTCOME_OK);
-        assert_int_equal(rig_settle(&rig, 5000), OUTCOME_OK);
-        assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
         assert_true(rig.result.is_right);
         rig_forget(&rig);
     }
     /* two values become the one that is wanted */
     rig_set(&rig, "record", "pair.example.org");
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     assert_text_has(&rig, "and 1 more");
-    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
     rig_stop(&rig);
 }
@@ -139,9 +139,9 @@ static void test_what_cannot_be_changed(void **state)
         rig_set(&rig, "hosted_zone", cases[i].zone);
         rig_set(&rig, "record", cases[i].record);
         rig_set(&rig, "target", cases[i].target);
-        assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
         assert_text_has(&rig, cases[i].says);
-        assert_int_equal(rig_apply(&rig), OUTCOME_PERMANENT);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_PERMANENT);
     }
     assert_int_equal(sandbox_effects(&sandbox, "POST"), 0);
     rig_stop(&rig);
@@ -177,15 +177,15 @@ static void test_errors(void **state)
     json_t *applied = json_pack("{s:s}", "change", "C2682N5HXP0BZ4");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char text[300];
-        assert_int_equal(rig_observe(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
         snprintf(text, sizeof(text), "[{\"times\":-1,\"kind\":%s}]", cases[i].fault);
         fault(text);
-        assert_int_equal(rig_call(&rig, rig.action->observe), cases[i].read);
+        assert_outcome(&rig, rig_call(&rig, rig.action->observe), cases[i].read);
         assert_text_has(&rig, cases[i].says);
-        assert_int_equal(rig_apply(&rig), cases[i].write);
+        assert_outcome(&rig, rig_apply(&rig), cases[i].write);
         assert_text_has(&rig, cases[i].says);
         rig.applied = applied;
-        assert_int_equal(rig_call(&rig, rig.action->settled), cases[i].read);
+        assert_outcome(&rig, rig_call(&rig, rig.action->settled), cases[i].read);
         rig.applied = NULL;
         json_decref(sandbox_call(&sandbox, "DELETE", "faults", NULL));
     }
@@ -204,8 +204,8 @@ static void test_refused_batch(void **state)
         char text[100];
         snprintf(text, sizeof(text), "{\"route53_invalid_batch_root\": \"%s\"}", roots[i]);
         sandbox_do(&sandbox, "options", text);
-        assert_int_equal(rig_observe(&rig), OUTCOME_OK);
-        assert_int_equal(rig_apply(&rig), OUTCOME_PERMANENT);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_PERMANENT);
         assert_text_has(&rig, "Route 53 answers 400: Invalid");
     }
     rig_stop(&rig);
@@ -217,7 +217,7 @@ static void test_lost_change(void **state)
     struct rig rig;
     start(&rig);
     rig.applied = json_pack("{s:s}", "change", "CUNKNOWN000000");
-    assert_int_equal(rig_call(&rig, rig.action->settled), OUTCOME_UNKNOWN);
+    assert_outcome(&rig, rig_call(&rig, rig.action->settled), OUTCOME_UNKNOWN);
     assert_text_has(&rig, "NoSuchChange");
     rig_stop(&rig);
 }
@@ -229,12 +229,12 @@ static void test_session_token_and_clock(void **state)
     const char *const temporary[] = {"access_key_id=ASIASANDBOX0000000000", "secret_access_key=sandbox-aws-secret",
                                      "session_token=sandbox/session+token==", NULL};
     start_with(&rig, temporary);
-    assert_int_equal(rig_observe(&rig), OUTCOME_OK);
-    assert_int_equal(rig_apply(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
     rig_stop(&rig);
     const char *const wrong[] = {"access_key_id=AKIASANDBOX0000000000", "secret_access_key=wrong", NULL};
     start_with(&rig, wrong);
-    assert_int_equal(rig_observe(&rig), OUTCOME_PERMANENT);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
     assert_text_has(&rig, "SignatureDoesNotMatch");
     assert_text_has(&rig, "clock right?");
     rig_stop(&rig);
