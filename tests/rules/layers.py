@@ -55,7 +55,7 @@ LIBRARIES = {
     "expat.h": ["actions/*"],
     "ldns/*": ["actions/*"],
     "gnutls/*": ["server/base/digest.c", "server/base/secret.c"],
-    "uuid/*": ["server/base/random.c", "server/base/id.c"],
+    "uuid/*": ["server/base/id.c"],
     "jansson.h": ["server/[!b]*", "handlers/*", "actions/*"],
 }
 # Of these, one file only.
