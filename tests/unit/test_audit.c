@@ -15,9 +15,10 @@ static void text_is_canonical_and_hashed(void **state)
                               "detail", "zz", 1, "a", 2, "service", "overwritten");
     assert_int_equal(audit_append(&f->chain, f->batch, entry, NOW, "operator.call", "shop"), ERR_OK);
     fixture_write(f);
-    static const char expected[] = "{\"at\":\"" NOW_TEXT "\",\"detail\":{\"a\":[2],\"zz\":1},\"kind\":\"operator.call\","
-                                   "\"seq\":1,\"service\":\"shop\",\"text\":\"„Grüße“ \\n/\","
-                                   "\"who\":\"operator oncall\"}";
+    static const char expected[] =
+        "{\"at\":\"" NOW_TEXT "\",\"detail\":{\"a\":[2],\"zz\":1},\"kind\":\"operator.call\","
+        "\"seq\":1,\"service\":\"shop\",\"text\":\"„Grüße“ \\n/\","
+        "\"who\":\"operator oncall\"}";
     struct store_reader *reader = fixture_reader(f);
     char text[1024];
     int n = 0;
@@ -120,7 +121,8 @@ static int walk(struct fixture *f, const char *service, const char *kind, int li
         assert_true(before == 0 || json_array_size(items) == (size_t)limit);
         size_t i;
         json_t *item;
-        json_array_foreach(items, i, item) {
+        json_array_foreach(items, i, item)
+        {
             int64_t seq = json_integer_value(json_object_get(item, "seq"));
             assert_true(seq < last);
             last = seq;
@@ -255,7 +257,8 @@ static void tampering_is_found(void **state)
         {"DELETE FROM audit WHERE seq = 30", 30, "entry 30 is missing: entry 31 comes"},
         {"DELETE FROM audit WHERE seq = 1", 1, "entry 1 is missing"},
         {"DELETE FROM audit WHERE seq < 60", 1, "entry 1 is missing: entry 60 comes"},
-        {"DELETE FROM audit WHERE seq = 30; UPDATE audit SET seq = seq - 1 WHERE seq > 30", 30, "does not fit its hash"},
+        {"DELETE FROM audit WHERE seq = 30; UPDATE audit SET seq = seq - 1 WHERE seq > 30", 30,
+         "does not fit its hash"},
         {"UPDATE audit SET seq = 1000 WHERE seq = 10; UPDATE audit SET seq = 10 WHERE seq = 11; "
          "UPDATE audit SET seq = 11 WHERE seq = 1000",
          10, "does not fit its hash"},

@@ -12,6 +12,7 @@
 /* In front of the C library's: "hang.test" never resolves, which is how a look-up behaves when its server is gone. */
 typedef int (*getaddrinfo_fn)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
 static atomic_bool is_hanging;
+static atomic_int n_looked_up; /* "moving.test", which is at another address each time */
 
 int getaddrinfo(const char *restrict node, const char *restrict service, const struct addrinfo *restrict hints,
                 struct addrinfo **restrict ret)
@@ -23,6 +24,11 @@ int getaddrinfo(const char *restrict node, const char *restrict service, const s
     }
     if (node && (strcmp(node, "name.test") == 0 || strcmp(node, "gone.test") == 0))
         return EAI_NONAME;
+    char moving[32];
+    if (node && strcmp(node, "moving.test") == 0) {
+        snprintf(moving, sizeof(moving), "127.0.0.%d", 1 + atomic_fetch_add(&n_looked_up, 1));
+        node = moving;
+    }
     struct addrinfo *made = calloc(1, sizeof(*made) + sizeof(struct sockaddr_in));
     struct sockaddr_in *address = (struct sockaddr_in *)(void *)(made + 1);
     *address = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(service ? service : "0"))};
@@ -284,6 +290,23 @@ static void test_connect_to(void **state)
     server_free(server);
 }
 
+static void test_fresh_looks_the_name_up_again(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    struct fetch_request fresh = {.is_fresh = true};
+    char url[64];
+    snprintf(url, sizeof(url), "http://moving.test:%d/", server->canned.port);
+    assert_int_equal(get(&sent, url, NULL), ERR_OK);
+    assert_int_equal(get(&sent, url, NULL), ERR_OK);
+    assert_int_equal(atomic_load(&n_looked_up), 1);
+    assert_int_equal(get(&sent, url, &fresh), ERR_TEMPORARY); /* nobody listens where it is now */
+    assert_int_equal(atomic_load(&n_looked_up), 2);
+    sent_done(&sent);
+    server_free(server);
+}
+
 static atomic_bool cancel;
 
 static void *cancel_soon(void *context)
@@ -430,6 +453,7 @@ int main(void)
         cmocka_unit_test(test_bounded_answer),
         cmocka_unit_test(test_connect_to),
         cmocka_unit_test(test_certificate_is_always_checked),
+        cmocka_unit_test(test_fresh_looks_the_name_up_again),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_time_out_of_a_look_up),
     };

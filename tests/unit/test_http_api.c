@@ -172,6 +172,18 @@ static json_t *at(const json_t *json, const char *list, size_t i)
     return json_array_get(json_object_get(json, list), i);
 }
 
+/* Until so many refused requests were told. */
+static void wait_for_refused(struct fixture *f, int count)
+{
+    int requests = 0;
+    for (int i = 0; i < 200 && requests < count; i++) {
+        sleep_ms(20);
+        pthread_mutex_lock(&f->mutex);
+        requests = f->refused_requests;
+        pthread_mutex_unlock(&f->mutex);
+    }
+}
+
 /* ---- tests ------------------------------------------------------------------------------------------------------ */
 
 static void tokens_and_roles(void **state)
@@ -189,14 +201,7 @@ static void tokens_and_roles(void **state)
                  "screen has the role viewer");
     json_decref(json_of(get(f, "/api/v1/services", VIEWER), 200));
     json_decref(json_of(get(f, "/api/v1/services", OPERATOR), 200));
-    for (int i = 0; i < 100; i++) {
-        pthread_mutex_lock(&f->mutex);
-        int requests = f->refused_requests;
-        pthread_mutex_unlock(&f->mutex);
-        if (requests == 6)
-            break;
-        sleep_ms(50);
-    }
+    wait_for_refused(f, 6);
     pthread_mutex_lock(&f->mutex);
     assert_int_equal(f->refused_requests, 6);
     assert_true(f->refused_commands >= 2 && f->refused_commands <= 4);
@@ -206,16 +211,32 @@ static void tokens_and_roles(void **state)
 static void a_refused_call_says_whose_it_was(void **state)
 {
     struct fixture *f = *state;
-    expect_error(call(f, "/api/v1/services/sh%0aop/failover?secret=1", VIEWER, "{\"reason\":\"x\"}"), 403, "forbidden",
+    expect_error(call(f, "/api/v1/services/sh%6fp/failover?secret=1", VIEWER, "{\"reason\":\"x\"}"), 403, "forbidden",
                  "");
-    for (int i = 0; i < 100 && f->refused_commands == 0; i++)
-        sleep_ms(10);
+    wait_for_refused(f, 1);
     pthread_mutex_lock(&f->mutex);
-    assert_string_equal(f->last_refused.what, "POST /api/v1/services/sh?op/failover");
+    assert_string_equal(f->last_refused.what, "POST /api/v1/services/shop/failover");
     assert_string_equal(f->last_refused.who, "screen");
     assert_string_equal(f->last_refused.from, "127.0.0.1");
     assert_int_equal(f->last_refused.count, 1);
     pthread_mutex_unlock(&f->mutex);
+}
+
+/* What goes on record must be UTF-8, however it is cut. */
+static void bytes_that_are_not_text(void **state)
+{
+    struct fixture *f = *state;
+    expect_error(call(f, "/api/v1/services/sh%ffop/failover", OPERATOR, "{\"reason\":\"x\"}"), 404, "not_found", "");
+    expect_error(call(f, "/api/v1/services/sh%0aop/failover", OPERATOR, "{\"reason\":\"x\"}"), 404, "not_found", "");
+    expect_error(call(f, "/api/v1/services/shop/failover", OPERATOR,
+                      "{\"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx\xc3\xa9\":1}"),
+                 400, "unknown_key", "xxx");
+    wait_for_refused(f, 1);
+    pthread_mutex_lock(&f->mutex);
+    json_t *reason = json_string(f->last_refused.reason);
+    pthread_mutex_unlock(&f->mutex);
+    assert_non_null(reason);
+    json_decref(reason);
 }
 
 static void services(void **state)
@@ -588,6 +609,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(tokens_and_roles),
         TEST(a_refused_call_says_whose_it_was),
+        TEST(bytes_that_are_not_text),
         TEST(services),
         TEST(runs_in_pages),
         TEST(audit_in_pages),

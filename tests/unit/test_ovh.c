@@ -152,6 +152,30 @@ static void test_silent_name_servers(void **state)
     rig_stop(&rig);
 }
 
+static void test_name_servers_that_cannot_be_found(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    json_object_del(rig.args, "nameservers");
+    rig_set(&rig, "target", "192.0.2.10");
+    rig.timeout_ms = 3000;
+    const char *const faults[] = {
+        "[{\"path_regex\":\"/"
+        "example.net$\",\"kind\":\"garbage\",\"body\":\"{\\\"nameServers\\\":[\\\"ns.invalid\\\",7]}\"}]",
+        "[{\"path_regex\":\"/example.net$\",\"kind\":\"garbage\",\"body\":\"{\\\"nameServers\\\":[\\\"a..b\\\"]}\"}]",
+    };
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        int64_t began_at = clock_steady_ms();
+        fault(faults[i]);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_false(rig.result.is_right);
+        assert_text_has(&rig, "not served");
+        assert_in_range(clock_steady_ms() - began_at, 0, 3500);
+    }
+    rig_stop(&rig);
+}
+
 static void test_forms_of_success(void **state)
 {
     (void)state;
@@ -471,6 +495,7 @@ int main(void)
         cmocka_unit_test(test_no_right_to_refresh),
         cmocka_unit_test(test_swallowed_refresh),
         cmocka_unit_test(test_silent_name_servers),
+        cmocka_unit_test(test_name_servers_that_cannot_be_found),
         cmocka_unit_test(test_forms_of_success),
         cmocka_unit_test(test_cname_is_absolute),
         cmocka_unit_test(test_what_cannot_be_changed),

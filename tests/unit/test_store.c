@@ -329,8 +329,8 @@ static void plan_of(struct fixture *f, enum sql sql, char *ret, size_t room)
 static void plans_use_indexes(void **state)
 {
     struct fixture *f = *state;
-    static const char *const growing[] = {"SCAN delivery", "SCAN alert", "SCAN match",   "SCAN audit",
-                                          "SCAN run",      "SCAN step",  "SCAN attempt", "SCAN active_history",
+    static const char *const growing[] = {"SCAN delivery", "SCAN alert",      "SCAN match",   "SCAN audit",
+                                          "SCAN run",      "SCAN step",       "SCAN attempt", "SCAN active_history",
                                           "SCAN incident", "SCAN idempotency"};
     static const enum sql ordered_by_key[] = {SQL_AUDIT_SEQS, SQL_AUDIT_SCAN, SQL_AUDIT_HEAD, SQL_RUNS};
     static const enum sql narrow[] = {SQL_SERVICE_NAMES, SQL_SERVICE_RUNS, SQL_LOAD_RUNS, SQL_LOAD_INCIDENTS};

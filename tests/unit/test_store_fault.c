@@ -18,17 +18,14 @@ static void add_everything(struct fixture *f)
     batch_source(f->batch, "one", 5);
     batch_timer(f->batch, &(struct timer_row){.service = "shop", .site = "gra", .kind = TIMER_HOLD, .boot_id = ""});
     batch_timer_remove(f->batch, "blog", "gra", TIMER_HOLD);
-    batch_incident(f->batch, &(struct incident_row){.id = id_of(1), .service = "shop", .site = "gra", .last_reason = ""});
+    batch_incident(f->batch,
+                   &(struct incident_row){.id = id_of(1), .service = "shop", .site = "gra", .last_reason = ""});
     batch_active(f->batch, &(struct active_row){.service = "shop", .since = 1, .kind = ACTIVE_SITE, .site = "gra"});
     struct run_row run = run_of(1, "shop", RUN_RUNNING);
     batch_run(f->batch, &run);
-    batch_step(f->batch, &(struct step_row){.run = id_of(1),
-                                            .name = "",
-                                            .action = "",
-                                            .boot_id = "",
-                                            .error = "",
-                                            .token = "",
-                                            .observed = ""});
+    batch_step(f->batch,
+               &(struct step_row){
+                   .run = id_of(1), .name = "", .action = "", .boot_id = "", .error = "", .token = "", .observed = ""});
     batch_attempt(f->batch, &(struct attempt_row){.run = id_of(1), .text = "", .detail = "{}"});
     add_audit(f, "run.started", "shop");
     struct sha256 request = {0};

@@ -227,12 +227,10 @@ static void add_small_rows(struct fixture *f)
     batch_match(f->batch, &(struct match_row){.key = key_of(1), .service = "shop", .site = "gra", .source = "one"});
     batch_source(f->batch, "one", 5);
     batch_source(f->batch, "one", 6);
-    batch_timer(f->batch, &(struct timer_row){.service = "shop",
-                                              .site = "gra",
-                                              .kind = TIMER_HOLD,
-                                              .due_at = 500,
-                                              .offset_ms = -7,
-                                              .boot_id = BOOT});
+    batch_timer(
+        f->batch,
+        &(struct timer_row){
+            .service = "shop", .site = "gra", .kind = TIMER_HOLD, .due_at = 500, .offset_ms = -7, .boot_id = BOOT});
     batch_timer(f->batch, &(struct timer_row){
                               .service = "shop", .site = "", .kind = TIMER_COOL_DOWN, .due_at = 900, .boot_id = BOOT});
     batch_timer(f->batch, &(struct timer_row){
@@ -395,7 +393,8 @@ static void every_word_is_taken(void **state)
     batch_active(f->batch, &(struct active_row){.service = "s", .since = n++, .kind = name, .site = ""});
     ACTIVE_LIST(X)
 #undef X
-#define X(name, text) batch_timer(f->batch, &(struct timer_row){.service = "s", .site = "", .kind = name, .boot_id = ""});
+#define X(name, text)                                                                                                  \
+    batch_timer(f->batch, &(struct timer_row){.service = "s", .site = "", .kind = name, .boot_id = ""});
     TIMER_LIST(X)
 #undef X
 #define X(name, text) batch_alert(f->batch, &(struct alert_row){.key = key_of(n++), .state = name}, "one");
@@ -461,8 +460,9 @@ static void batch_keeps_texts(void **state)
     assert_int_equal(batch_size(f->batch), 1); /* not cleared */
     batch_clear(f->batch);
     assert_int_equal(batch_size(f->batch), 0);
-    assert_int_equal(ask(f, "SELECT reason = 'reason' AND playbook = replace(hex(zeroblob(199999 / 2)), '0', 'p') || 'p' "
-                            "AND error = '' AND started_by = 'decision' FROM run"),
+    assert_int_equal(ask(f,
+                         "SELECT reason = 'reason' AND playbook = replace(hex(zeroblob(199999 / 2)), '0', 'p') || 'p' "
+                         "AND error = '' AND started_by = 'decision' FROM run"),
                      1);
     fixture_write(f); /* an empty batch is a commit as well */
 }
@@ -471,10 +471,10 @@ int main(void)
 {
 #define DATABASE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
-        DATABASE(alerts_come_back), DATABASE(deliveries_are_kept_as_received),
+        DATABASE(alerts_come_back),         DATABASE(deliveries_are_kept_as_received),
         DATABASE(matches_and_their_counts), DATABASE(idempotency_keys),
-        DATABASE(state_is_loaded), DATABASE(active_history),
-        DATABASE(every_word_is_taken), DATABASE(batch_keeps_texts),
+        DATABASE(state_is_loaded),          DATABASE(active_history),
+        DATABASE(every_word_is_taken),      DATABASE(batch_keeps_texts),
     };
     return cmocka_run_group_tests_name("store_rows", tests, NULL, NULL);
 }
