@@ -5,6 +5,7 @@
 #include "actions/action.h"
 #include "actions/common.h"
 #include "actions/served.h"
+#include "base/clock.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +24,7 @@ static enum err dns_check_args(const json_t *args, struct errmsg *why)
 static enum err servers_find(struct action_call *call, struct dns_servers *ret, struct errmsg *why)
 {
     const json_t *given = json_object_get(call->args, "servers");
-    struct dns_patience patience = {call->deadline_at, call->cancel};
+    struct dns_patience patience = {clock_steady_ms() + call_left_ms(call) / 2, call->cancel}; /* leaves time to ask */
     if (json_is_string(given) || json_array_size(given) > 0)
         return served_servers(given, ret, why);
     struct dns_servers *resolvers = calloc(1, sizeof(*resolvers));

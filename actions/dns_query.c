@@ -537,11 +537,12 @@ enum err dns_servers_add_host(struct dns_servers *servers, const char *host, con
         enum err err = resolve(resolvers, host, types[t], patience, &answer, why);
         if (err == ERR_CANCELLED || err == ERR_INVALID || err == ERR_NO_MEMORY)
             return err;
-        for (int i = 0; err == ERR_OK && i < answer.n_values && server->n_addresses < DNS_MAX_ADDRESSES; i++)
+        if (err != ERR_OK) /* no resolver answers: asking for the other type would cost the same time again */
+            break;
+        for (int i = 0; i < answer.n_values && server->n_addresses < DNS_MAX_ADDRESSES; i++)
             if (address_parse(answer.values[i], DNS_PORT, &server->addresses[server->n_addresses]))
                 server->n_addresses++;
-        if (err == ERR_OK)
-            dns_answers_done(&answer, 1);
+        dns_answers_done(&answer, 1);
     }
     return ERR_OK;
 }

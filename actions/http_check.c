@@ -48,7 +48,8 @@ static void judge(struct action_call *call, struct action_result *ret, const str
 static void http_check_observe(struct action_call *call, struct action_result *ret)
 {
     const char *at = arg_text(call->args, "at", NULL);
-    struct fetch_request request = {.method = "GET", .url = arg_text(call->args, "url", ""), .connect_to = at};
+    struct fetch_request request = {
+        .method = "GET", .url = arg_text(call->args, "url", ""), .connect_to = at, .is_fresh = true};
     struct fetch_response response;
     struct errmsg why = {""};
     enum err err = action_send(call, &request, &response, &why);

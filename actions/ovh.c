@@ -169,7 +169,7 @@ static bool record_is_right(const struct action_call *call, const struct ovh_rec
  * not found stays in the list, as one that does not answer. */
 static enum err zone_servers_find(struct action_call *call, struct dns_servers *ret, struct errmsg *why)
 {
-    struct dns_patience patience = {call->deadline_at, call->cancel};
+    struct dns_patience patience = {clock_steady_ms() + call_left_ms(call) / 3, call->cancel}; /* leaves time to ask */
     struct action_result refused = {.retry_after_ms = -1};
     int status;
     json_t *zone = zone_get(call, "", &refused, &status);

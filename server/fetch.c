@@ -241,6 +241,11 @@ static void options_connection(CURL *easy, struct exchange *exchange)
         curl_easy_setopt(easy, CURLOPT_CONNECT_TO, exchange->connect_to);
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* that address is meant, not what a proxy finds */
     }
+    if (request->is_fresh) {
+        curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+    }
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_before_request);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);

@@ -30,6 +30,7 @@ struct fetch_request {
     size_t body_len;
     const char *connect_to;    /* address (no port) to connect to in place of the URL's host; name, certificate and
                                   Host stay those of the URL. NULL: none */
+    bool is_fresh;             /* a look-up and a connection of its own: what somebody who comes now would get */
     int64_t timeout_ms;        /* of the whole exchange */
     size_t max_response;       /* bytes of body kept; 0: 4 MiB; more is ERR_TOO_BIG */
     const atomic_bool *cancel; /* may be NULL; set: the exchange ends within 100 ms with ERR_CANCELLED */
