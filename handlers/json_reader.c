@@ -4,6 +4,8 @@
  * each object looking only at its own part, with a cheap hash before the comparison. */
 #include "handlers/json_reader.h"
 
+#include "base/utf8.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -166,25 +168,6 @@ static const char *escape_check(struct json_reader *reader, const char *at)
     return NULL;
 }
 
-/* How many bytes the UTF-8 sequence at `at` (its first byte is not ASCII) has; 0 when it is none. */
-static size_t utf8_length(const char *at, const char *end)
-{
-    const unsigned char *s = (const unsigned char *)at;
-    size_t room = (size_t)(end - at);
-    size_t len = s[0] >= 0xC2 && s[0] <= 0xDF ? 2 : (s[0] & 0xF0) == 0xE0 ? 3 : s[0] >= 0xF0 && s[0] <= 0xF4 ? 4 : 0;
-    if (len == 0 || room < len)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((s[i] & 0xC0) != 0x80)
-            return 0;
-    }
-    /* Over-long forms, surrogates and what lies beyond U+10FFFF show in the second byte. */
-    if ((s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] > 0x9F) || (s[0] == 0xF0 && s[1] < 0x90) ||
-        (s[0] == 0xF4 && s[1] > 0x8F))
-        return 0;
-    return len;
-}
-
 /* Checks the byte at `at` that special_bytes() stopped at, unless it is the quote. Returns what follows, or NULL. */
 static const char *special_check(struct json_reader *reader, const char *at, bool *has_escape)
 {
@@ -199,7 +182,7 @@ static const char *special_check(struct json_reader *reader, const char *at, boo
     }
     if (c < 0x80)
         return at + 1;
-    size_t len = utf8_length(at, reader->end);
+    size_t len = utf8_character_len(at, (size_t)(reader->end - at));
     if (len == 0)
         fail_at(reader, at, ERR_INVALID, "not UTF-8");
     return len == 0 ? NULL : at + len;

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/utf8.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,15 +84,6 @@ void refusal_of_source(struct request *request, const char *reason)
     refusal_add(http, &http->refusals[request->source], &refused);
 }
 
-/* Bytes from outside, for records: what is not printable ASCII becomes '?'. */
-static void clean(char *text)
-{
-    for (; *text; text++) {
-        if (*text < ' ' || *text > '~')
-            *text = '?';
-    }
-}
-
 void refusal_of_call(struct request *request, const struct http_operator *operator, const char * reason)
 {
     struct http *http = request_http(request);
@@ -99,8 +91,9 @@ void refusal_of_call(struct request *request, const struct http_operator *operat
     struct command_refused refused = {.what = ""};
     atomic_fetch_add(&http->refused_calls, 1);
     snprintf(refused.what, sizeof refused.what, "%.16s %.100s", request->method, request->path);
-    clean(refused.what);
     snprintf(refused.reason, sizeof refused.reason, "%s", reason);
+    utf8_clean(refused.what); /* both hold bytes from outside, cut to fit */
+    utf8_clean(refused.reason);
     snprintf(refused.who, sizeof refused.who, "%s", operator ? operator->name : "");
     connection_peer_text(request->connection, refused.from, sizeof refused.from);
     int row = settings->n_sources + (operator? (int)(operator- settings->operators) : settings->n_operators);

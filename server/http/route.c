@@ -1,6 +1,8 @@
 /* From method and path to a row of the listener's routes. */
 #include "http/http_internal.h"
 
+#include "base/utf8.h"
+
 #include <string.h>
 
 /* '*' in the pattern stands for one segment that is not empty. */
@@ -18,6 +20,18 @@ static bool path_matches(const char *pattern, const char *path, const char **ret
         }
     }
     return *pattern == '\0' && *path == '\0';
+}
+
+/* A segment goes on record and into answers: text without control characters, or it names nothing. */
+static bool is_text(const char *segment, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t character = utf8_character_len(segment + i, len - i);
+        if (character == 0 || (unsigned char)segment[i] < ' ' || segment[i] == '\x7f')
+            return false;
+        i += character;
+    }
+    return true;
 }
 
 static bool method_matches(const char *method, const char *asked)
@@ -44,7 +58,8 @@ void route_find(struct request *request)
     for (const struct route *route = request->connection->listener->routes; route->path; route++) {
         const char *segment = "";
         size_t len = 0;
-        if (!path_matches(route->path, request->path, &segment, &len) || len >= sizeof request->argument)
+        if (!path_matches(route->path, request->path, &segment, &len) || len >= sizeof request->argument ||
+            !is_text(segment, len))
             continue;
         if (!method_matches(route->method, request->method)) {
             const char *methods = strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method;
