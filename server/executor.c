@@ -162,9 +162,11 @@ static void report_attempt(struct worker *worker, struct command *command, struc
     report->is_right = result->is_right;
     report->retry_after_ms = result->retry_after_ms;
     report->finished_at = clock_wall_ms();
-    report->current = json_incref(result->current);
-    report->desired = json_incref(result->desired);
-    report->token = json_incref(result->token);
+    /* Handed over whole: a reference that stayed here would be dropped while the other thread takes one. */
+    report->current = result->current;
+    report->desired = result->desired;
+    report->token = result->token;
+    result->current = result->desired = result->token = NULL;
     report->requests = requests;
     report->text = result->text;
     utf8_clean(report->text.text);
