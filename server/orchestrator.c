@@ -391,13 +391,15 @@ static size_t take_retained(struct orchestrator *o, struct command **commands, s
     return n;
 }
 
-static void housekeeping(struct orchestrator *o)
+static void housekeeping(struct orchestrator *o, bool has_written)
 {
     int64_t now = clock_steady_ms();
-    if (now < o->next_check_at)
-        return;
-    o->next_check_at = now + CHECK_EVERY_MS;
-    check_disk(o);
+    bool is_due = now >= o->next_check_at;
+    if (is_due)
+        o->next_check_at = now + CHECK_EVERY_MS;
+    /* Within a second of a storm the whole reserve could be gone. */
+    if (is_due || has_written)
+        check_disk(o);
 }
 
 static void loop_once(struct orchestrator *o)
@@ -415,7 +417,7 @@ static void loop_once(struct orchestrator *o)
     }
     if (n > 0 || now >= o->next_due || is_time_to_retry)
         commit(o, commands, n);
-    housekeeping(o);
+    housekeeping(o, n > 0);
 }
 
 static void *run_loop(void *context)
