@@ -10,6 +10,7 @@
 #define TURNOUT_HANDLERS_JSON_READER_H
 
 #include "base/err.h"
+#include "handlers/arena.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,22 +18,6 @@
 
 #define JSON_READER_MAX_DEPTH 32  /* objects and arrays in each other */
 #define JSON_READER_MAX_KEYS 1024 /* of all objects that are open at one moment */
-
-/* Memory that is freed all at once. The first kilobytes are part of the struct, so that an ordinary text costs no
- * allocation; beyond them it grows by chunks of at least ARENA_CHUNK. */
-#define ARENA_FIRST 8192
-#define ARENA_CHUNK 65536
-
-struct arena_chunk;
-struct arena {
-    struct arena_chunk *chunks;
-    char *at, *end;
-    _Alignas(max_align_t) char first[ARENA_FIRST];
-};
-
-void arena_init(struct arena *arena);
-void arena_done(struct arena *arena);
-void *arena_get(struct arena *arena, size_t size); /* aligned for any type, not zeroed; NULL: out of memory */
 
 struct json_text {
     const char *text;
