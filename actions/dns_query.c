@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <ldns/ldns.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -108,7 +109,8 @@ enum err dns_servers_add(struct dns_servers *servers, const char *endpoint, stru
 {
     char text[80];
     struct sockaddr_storage address;
-    if (strlen(endpoint) >= sizeof(text) || !endpoint_parse(strcpy(text, endpoint), &address))
+    int len = snprintf(text, sizeof(text), "%s", endpoint);
+    if (len < 0 || (size_t)len >= sizeof(text) || !endpoint_parse(text, &address))
         return err_set(why, ERR_INVALID, "\"%.80s\" is not ADDRESS or ADDRESS:PORT of a name server", endpoint);
     struct dns_server *server = server_new(servers, endpoint, why);
     if (!server)

@@ -69,9 +69,9 @@ int linode_zone_find(const json_t *lines, const char *domain, const char *label,
     {
         char line[2048];
         const char *text = json_string_value(entry);
-        if (!text || strlen(text) >= sizeof(line))
+        int len = text ? snprintf(line, sizeof(line), "%s", text) : -1;
+        if (len < 0 || (size_t)len >= sizeof(line))
             continue;
-        strcpy(line, text);
         const char *data = zone_line_data(line, owner, sizeof(owner), &record);
         if (data && n_found++ == 0)
             snprintf(found, room, "%s", data);

@@ -222,7 +222,7 @@ static size_t headers_make(struct action_call *call, const char *timestamp, cons
 }
 
 /* Signs and sends; the answer is the caller's to free. */
-static enum err signed_send(struct action_call *call, struct fetch_request *request, struct fetch_response *response,
+static enum err signed_send(struct action_call *call, struct fetch_request request, struct fetch_response *response,
                             struct errmsg *why)
 {
     static const struct secret none = {NULL, 0}; /* required rows: only a call without configuration has none */
@@ -233,12 +233,12 @@ static enum err signed_send(struct action_call *call, struct fetch_request *requ
     struct fetch_header headers[5];
     *response = (struct fetch_response){.retry_after_ms = -1};
     snprintf(timestamp, sizeof(timestamp), "%lld", (long long)seconds);
-    if (ovh_sign(secret ? secret : &none, consumer ? consumer : &none, request->method, request->url, request->body,
-                 request->body_len, seconds, signature) != ERR_OK)
+    if (ovh_sign(secret ? secret : &none, consumer ? consumer : &none, request.method, request.url, request.body,
+                 request.body_len, seconds, signature) != ERR_OK)
         return err_set(why, ERR_NO_MEMORY, "out of memory");
-    request->headers = headers;
-    request->n_headers = headers_make(call, timestamp, signature, request->body != NULL, headers);
-    return action_send(call, request, response, why);
+    request.headers = headers;
+    request.n_headers = headers_make(call, timestamp, signature, request.body != NULL, headers);
+    return action_send(call, &request, response, why);
 }
 
 bool ovh_send(struct action_call *call, const char *method, const char *path, const char *body,
@@ -252,7 +252,7 @@ bool ovh_send(struct action_call *call, const char *method, const char *path, co
     strbuf_adds(&url, path);
     struct fetch_request request = {
         .method = method, .url = strbuf_text(&url), .body = body, .body_len = body ? strlen(body) : 0};
-    enum err err = signed_send(call, &request, &response, &why);
+    enum err err = signed_send(call, request, &response, &why);
     bool is_good = err == ERR_OK && status_is_success(response.status);
     *ret_body = NULL;
     *ret_status = err == ERR_OK ? response.status : 0;

@@ -51,20 +51,19 @@ static void route53_refused(struct action_call *call, const struct fetch_respons
     code[0] = '\0';
     if (route53_error_read(strbuf_text(&response->body), response->body.len, &error) == ERR_OK) {
         snprintf(code, 64, "%s", error.code);
-        strbuf_addf(&text, "%s: %s", error.code, strbuf_text(&error.message));
+        bool is_clock = strcmp(code, "SignatureDoesNotMatch") == 0 || strstr(code, "Expired") || strstr(code, "Skewed");
+        strbuf_addf(&text, "%s%s: %s", code, is_clock ? " (are the secret and this host's clock right?)" : "",
+                    strbuf_text(&error.message));
     } else {
         strbuf_add(&text, strbuf_text(&response->body), response->body.len);
     }
-    bool is_clock = strcmp(code, "SignatureDoesNotMatch") == 0 || strstr(code, "Expired") || strstr(code, "Skewed");
-    words_of(call, strbuf_text(&text), text.len, words, sizeof(words) - 64);
-    if (is_clock)
-        strcat(words, " (are the secret and this host's clock right?)");
+    words_of(call, strbuf_text(&text), text.len, words, sizeof(words));
     result_of_status(ret, route53_outcome(response->status, code, is_write), WHO, response, words);
     strbuf_done(&error.message);
     strbuf_done(&text);
 }
 
-static enum err signed_send(struct action_call *call, struct fetch_request *request, struct fetch_response *response,
+static enum err signed_send(struct action_call *call, struct fetch_request request, struct fetch_response *response,
                             struct errmsg *why)
 {
     static const struct secret none = {NULL, 0}; /* required rows: only a call without configuration has none */
@@ -80,19 +79,19 @@ static enum err signed_send(struct action_call *call, struct fetch_request *requ
     struct sigv4_signed made;
     size_t n = 0;
     *response = (struct fetch_response){.retry_after_ms = -1};
-    if (request->body)
+    if (request.body)
         headers[n++] = (struct fetch_header){"Content-Type", "text/xml", false};
-    request->headers = headers;
-    request->n_headers = n;
-    enum err err = sigv4_sign(&key, request, clock_wall_ms(), &made, why);
+    request.headers = headers;
+    request.n_headers = n;
+    enum err err = sigv4_sign(&key, &request, clock_wall_ms(), &made, why);
     if (err != ERR_OK)
         return err;
     headers[n++] = (struct fetch_header){"X-Amz-Date", made.date, false};
     headers[n++] = (struct fetch_header){"Authorization", strbuf_text(&made.authorization), true};
     if (token)
         headers[n++] = (struct fetch_header){"X-Amz-Security-Token", token->bytes, true};
-    request->n_headers = n;
-    err = action_send(call, request, response, why);
+    request.n_headers = n;
+    err = action_send(call, &request, response, why);
     sigv4_signed_done(&made);
     return err;
 }
@@ -114,7 +113,7 @@ static bool route53_send(struct action_call *call, const char *method, const cha
         request.body_len = body->len;
     }
     code[0] = '\0';
-    enum err err = signed_send(call, &request, response, &why);
+    enum err err = signed_send(call, request, response, &why);
     strbuf_done(&url);
     if (err == ERR_OK && status_is_success(response->status))
         return true;

@@ -56,6 +56,7 @@ static enum err url_split(const char *url, struct url_parts *ret, struct errmsg 
 
 /* ---- the canonical request ------------------------------------------------------------------------------------- */
 
+/* -1: not a digit */
 static int hex_value(char c)
 {
     return c >= '0' && c <= '9'   ? c - '0'
@@ -64,22 +65,26 @@ static int hex_value(char c)
                                   : -1;
 }
 
-/* Decodes what is percent-encoded, then encodes all but the unreserved characters (and `keep`). */
+/* The character that "%XX" stands for, -1 when `text` does not begin with one. */
+static int escape_read(const char *text, size_t len)
+{
+    int high = len > 2 && text[0] == '%' ? hex_value(text[1]) : -1;
+    int low = high >= 0 ? hex_value(text[2]) : -1;
+    return low >= 0 ? high * 16 + low : -1;
+}
+
+/* Encodes all but the unreserved characters; where asked, what is percent-encoded already is decoded first. */
 static char *encode_again(const char *text, size_t len, bool is_decoded)
 {
     struct strbuf made = STRBUF_INIT;
     for (size_t i = 0; i < len; i++) {
-        char one[2] = {text[i], '\0'};
-        bool is_escape =
-            is_decoded && text[i] == '%' && len - i > 2 && hex_value(text[i + 1]) >= 0 && hex_value(text[i + 2]) >= 0;
-        if (is_escape) {
-            one[0] = (char)(hex_value(text[i + 1]) << 4 | hex_value(text[i + 2]));
-            i += 2;
-        }
+        int decoded = is_decoded ? escape_read(text + i, len - i) : -1;
+        char one[2] = {decoded >= 0 ? (char)decoded : text[i], '\0'};
         if (one[0] == '\0')
             strbuf_adds(&made, "%00");
         else
             url_encode(&made, one);
+        i += decoded >= 0 ? 2 : 0;
     }
     return strbuf_take(&made);
 }
