@@ -78,6 +78,12 @@ const char *api_parameter(const struct request *request, const char *name)
     return value ? value : "";
 }
 
+const char *api_filter(const struct request *request, const char *name)
+{
+    const char *value = api_parameter(request, name);
+    return value[0] ? value : NULL;
+}
+
 int api_limit(struct request *request)
 {
     const char *text = api_parameter(request, "limit");

@@ -6,12 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *given(const struct request *request, const char *name)
-{
-    const char *value = api_parameter(request, name);
-    return value[0] ? value : NULL;
-}
-
 /* ---- a page ----------------------------------------------------------------------------------------------------- */
 
 static bool parse_cursor(struct request *request, int64_t *ret)
@@ -38,8 +32,8 @@ void api_audit(struct request *request)
     json_t *items = NULL;
     int64_t next = 0;
     struct errmsg why = {""};
-    enum err err =
-        store_audit_page(reader, before, limit, given(request, "service"), given(request, "kind"), &items, &next, &why);
+    enum err err = store_audit_page(reader, before, limit, api_filter(request, "service"), api_filter(request, "kind"),
+                                    &items, &next, &why);
     if (err != ERR_OK) {
         api_store_failed(request, err, &why);
         return;

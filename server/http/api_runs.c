@@ -3,13 +3,6 @@
 
 #include <string.h>
 
-/* NULL for a parameter that was not given. */
-static const char *given(const struct request *request, const char *name)
-{
-    const char *value = api_parameter(request, name);
-    return value[0] ? value : NULL;
-}
-
 static bool parse_filters(struct request *request, struct id *before)
 {
     enum run_state state;
@@ -35,8 +28,8 @@ void api_runs(struct request *request)
     json_t *items = NULL;
     struct id next = {{0}};
     struct errmsg why = {""};
-    enum err err = store_runs_page(reader, &before, limit, given(request, "service"), given(request, "state"), &items,
-                                   &next, &why);
+    enum err err = store_runs_page(reader, &before, limit, api_filter(request, "service"), api_filter(request, "state"),
+                                   &items, &next, &why);
     if (err != ERR_OK) {
         api_store_failed(request, err, &why);
         return;

@@ -273,6 +273,8 @@ extern const struct route hooks_routes[];
 extern const struct route api_routes[];
 /* A query parameter, "" when absent; over-long or unknown ones were refused before. */
 const char *api_parameter(const struct request *request, const char *name);
+/* The same as a filter: NULL when absent or empty. */
+const char *api_filter(const struct request *request, const char *name);
 /* The reader of the api listener's thread; NULL after answering 503. */
 struct store_reader *api_reader(struct request *request);
 /* After a store error: 404 for "not found"; else 503, and the reader is opened anew next time. */

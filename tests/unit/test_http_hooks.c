@@ -435,6 +435,64 @@ static void a_sender_who_leaves_while_suspended(void **state)
     expect_status(post(f, AUTHORIZED, body), 200, "true");
 }
 
+struct sender {
+    struct fixture *f;
+    pthread_t thread;
+    unsigned seed;
+    int answered;
+};
+
+/* Sends as real ones do: most wait for the answer, some leave at once, some after a moment. */
+static void *sender_run(void *context)
+{
+    struct sender *sender = context;
+    for (int i = 0; i < 40; i++) {
+        char body[512], text[1024], fingerprint[32];
+        snprintf(fingerprint, sizeof fingerprint, "f%d", rand_r(&sender->seed) % 50);
+        alert_body(body, sizeof body, fingerprint, rand_r(&sender->seed) % 2 ? "firing" : "resolved");
+        snprintf(text, sizeof text,
+                 "POST /hooks/prometheus HTTP/1.1\r\nHost: x\r\n" AUTHORIZED "Content-Length: %zu\r\n\r\n%s",
+                 strlen(body), body);
+        int fd = connect_to(http_hooks_port(sender->f->http));
+        send_text(fd, text);
+        int patience = rand_r(&sender->seed) % 10;
+        if (patience == 1)
+            sleep_ms(rand_r(&sender->seed) % 50);
+        if (patience > 1) {
+            struct answer answer;
+            assert_true(receive_answer(fd, false, &answer));
+            assert_true(answer.status == 200 || answer.status == 202 || answer.status == 503);
+            sender->answered++;
+            answer_done(&answer);
+        }
+        close(fd);
+    }
+    return NULL;
+}
+
+static void late_commits_and_leaving_senders_at_once(void **state)
+{
+    struct fixture *f = *state;
+    f->settings.commit_deadline_ms = 20;
+    fixture_start(f);
+    struct sender senders[8];
+    for (unsigned i = 0; i < 8; i++) {
+        senders[i] = (struct sender){.f = f, .seed = i + 1};
+        assert_int_equal(pthread_create(&senders[i].thread, NULL, sender_run, &senders[i]), 0);
+    }
+    for (int i = 0; i < 20; i++) { /* commits that come before, at and after the watchdog's look */
+        atomic_store(&f->is_holding, i % 2 == 0);
+        sleep_ms(i % 2 == 0 ? 130 + 17 * i : 30);
+    }
+    atomic_store(&f->is_holding, false);
+    int answered = 0;
+    for (int i = 0; i < 8; i++) {
+        pthread_join(senders[i].thread, NULL);
+        answered += senders[i].answered;
+    }
+    assert_true(answered > 200);
+}
+
 static void a_full_or_refusing_queue_is_a_503(void **state)
 {
     struct fixture *f = *state;
@@ -680,6 +738,7 @@ int main(void)
         TEST(connections_of_one_address_are_limited),
         TEST(no_commit_in_time_is_a_503),
         TEST(a_sender_who_leaves_while_suspended),
+        TEST(late_commits_and_leaving_senders_at_once),
         TEST(a_full_or_refusing_queue_is_a_503),
         TEST(all_bodies_together_are_bounded),
         TEST(a_flood_without_credential_is_a_few_commands),
