@@ -1,4 +1,5 @@
-/* GET /api/v1/services[/NAME]: what is configured, merged with what the last commit left in the store. */
+/* GET /api/v1/services[/NAME]: what is configured, merged with what the last commit left in the store. Sites and
+ * sources that only the store still knows are left out, as the decision leaves them out. */
 #include "http/http_internal.h"
 
 #include "base/clock.h"
@@ -6,7 +7,7 @@
 #include <string.h>
 
 /* The sources with a down vote on a site: [{"source", "alerts"}]. */
-static json_t *votes_of(const json_t *votes, const char *site)
+static json_t *votes_of(const struct model *model, const json_t *votes, const char *site)
 {
     json_t *sources = json_array();
     size_t i;
@@ -14,7 +15,8 @@ static json_t *votes_of(const json_t *votes, const char *site)
     json_array_foreach(votes, i, vote)
     {
         const char *of = json_string_value(json_object_get(vote, "site"));
-        if (of && strcmp(of, site) == 0)
+        const char *source = json_string_value(json_object_get(vote, "source"));
+        if (of && source && strcmp(of, site) == 0 && model_source_find(model, source) >= 0)
             json_array_append_new(sources, json_pack("{s:O, s:O}", "source", json_object_get(vote, "source"), "alerts",
                                                      json_object_get(vote, "alerts")));
     }
@@ -36,9 +38,9 @@ static json_t *incident_of(const json_t *incidents, const char *site)
     return json_null();
 }
 
-static json_t *site_json(const char *site, const json_t *state)
+static json_t *site_json(const struct model *model, const char *site, const json_t *state)
 {
-    json_t *sources = votes_of(json_object_get(state, "votes"), site);
+    json_t *sources = votes_of(model, json_object_get(state, "votes"), site);
     size_t down = json_array_size(sources);
     return json_pack("{s:s, s:s, s:I, s:o, s:o}", "name", site, "vote", down > 0 ? "down" : "unknown", "down_votes",
                      (json_int_t)down, "sources", sources, "incident",
@@ -46,7 +48,7 @@ static json_t *site_json(const char *site, const json_t *state)
 }
 
 /* Stored timers are due on a steady clock, perhaps another boot's; shown is the wall time when they will be. */
-static json_t *timers_json(const json_t *timers)
+static json_t *timers_json(const struct service *service, const json_t *timers)
 {
     json_t *list = json_array();
     size_t i;
@@ -54,6 +56,9 @@ static json_t *timers_json(const json_t *timers)
     json_array_foreach(timers, i, timer)
     {
         const char *boot_id = json_string_value(json_object_get(timer, "boot_id"));
+        const char *site = json_string_value(json_object_get(timer, "site"));
+        if (site && site[0] && service_site_find(service, site) < 0)
+            continue;
         int64_t due =
             clock_due_from_stored(json_integer_value(json_object_get(timer, "due_at")), boot_id ? boot_id : "",
                                   json_integer_value(json_object_get(timer, "offset_ms")));
@@ -71,25 +76,28 @@ static json_t *or_null(json_t *value)
 }
 
 /* The name of the active site, or the state that stands in for one. */
-static json_t *active_json(const json_t *state)
+static json_t *active_json(const struct service *service, const json_t *state)
 {
     const char *kind = json_string_value(json_object_get(state, "active"));
-    if (kind && strcmp(kind, active_kind_text(ACTIVE_SITE)) == 0)
-        return or_null(json_object_get(state, "active_site"));
-    return json_string(kind ? kind : active_kind_text(ACTIVE_UNKNOWN));
+    const char *site = json_string_value(json_object_get(state, "active_site"));
+    bool is_site = kind && strcmp(kind, active_kind_text(ACTIVE_SITE)) == 0;
+    if (is_site && site && service_site_find(service, site) >= 0)
+        return json_string(site);
+    return json_string(kind && !is_site ? kind : active_kind_text(ACTIVE_UNKNOWN));
 }
 
 /* `state`: the store's; NULL when the service has none yet. */
-static json_t *service_json(const struct service *service, const json_t *state)
+static json_t *service_json(const struct model *model, const struct service *service, const json_t *state)
 {
     json_t *sites = json_array();
     for (int i = 0; i < service->n_sites; i++)
-        json_array_append_new(sites, site_json(service->sites[i].name, state));
+        json_array_append_new(sites, site_json(model, service->sites[i].name, state));
     return json_pack("{s:s, s:o, s:o, s:s, s:s, s:i, s:I, s:o, s:o, s:o}", "name", service->name, "active",
-                     active_json(state), "active_since", or_null(json_object_get(state, "active_since")), "home",
-                     service->sites[0].name, "mode", mode_text(service->mode), "votes_needed", service->votes,
+                     active_json(service, state), "active_since", or_null(json_object_get(state, "active_since")),
+                     "home", service->sites[0].name, "mode", mode_text(service->mode), "votes_needed", service->votes,
                      "hold_ms", (json_int_t)service->hold_ms, "sites", sites, "timers",
-                     timers_json(json_object_get(state, "timers")), "run", or_null(json_object_get(state, "run")));
+                     timers_json(service, json_object_get(state, "timers")), "run",
+                     or_null(json_object_get(state, "run")));
 }
 
 /* The stored states by name. NULL after answering 503. */
@@ -126,8 +134,8 @@ void api_services(struct request *request)
         return;
     json_t *items = json_array();
     for (int i = 0; i < model->n_services; i++)
-        json_array_append_new(items,
-                              service_json(&model->services[i], json_object_get(states, model->services[i].name)));
+        json_array_append_new(
+            items, service_json(model, &model->services[i], json_object_get(states, model->services[i].name)));
     json_decref(states);
     answer_json(request, MHD_HTTP_OK, json_pack("{s:o}", "items", items));
 }
@@ -144,6 +152,6 @@ void api_service(struct request *request)
     if (!states)
         return;
     const struct service *service = &model->services[index];
-    answer_json(request, MHD_HTTP_OK, service_json(service, json_object_get(states, service->name)));
+    answer_json(request, MHD_HTTP_OK, service_json(model, service, json_object_get(states, service->name)));
     json_decref(states);
 }

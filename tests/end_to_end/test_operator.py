@@ -3,6 +3,8 @@
 import json
 import os
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -325,6 +327,35 @@ def test_in_attention_it_still_is_the_one_run(daemon, sandbox):
     daemon.wait_run("succeeded")
     assert_served(sandbox, RBX)
     assert len(daemon.runs()) == 1
+
+
+def test_operators_are_served_in_the_worst_storm(daemon, sandbox):
+    """Distinct alerts from many senders as quick as they can, wrong credentials among them: a failover takes what it takes."""
+    stop, sent = threading.Event(), [0]
+
+    def send(number):
+        n = 0
+        while not stop.is_set():
+            n += 1
+            token = "wrong" if number == 0 else SOURCE_TOKEN
+            labels = {"instance": "%d-%d" % (number, n), "service": "shop" if n % 2 else "other"}
+            assert daemon.deliver(delivery(alert("rbx" if n % 4 == 1 else "mars", **labels)), token=token).status in (202, 401, 503)
+            sent[0] += 1
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(10)]
+    for thread in threads:
+        thread.start()
+    try:
+        wait_for(lambda: sent[0] > 200, 20, "a storm")
+        begin = time.monotonic()
+        assert daemon.move("failover", to="rbx").status == 202
+        assert time.monotonic() - begin < 2
+        daemon.wait_run("succeeded")
+        assert daemon.command("status").returncode == 0
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    assert_served(sandbox, RBX)
 
 
 # ---- where it is active ----------------------------------------------------------------------------------------------
