@@ -1,16 +1,38 @@
-/* The queue of jobs: a list under a mutex. Jobs are few (one per run at a time); simplicity is what counts. */
+/* The queue of jobs: two lists under a mutex. Jobs are few (one per run at a time); simplicity is what counts. */
 #include "command_job.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 
+struct job_list {
+    struct job *first;
+    struct job **last;
+};
+
 struct job_queue {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
-    struct job *first;
-    struct job **last;
+    struct job_list attempts, observations;
     bool is_closed;
 };
+
+static void list_clear(struct job_list *list)
+{
+    list->first = NULL;
+    list->last = &list->first;
+}
+
+static struct job *list_take(struct job_list *list)
+{
+    struct job *job = list->first;
+    if (!job)
+        return NULL;
+    list->first = job->next;
+    if (!list->first)
+        list->last = &list->first;
+    job->next = NULL;
+    return job;
+}
 
 struct job *job_new(enum job_kind kind)
 {
@@ -40,7 +62,8 @@ struct job_queue *job_queue_new(void)
         return NULL;
     pthread_mutex_init(&queue->mutex, NULL);
     pthread_cond_init(&queue->cond, NULL);
-    queue->last = &queue->first;
+    list_clear(&queue->attempts);
+    list_clear(&queue->observations);
     return queue;
 }
 
@@ -55,38 +78,49 @@ void job_queue_free(struct job_queue *queue)
 
 void job_queue_push(struct job_queue *queue, struct job *job)
 {
+    struct job_list *list = job->kind == JOB_ATTEMPT ? &queue->attempts : &queue->observations;
     pthread_mutex_lock(&queue->mutex);
     if (!queue->is_closed) {
         job->next = NULL;
-        *queue->last = job;
-        queue->last = &job->next;
-        pthread_cond_signal(&queue->cond);
+        *list->last = job;
+        list->last = &job->next;
+        pthread_cond_broadcast(&queue->cond); /* one alone might be for a taker that does not want it */
     }
     pthread_mutex_unlock(&queue->mutex);
 }
 
-struct job *job_queue_take(struct job_queue *queue)
+static struct job *take(struct job_queue *queue, bool attempts_only)
 {
+    struct job *job;
     pthread_mutex_lock(&queue->mutex);
-    while (!queue->first && !queue->is_closed)
+    for (;;) {
+        job = list_take(&queue->attempts);
+        if (!job && !attempts_only)
+            job = list_take(&queue->observations);
+        if (job || queue->is_closed)
+            break;
         pthread_cond_wait(&queue->cond, &queue->mutex);
-    struct job *job = queue->first;
-    if (job) {
-        queue->first = job->next;
-        if (!queue->first)
-            queue->last = &queue->first;
-        job->next = NULL;
     }
     pthread_mutex_unlock(&queue->mutex);
     return job;
+}
+
+struct job *job_queue_take(struct job_queue *queue)
+{
+    return take(queue, false);
+}
+
+struct job *job_queue_take_attempt(struct job_queue *queue)
+{
+    return take(queue, true);
 }
 
 void job_queue_close(struct job_queue *queue)
 {
     pthread_mutex_lock(&queue->mutex);
     queue->is_closed = true;
-    queue->first = NULL;
-    queue->last = &queue->first;
+    list_clear(&queue->attempts);
+    list_clear(&queue->observations);
     pthread_cond_broadcast(&queue->cond);
     pthread_mutex_unlock(&queue->mutex);
 }

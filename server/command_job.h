@@ -42,8 +42,11 @@ void job_queue_free(struct job_queue *queue);
 /* Borrows the job: the orchestrator owns it until it has committed its result. Any thread. After job_queue_close() the
  * job goes nowhere: its attempt stays without a result, which is what a restart takes up. */
 void job_queue_push(struct job_queue *queue, struct job *job);
-/* Waits for a job; NULL when closed. Any number of threads. */
+/* Waits for a job; NULL when closed. Attempts come before observations, which may hang at a provider for minutes.
+ * Any number of threads. */
 struct job *job_queue_take(struct job_queue *queue);
+/* The same for attempts only: a thread that takes no other work is never held up by an observation. */
+struct job *job_queue_take_attempt(struct job_queue *queue);
 /* Wakes all takers; jobs that wait go nowhere. */
 void job_queue_close(struct job_queue *queue);
 

@@ -21,7 +21,8 @@ struct worker {
     pthread_t thread;
     struct fetch *fetch;
     struct store_reader *reader;
-    struct job *job; /* under way; guarded by the executor's mutex */
+    bool is_for_attempts; /* and nothing else */
+    struct job *job;      /* under way; guarded by the executor's mutex */
 };
 
 struct executor {
@@ -301,11 +302,17 @@ static void set_busy(struct worker *worker, struct job *job)
     pthread_mutex_unlock(&executor->mutex);
 }
 
+static struct job *take_job(const struct worker *worker)
+{
+    struct job_queue *jobs = worker->executor->settings.jobs;
+    return worker->is_for_attempts ? job_queue_take_attempt(jobs) : job_queue_take(jobs);
+}
+
 static void *work(void *context)
 {
     struct worker *worker = context;
     struct job *job;
-    while ((job = job_queue_take(worker->executor->settings.jobs))) {
+    while ((job = take_job(worker))) {
         struct command *command = command_for(job);
         set_busy(worker, job);
         if (job->kind == JOB_ATTEMPT)
@@ -331,6 +338,7 @@ enum err executor_start(const struct executor_settings *settings, struct executo
     for (int i = 0; i < settings->n_threads && i < MAX_THREADS; i++) {
         struct worker *worker = &executor->workers[i];
         worker->executor = executor;
+        worker->is_for_attempts = i % 2 != 0; /* half of them: no look at other services makes a run wait */
         worker->fetch = fetch_new();
         if (!worker->fetch || pthread_create(&worker->thread, NULL, work, worker) != 0) {
             fetch_free(worker->fetch);

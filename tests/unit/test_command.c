@@ -164,6 +164,28 @@ static void jobs_go_to_one_taker_each_and_stop_at_the_close(void **state)
     job_queue_free(queue);
 }
 
+/* Observations of services whose site is unknown may hang at a provider: no run waits behind them. */
+static void attempts_come_before_observations(void **state)
+{
+    (void)state;
+    struct job_queue *queue = job_queue_new();
+    struct job *observation = job_new(JOB_OBSERVE), *attempts[2] = {job_new(JOB_ATTEMPT), job_new(JOB_ATTEMPT)};
+    job_queue_push(queue, observation);
+    job_queue_push(queue, attempts[0]);
+    job_queue_push(queue, attempts[1]);
+    assert_ptr_equal(job_queue_take(queue), attempts[0]);
+    assert_ptr_equal(job_queue_take_attempt(queue), attempts[1]);
+    assert_ptr_equal(job_queue_take(queue), observation);
+    job_queue_push(queue, observation);
+    job_queue_close(queue);
+    assert_null(job_queue_take_attempt(queue));
+    assert_null(job_queue_take(queue));
+    job_free(observation);
+    job_free(attempts[0]);
+    job_free(attempts[1]);
+    job_queue_free(queue);
+}
+
 int main(void)
 {
     clock_start();
@@ -174,6 +196,7 @@ int main(void)
         cmocka_unit_test(a_closed_queue_still_takes_results_and_empties),
         cmocka_unit_test(taking_waits_until_the_time_given),
         cmocka_unit_test(nothing_is_lost_between_threads),
+        cmocka_unit_test(attempts_come_before_observations),
         cmocka_unit_test(jobs_go_to_one_taker_each_and_stop_at_the_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
