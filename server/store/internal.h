@@ -14,6 +14,8 @@
 
 #define APPLICATION_ID 0x54524e54 /* "TRNT" */
 #define LOCKED_TIMEOUT_MS 2000    /* for another process's lock: a commit has 5 s in all */
+/* With a million alerts they go to as many places of the file: a commit waits 10 to 20 ms for 500, twice that for
+ * 1,000, and deliveries per second are the same (measured). */
 #define CHECKPOINT_PAGES 500
 
 /* ---- connection.c ------------------------------------------------------------------------------------------------ */

@@ -1,5 +1,6 @@
 /* Opening a reader, and runs by pages. */
 #include "base/cleanup.h"
+#include "base/strbuf.h"
 #include "store/internal.h"
 
 #include <errno.h>
@@ -17,18 +18,16 @@
 /* "file:PATH?immutable=1" with what has a meaning in a URI escaped; the caller frees. */
 static char *immutable_uri(const char *path)
 {
-    char *uri = malloc(strlen(path) * 3 + sizeof "file:?immutable=1");
-    if (!uri)
-        return NULL;
-    char *at = uri + sprintf(uri, "file:");
+    struct strbuf uri = STRBUF_INIT;
+    strbuf_adds(&uri, "file:");
     for (; *path; path++) {
         if (*path == '%' || *path == '?' || *path == '#')
-            at += sprintf(at, "%%%02X", (unsigned int)(unsigned char)*path);
+            strbuf_addf(&uri, "%%%02X", (unsigned int)(unsigned char)*path);
         else
-            *at++ = *path;
+            strbuf_addc(&uri, *path);
     }
-    strcpy(at, "?immutable=1");
-    return uri;
+    strbuf_adds(&uri, "?immutable=1");
+    return strbuf_take(&uri);
 }
 
 static enum err reader_check(struct connection *connection, struct errmsg *why)

@@ -153,7 +153,7 @@ void batch_idempotency(struct store_batch *batch, const char *who, const char *k
 
 /* BEGIN IMMEDIATE, epoch check, all rows, COMMIT (synchronous=FULL). ERR_CONFLICT: a constraint or an overtaken epoch;
  * ERR_FULL: disk full; ERR_BUSY: locked; ERR_IO. After an error nothing of the batch is in the database. The batch is
- * not cleared. Runs a checkpoint by itself when the WAL has 1,000 pages. */
+ * not cleared. Runs a checkpoint by itself when the WAL has 500 pages. */
 MUST_CHECK enum err store_write(struct store *store, struct store_batch *batch, struct errmsg *why);
 
 /* ---- read, on the writer's connection ------------------------------------------------------------------------ */
