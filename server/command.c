@@ -1,7 +1,9 @@
 /* The queue of commands: many HTTP and executor threads push, the orchestrator takes up to a batch at a time.
  *
- * A list under a mutex; pushing wakes the taker only when it sleeps, so that under load a push costs one uncontended
- * lock. Results and observations are taken whatever the length: they answer for work that is out already. */
+ * Two lists under a mutex: what operators ask and what runs report goes before what monitors send, and is not kept out
+ * by it, so that a storm of alerts delays nobody who is dealing with it. Pushing wakes the taker only when it sleeps,
+ * so that under load a push costs one uncontended lock. Results and observations are taken whatever the length: they
+ * answer for work that is out already. */
 #include "command.h"
 
 #include "base/clock.h"
@@ -11,12 +13,17 @@
 #include <string.h>
 #include <time.h>
 
+struct command_list {
+    struct command *first;
+    struct command **last;
+    size_t length;
+};
+
 struct command_queue {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
-    struct command *first;
-    struct command **last;
-    size_t length, max_length;
+    struct command_list urgent, others;
+    size_t max_length; /* of each */
     bool is_waiting, is_closed, is_refusing;
 };
 
@@ -79,6 +86,43 @@ void command_free(struct command *command)
     free(command);
 }
 
+static void list_init(struct command_list *list)
+{
+    *list = (struct command_list){.last = &list->first};
+}
+
+static void list_add(struct command_list *list, struct command *command)
+{
+    command->next = NULL;
+    *list->last = command;
+    list->last = &command->next;
+    list->length++;
+}
+
+static struct command *list_take(struct command_list *list)
+{
+    struct command *command = list->first;
+    if (!command)
+        return NULL;
+    list->first = command->next;
+    if (!list->first)
+        list->last = &list->first;
+    list->length--;
+    command->next = NULL;
+    return command;
+}
+
+static struct command *take_next(struct command_queue *queue)
+{
+    struct command *command = list_take(&queue->urgent);
+    return command ? command : list_take(&queue->others);
+}
+
+static bool is_empty(const struct command_queue *queue)
+{
+    return !queue->urgent.first && !queue->others.first;
+}
+
 struct command_queue *command_queue_new(size_t max_commands)
 {
     struct command_queue *queue = calloc(1, sizeof *queue);
@@ -90,7 +134,8 @@ struct command_queue *command_queue_new(size_t max_commands)
     pthread_cond_init(&queue->cond, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&queue->mutex, NULL);
-    queue->last = &queue->first;
+    list_init(&queue->urgent);
+    list_init(&queue->others);
     queue->max_length = max_commands;
     return queue;
 }
@@ -99,35 +144,48 @@ void command_queue_free(struct command_queue *queue)
 {
     if (!queue)
         return;
-    while (queue->first) {
-        struct command *command = queue->first;
-        queue->first = command->next;
+    struct command *command;
+    while ((command = take_next(queue)))
         command_free(command);
-    }
     pthread_cond_destroy(&queue->cond);
     pthread_mutex_destroy(&queue->mutex);
     free(queue);
 }
 
-static enum err may_push(const struct command_queue *queue, enum command_kind kind)
+static bool is_urgent(enum command_kind kind)
+{
+    switch (kind) {
+    case COMMAND_MOVE:
+    case COMMAND_ADOPT:
+    case COMMAND_RUN:
+    case COMMAND_RESULT:
+    case COMMAND_OBSERVED:
+        return true;
+    case COMMAND_DELIVERY:
+    case COMMAND_REJECTED:
+    case COMMAND_REFUSED_CALL:
+        break;
+    }
+    return false;
+}
+
+static enum err may_push(const struct command_queue *queue, const struct command_list *list, enum command_kind kind)
 {
     if (kind == COMMAND_RESULT || kind == COMMAND_OBSERVED)
         return ERR_OK;
     if (queue->is_closed || (queue->is_refusing && kind == COMMAND_DELIVERY))
         return ERR_BUSY;
-    return queue->length >= queue->max_length ? ERR_FULL : ERR_OK;
+    return list->length >= queue->max_length ? ERR_FULL : ERR_OK;
 }
 
 enum err command_queue_push(struct command_queue *queue, struct command *command)
 {
+    struct command_list *list = is_urgent(command->kind) ? &queue->urgent : &queue->others;
     pthread_mutex_lock(&queue->mutex);
-    enum err err = may_push(queue, command->kind);
+    enum err err = may_push(queue, list, command->kind);
     bool must_wake = false;
     if (err == ERR_OK) {
-        command->next = NULL;
-        *queue->last = command;
-        queue->last = &command->next;
-        queue->length++;
+        list_add(list, command);
         must_wake = queue->is_waiting;
     }
     pthread_mutex_unlock(&queue->mutex);
@@ -161,18 +219,11 @@ static void wait_until(struct command_queue *queue, int64_t until)
 size_t command_queue_take(struct command_queue *queue, struct command **ret, size_t max, int64_t until)
 {
     pthread_mutex_lock(&queue->mutex);
-    while (!queue->first && !queue->is_closed && clock_steady_ms() < until)
+    while (is_empty(queue) && !queue->is_closed && clock_steady_ms() < until)
         wait_until(queue, until);
     size_t n = 0;
-    while (queue->first && n < max) {
-        ret[n] = queue->first;
-        queue->first = ret[n]->next;
-        ret[n]->next = NULL;
+    while (n < max && (ret[n] = take_next(queue)))
         n++;
-    }
-    if (!queue->first)
-        queue->last = &queue->first;
-    queue->length -= n;
     pthread_mutex_unlock(&queue->mutex);
     return n;
 }
@@ -195,7 +246,7 @@ void command_queue_refuse_deliveries(struct command_queue *queue, bool is_refusi
 bool command_queue_is_idle(struct command_queue *queue)
 {
     pthread_mutex_lock(&queue->mutex);
-    bool is_idle = !queue->first;
+    bool is_idle = is_empty(queue);
     pthread_mutex_unlock(&queue->mutex);
     return is_idle;
 }

@@ -105,11 +105,12 @@ void command_free(struct command *command);          /* with all it owns; accept
 
 struct command_queue *command_queue_new(size_t max_commands);
 void command_queue_free(struct command_queue *queue);
-/* Takes the command. ERR_FULL when max_commands wait (results and observations are always taken), ERR_BUSY when
- * closed, or for a delivery while those are refused: then the command stays the caller's. Any thread. */
+/* Takes the command. ERR_FULL when max_commands of its sort wait (results and observations are always taken), ERR_BUSY
+ * when closed, or for a delivery while those are refused: then the command stays the caller's. Any thread. */
 MUST_CHECK enum err command_queue_push(struct command_queue *queue, struct command *command);
 /* Waits until a command is there, `until` (steady ms; INT64_MAX: no limit) has come, or it is closed. Takes up to `max`
- * in order into `ret`; returns how many. One thread only. */
+ * into `ret`, operators' calls, results and observations first, each sort in order; returns how many. One thread only.
+ */
 size_t command_queue_take(struct command_queue *queue, struct command **ret, size_t max, int64_t until);
 /* No more pushes but results; take() goes on until it is empty. */
 void command_queue_close(struct command_queue *queue);

@@ -41,14 +41,35 @@ static void commands_come_out_in_order_up_to_a_batch(void **state)
 static void a_full_queue_refuses_all_but_results(void **state)
 {
     (void)state;
-    struct command_queue *queue = command_queue_new(2);
+    struct command_queue *queue = command_queue_new(1);
     push_new(queue, COMMAND_DELIVERY, ERR_OK);
-    push_new(queue, COMMAND_MOVE, ERR_OK);
     push_new(queue, COMMAND_DELIVERY, ERR_FULL);
+    push_new(queue, COMMAND_REJECTED, ERR_FULL);
+    push_new(queue, COMMAND_MOVE, ERR_OK); /* a storm keeps no operator out */
     push_new(queue, COMMAND_ADOPT, ERR_FULL);
     push_new(queue, COMMAND_RESULT, ERR_OK);
     push_new(queue, COMMAND_OBSERVED, ERR_OK);
     command_queue_free(queue); /* and what is in it */
+}
+
+static void operators_and_runs_go_before_a_storm(void **state)
+{
+    (void)state;
+    struct command_queue *queue = command_queue_new(10);
+    struct command *taken[4];
+    struct command *delivery = push_new(queue, COMMAND_DELIVERY, ERR_OK);
+    struct command *refused = push_new(queue, COMMAND_REFUSED_CALL, ERR_OK);
+    struct command *result = push_new(queue, COMMAND_RESULT, ERR_OK);
+    struct command *cancel = push_new(queue, COMMAND_RUN, ERR_OK);
+    assert_int_equal(command_queue_take(queue, taken, 3, INT64_MAX), 3);
+    assert_ptr_equal(taken[0], result);
+    assert_ptr_equal(taken[1], cancel);
+    assert_ptr_equal(taken[2], delivery);
+    assert_int_equal(command_queue_take(queue, taken + 3, 1, INT64_MAX), 1);
+    assert_ptr_equal(taken[3], refused);
+    for (int i = 0; i < 4; i++)
+        command_free(taken[i]);
+    command_queue_free(queue);
 }
 
 static void while_deliveries_are_refused_operators_are_not(void **state)
@@ -192,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_come_out_in_order_up_to_a_batch),
         cmocka_unit_test(a_full_queue_refuses_all_but_results),
+        cmocka_unit_test(operators_and_runs_go_before_a_storm),
         cmocka_unit_test(while_deliveries_are_refused_operators_are_not),
         cmocka_unit_test(a_closed_queue_still_takes_results_and_empties),
         cmocka_unit_test(taking_waits_until_the_time_given),
