@@ -155,7 +155,6 @@ static void read_matches(struct orchestrator *o, struct alert_entry *entry)
 
 static void withdraw_matches(struct orchestrator *o, struct alert_entry *entry, const struct cause *cause)
 {
-    read_matches(o, entry);
     batch_match_remove(o->rows, &entry->row.key);
     for (int i = 0; i < entry->n_matches; i++) {
         if (entry->matches[i].service < 0 || entry->matches[i].site < 0)
@@ -222,9 +221,23 @@ static void cast_matches(struct orchestrator *o, struct alert_entry *entry, cons
 /* ---- one delivery
  * ----------------------------------------------------------------------------------------------------------- */
 
-/* News about one alert. Returns whether a service is concerned. */
-static bool take_news(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
-                      const struct alert_row *after, const struct cause *cause)
+/* Which services a delivery changed something for. */
+struct concern {
+    int n_services; /* each alert counts for itself */
+    int service;    /* the last */
+    bool is_one;    /* all were the same */
+};
+
+static void concern_add(struct concern *concern, int service)
+{
+    concern->is_one = concern->n_services == 0 || (concern->is_one && concern->service == service);
+    concern->service = service;
+    concern->n_services++;
+}
+
+/* News about one alert. */
+static void take_news(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
+                      const struct alert_row *after, const struct cause *cause, struct concern *concern)
 {
     bool was_firing = entry->row.exists && entry->row.state == ALERT_FIRING;
     int n_before = entry->row.n_matches;
@@ -235,12 +248,16 @@ static bool take_news(struct orchestrator *o, struct alert_entry *entry, const s
     entry->row.delivery = *cause->delivery;
     entry->is_changed = true;
     o->world->open_alerts[entry->row.source] += (alert->state == ALERT_FIRING) - was_firing;
-    bool concerns = alert->n_targets > 0 || n_before > 0;
-    if (n_before > 0)
+    for (int i = 0; i < alert->n_targets; i++)
+        concern_add(concern, alert->targets[i].service);
+    if (n_before > 0) {
+        read_matches(o, entry);
+        for (int i = 0; i < entry->n_matches; i++)
+            concern_add(concern, entry->matches[i].service);
         withdraw_matches(o, entry, cause);
+    }
     if (alert->state == ALERT_FIRING)
         cast_matches(o, entry, alert, cause);
-    return concerns;
 }
 
 static int64_t count_new_firing(const struct orchestrator *o, const struct command_delivery *delivery)
@@ -254,18 +271,22 @@ static int64_t count_new_firing(const struct orchestrator *o, const struct comma
 }
 
 static void note_alerts(struct orchestrator *o, const struct command_delivery *delivery, int n_firing, int n_resolved,
-                        const char *who)
+                        const struct concern *concern, const char *who)
 {
     char text[256];
+    bool is_one = concern->is_one && concern->service >= 0;
     snprintf(text, sizeof text, "%d alert%s began to fire, %d resolved", n_firing, n_firing == 1 ? "" : "s",
              n_resolved);
     char hex[2 * SHA256_SIZE + 1];
     hex_encode(delivery->sha256, SHA256_SIZE, hex);
     json_t *detail = json_pack("{s:i, s:i, s:s, s:i}", "firing", n_firing, "resolved", n_resolved, "sha256", hex,
                                "alerts", (int)delivery->n_alerts);
-    journal_note(
-        o,
-        &(struct note){.kind = "intake.alerts", .who = who, .text = text, .delivery = &delivery->id, .detail = detail});
+    journal_note(o, &(struct note){.kind = "intake.alerts",
+                                   .service = is_one ? o->settings.model->services[concern->service].name : "",
+                                   .who = who,
+                                   .text = text,
+                                   .delivery = &delivery->id,
+                                   .detail = detail});
 }
 
 static void add_unmatched(struct orchestrator *o, const struct command_delivery *delivery)
@@ -344,7 +365,7 @@ void intake_delivery(struct orchestrator *o, struct command *command)
     const struct cause cause = {.who = who, .delivery = &delivery->id, .command = command};
     int n_changed = 0;
     int n_firing = 0;
-    bool concerns = false;
+    struct concern concern = {0};
     for (size_t i = 0; i < delivery->n_alerts; i++) {
         const struct alert *alert = &delivery->alerts[i];
         struct alert_entry *entry = table_slot(&o->table, &alert->key);
@@ -352,7 +373,7 @@ void intake_delivery(struct orchestrator *o, struct command *command)
         enum alert_verdict verdict = alert_take(&entry->row, alert, o->wall, &after);
         if (verdict == ALERT_VERDICT_NEW ||
             (verdict == ALERT_VERDICT_DUPLICATE && is_newly_matched(&entry->row, alert))) {
-            concerns |= take_news(o, entry, alert, &after, &cause);
+            take_news(o, entry, alert, &after, &cause, &concern);
             n_changed++;
             n_firing += alert->state == ALERT_FIRING;
         } else {
@@ -368,8 +389,8 @@ void intake_delivery(struct orchestrator *o, struct command *command)
         return;
     delivery->answer_id = delivery->id;
     store_delivery(o, delivery, n_changed);
-    if (concerns)
-        note_alerts(o, delivery, n_firing, n_changed - n_firing, who);
+    if (concern.n_services > 0)
+        note_alerts(o, delivery, n_firing, n_changed - n_firing, &concern, who);
     else
         add_unmatched(o, delivery);
 }

@@ -337,6 +337,7 @@ static void the_same_alert_of_two_sources_is_two_votes_and_is_remembered(void **
     f->service.votes = 2;
     adopt(f, "gra");
     deliver(f, 0, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
+    assert_int_equal(count(f, "SELECT count(*) FROM audit WHERE kind = 'intake.alerts' AND service = 'shop'"), 1);
     stop(f);
     start(f); /* the votes are counted again from the store */
     deliver(f, 1, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
