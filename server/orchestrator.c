@@ -298,6 +298,7 @@ static enum err try_batch(struct orchestrator *o, struct command **commands, siz
         intake_failed(o);
         world_free(o->world);
         o->world = NULL;
+        o->next_due = 0; /* timers that this try had fired are due still */
     } else {
         if (o->failures > 0) {
             log_info("the database takes commits again after %d failed tries", o->failures);
@@ -449,6 +450,8 @@ static void note_start(struct orchestrator *o)
 static void take_up(struct orchestrator *o)
 {
     const struct cause cause = {.who = "turnout"};
+    for (size_t i = 0; i < o->world->n_orphans; i++)
+        run_note_orphan(o, &o->world->orphans[i]);
     for (int i = 0; i < o->world->n_services; i++) {
         struct service_state *state = &o->world->services[i];
         if (state->run) {

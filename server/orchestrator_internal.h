@@ -39,6 +39,7 @@ struct live_run {
     struct run run; /* run.steps owned here */
     struct id incident;
     char *reason, *started_by, *error, *playbook;
+    char *from, *to;    /* names as the run began: the configuration may have lost them since */
     json_t *steps_text; /* `playbook` parsed */
     struct step_record *records;
     int64_t started_at, finished_at;
@@ -56,9 +57,17 @@ struct service_state {
     char *observed_text; /* what the last round saw, so that the same is not recorded again */
 };
 
+/* An unfinished run of a service that the configuration does not have: nothing can be done about it. */
+struct orphan_run {
+    struct id id;
+    char *service;
+};
+
 struct world {
     struct service_state *services;
     int n_services;
+    struct orphan_run *orphans;
+    size_t n_orphans;
     int64_t open_alerts[MAX_SOURCES];
     struct audit_chain chain;
     int64_t delivery_seq;
@@ -177,6 +186,7 @@ void service_timers(struct orchestrator *o, int service);
 /* orchestrator_run.c */
 void run_begin(struct orchestrator *o, int service, const struct thing *start, const struct cause *cause);
 void run_event(struct orchestrator *o, int service, const struct run_event *event, const struct cause *cause);
+void run_note_orphan(struct orchestrator *o, const struct orphan_run *orphan);
 void run_call(struct orchestrator *o, struct command *command);
 void run_result(struct orchestrator *o, struct command *command);
 /* The step as it goes into a run's record and to the executor: resolved for (from, to). NULL: *why says what. */

@@ -33,8 +33,8 @@ static void put_run(struct orchestrator *o, const struct live_run *live)
     batch_run(o->rows, &(struct run_row){.id = live->run.id,
                                          .service = service->name,
                                          .direction = live->run.direction,
-                                         .from = site_name(service, live->run.from),
-                                         .to = site_name(service, live->run.to),
+                                         .from = batch_keep(o->rows, live->from),
+                                         .to = batch_keep(o->rows, live->to),
                                          .state = live->run.state,
                                          .has_effect = live->run.has_effect,
                                          .is_cancelling = live->run.is_cancelling,
@@ -160,8 +160,8 @@ static void move_state(struct orchestrator *o, struct live_run *live, const stru
     live->finished_at = is_final ? o->wall : 0;
     const struct service *service = &o->settings.model->services[live->run.service];
     char text[400];
-    snprintf(text, sizeof text, "%s of %s to %s: %s%s%s", direction_text(live->run.direction), service->name,
-             site_name(service, live->run.to), run_state_text(move->run_state), move->text[0] ? ": " : "", move->text);
+    snprintf(text, sizeof text, "%s of %s to %s: %s%s%s", direction_text(live->run.direction), service->name, live->to,
+             run_state_text(move->run_state), move->text[0] ? ": " : "", move->text);
     if (is_attention)
         log_warning("service=%s a run needs a person: %s", service->name, move->text);
     else
@@ -288,9 +288,11 @@ static struct live_run *run_make(struct orchestrator *o, int index, const struct
         live->records = calloc(n, sizeof *live->records);
         live->steps_text = json_array();
         live->reason = strdup(start->text);
+        live->from = strdup(site_name(service, start->from));
+        live->to = strdup(site_name(service, start->site));
         live->started_by = strdup(cause->command ? cause->who : "decision");
     }
-    if (!live || !live->run.steps || !live->records || !live->reason || !live->started_by) {
+    if (!live || !live->run.steps || !live->records || !live->reason || !live->started_by || !live->from || !live->to) {
         live_run_free(live);
         err_set(why, ERR_NO_MEMORY, "out of memory");
         return NULL;
@@ -390,15 +392,41 @@ static void note_run_call(struct orchestrator *o, const struct command *command,
                                    .detail = json_pack("{s:s, s:s}", "from", call->from, "reason", call->reason)});
 }
 
+void run_note_orphan(struct orchestrator *o, const struct orphan_run *orphan)
+{
+    char text[300];
+    snprintf(text, sizeof text,
+             "an unfinished run belongs to service %.100s, which the configuration does not have: it stays as it is, "
+             "and goes on when the service is back",
+             orphan->service);
+    log_warning("%s", text);
+    journal_note(o,
+                 &(struct note){.kind = "run.attention", .service = orphan->service, .run = &orphan->id, .text = text});
+}
+
+static void refuse_unknown_run(struct orchestrator *o, struct command *command)
+{
+    struct command_operator *call = &command->as.operator_call;
+    snprintf(call->code, sizeof call->code, "not_found");
+    command->err = err_set(&command->why, ERR_NOT_FOUND, "there is no unfinished run with this id");
+    for (size_t i = 0; i < o->world->n_orphans; i++) {
+        if (!id_equal(&o->world->orphans[i].id, &call->run))
+            continue;
+        snprintf(call->code, sizeof call->code, "no_service");
+        command->err = err_set(&command->why, ERR_CONFLICT,
+                               "the run's service %.100s is not in the configuration: put it back first",
+                               o->world->orphans[i].service);
+    }
+    note_run_call(o, command, -1, true);
+}
+
 void run_call(struct orchestrator *o, struct command *command)
 {
     struct command_operator *call = &command->as.operator_call;
     int service = find_run(o, &call->run);
     command->err = ERR_OK;
     if (service < 0) {
-        snprintf(call->code, sizeof call->code, "not_found");
-        command->err = err_set(&command->why, ERR_NOT_FOUND, "there is no unfinished run with this id");
-        note_run_call(o, command, -1, true);
+        refuse_unknown_run(o, command);
         return;
     }
     char who[96];

@@ -30,6 +30,8 @@ void live_run_free(struct live_run *run)
     free(run->started_by);
     free(run->error);
     free(run->playbook);
+    free(run->from);
+    free(run->to);
     json_decref(run->steps_text);
     free(run);
 }
@@ -42,6 +44,9 @@ void world_free(struct world *world)
         live_run_free(world->services[i].run);
         free(world->services[i].observed_text);
     }
+    for (size_t i = 0; i < world->n_orphans; i++)
+        free(world->orphans[i].service);
+    free(world->orphans);
     free(world->services);
     free(world);
 }
@@ -168,7 +173,23 @@ static bool run_allocate(struct live_run *live, const struct run_row *row)
     live->started_by = strdup(row->started_by);
     live->error = strdup(row->error);
     live->playbook = strdup(row->playbook);
-    return live->run.steps && live->records && live->reason && live->started_by && live->error && live->playbook;
+    live->from = strdup(row->from);
+    live->to = strdup(row->to);
+    return live->run.steps && live->records && live->reason && live->started_by && live->error && live->playbook &&
+           live->from && live->to;
+}
+
+static void keep_orphan(struct loader *loader, const struct run_row *row)
+{
+    struct world *world = loader->world;
+    struct orphan_run *grown = realloc(world->orphans, (world->n_orphans + 1) * sizeof *grown);
+    if (grown)
+        world->orphans = grown;
+    char *service = grown ? strdup(row->service) : NULL;
+    if (service)
+        world->orphans[world->n_orphans++] = (struct orphan_run){.id = row->id, .service = service};
+    else
+        loader->is_broken = true;
 }
 
 static void load_run(void *context, const struct run_row *row)
@@ -179,8 +200,7 @@ static void load_run(void *context, const struct run_row *row)
     int index = -1;
     struct service_state *state = state_of(loader, row->service, &index);
     if (!state) {
-        log_warning("an unfinished run belongs to service %s, which the configuration does not have: it stays as it is",
-                    row->service);
+        keep_orphan(loader, row);
         return;
     }
     struct live_run *live = calloc(1, sizeof *live);
