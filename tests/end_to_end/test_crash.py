@@ -14,7 +14,8 @@ import pytest
 from daemon import GRA, RBX, SOURCE_TOKEN, alert, configuration, delivery, request, wait_for
 
 NAMES = ("app.example.com", "app.example.net", "app.example.org")
-N_REQUESTS = 24  # of the run below, about: later instants are after its end, and are met all the same
+# Of the some 29 requests of the run below, those that are not another one's like; a later instant is after its end.
+INSTANTS = (0, 1, 2, 3, 5, 6, 7, 8, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28)
 
 
 def assert_all_right(daemon, sandbox, run):
@@ -52,18 +53,17 @@ def kill_at(daemon, sandbox, n, kind, **match):
     return run
 
 
-@pytest.mark.parametrize("n", range(N_REQUESTS))
-def test_killed_at_any_request(daemon, sandbox, n):
+@pytest.mark.parametrize("n", INSTANTS)
+def test_killed_before_any_request(daemon, sandbox, n):
     run = kill_at(daemon, sandbox, n, "timeout_before")
     daemon.start()
     assert_all_right(daemon, sandbox, run)
 
 
 @pytest.mark.parametrize("n", range(2))
-@pytest.mark.parametrize("kind", ["timeout_before", "timeout_after"])
 @pytest.mark.parametrize("method", ["PUT", "POST"])
-def test_killed_at_any_write(daemon, sandbox, n, kind, method):
-    run = kill_at(daemon, sandbox, n, kind, method=method)
+def test_killed_behind_any_write(daemon, sandbox, n, method):
+    run = kill_at(daemon, sandbox, n, "timeout_after", method=method)
     daemon.start()
     assert_all_right(daemon, sandbox, run)
 

@@ -490,7 +490,8 @@ def test_many_alerts_in_one_delivery(quiet):
     answer = quiet.deliver(delivery(*[alert(instance="i%d" % n) for n in range(5000)]))
     assert answer.status == 202 and answer.json["alerts"] == 5000
     assert quiet.service()["sites"][0]["sources"][0]["alerts"] == 5000
-    answer = quiet.deliver(delivery(*[alert(status="resolved", ends="2026-11-21T10:30:00Z", instance="i%d" % n) for n in range(5000)]))
+    over = [alert(status="resolved", ends="2026-11-21T10:30:00Z", instance="i%d" % n) for n in range(5000)]
+    answer = quiet.deliver(delivery(*over))
     assert answer.status == 202
     assert quiet.service()["sites"][0]["down_votes"] == 0
 
