@@ -355,7 +355,6 @@ const struct handler handler_alertmanager = {
     .help = "Prometheus Alertmanager's webhook receiver (version 4 of its body)",
     .rows = rows,
     .labels_help = "the labels of the alert",
-    .has_identifying_label = true,
     .identifying = "alertname",
     .parse = alertmanager_parse,
 };

@@ -24,12 +24,12 @@ struct handler_alert {
 typedef enum err (*handler_take_alert)(void *context, const struct handler_alert *alert, struct errmsg *why);
 
 struct handler {
-    const char *kind;           /* as in `kind:` */
-    const char *help;           /* one sentence */
-    const struct row *rows;     /* what a source of this kind takes beside its credentials; ends with ROW_END */
-    const char *labels_help;    /* which labels `match` sees */
-    bool has_identifying_label; /* unused unless true: `check` warns when a rule matches none of `identifying` */
-    const char *identifying;    /* the label that names an alert ("alertname") */
+    const char *kind;        /* as in `kind:` */
+    const char *help;        /* one sentence */
+    const struct row *rows;  /* what a source of this kind takes beside its credentials; ends with a NULL name */
+    const char *labels_help; /* which labels `match` sees */
+    const char *identifying; /* the label that names an alert ("alertname"): `check` warns of a rule that does not match
+                                it; NULL: there is none */
     /* Reads the whole body before it gives the first alert: a body that fails anywhere gives none. ERR_INVALID with
      * what is wrong and where (byte offset or path), ERR_TOO_BIG beyond a bound. `body` is not NUL-terminated. */
     enum err (*parse)(const char *body, size_t len, handler_take_alert take, void *context, struct errmsg *why);

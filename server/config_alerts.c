@@ -258,7 +258,7 @@ static int read_site(struct reading *r, const struct node *rule, const struct se
 static void doubt_identity(struct reading *r, const struct node *node, const struct alert_rule *rule)
 {
     const struct handler *handler = rule->source >= 0 ? r->config->sources[rule->source].handler : NULL;
-    if (!handler || !handler->has_identifying_label || rule->n_matches == 0)
+    if (!handler || !handler->identifying || rule->n_matches == 0)
         return;
     for (size_t i = 0; i < rule->n_matches; i++) {
         if (rule->matches[i].label && strcmp(rule->matches[i].label, handler->identifying) == 0)

@@ -70,7 +70,7 @@ static void print_source(FILE *out, const struct handler *handler)
 {
     fprintf(out, "%s: %s\n", handler->kind, handler->help);
     fprintf(out, "\nLabels that \"match\" sees: %s\n", handler->labels_help);
-    if (handler->has_identifying_label)
+    if (handler->identifying)
         fprintf(out, "The label that names an alert: %s\n", handler->identifying);
     print_rows(out, "A source takes a credential, either or both of:", config_source_rows);
     if (handler->rows && handler->rows[0].name)

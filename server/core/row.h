@@ -39,6 +39,4 @@ struct row {
     const char *help;         /* one sentence without a full stop, with the unit */
 };
 
-#define ROW_END ((struct row){.name = NULL})
-
 #endif

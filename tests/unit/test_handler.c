@@ -64,7 +64,6 @@ static void the_list_is_the_folder(void **state)
         assert_non_null((*handler)->rows);
         assert_non_null((*handler)->labels_help);
         assert_non_null((*handler)->parse);
-        assert_true(!(*handler)->has_identifying_label || (*handler)->identifying);
         char path[128];
         snprintf(path, sizeof path, "handlers/%s.c", (*handler)->kind);
         FILE *file CLEANUP(cleanup_fclose) = fopen(path, "r");
