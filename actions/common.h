@@ -49,6 +49,18 @@ bool target_equal(const char *type, const char *a, const char *b);
 /* Whether `target` can stand in a record of `type` (A, AAAA, CNAME; others are taken as they are). Pure. */
 MUST_CHECK enum err target_check(const char *type, const char *target, struct errmsg *why);
 
+/* Two rows of every action that points a record to a target. */
+#define RECORD_TYPE_ROW                                                                                                \
+    {                                                                                                                  \
+        .name = "type", .type = ROW_CHOICE, .is_required = true, .choices = "A|AAAA|CNAME",                            \
+        .help = "type of the record"                                                                                   \
+    }
+#define RECORD_TARGET_ROW                                                                                              \
+    {                                                                                                                  \
+        .name = "target", .type = ROW_STRING, .is_required = true, .min = 1, .max = 255,                               \
+        .help = "what the record is to hold: an address, or a host name for CNAME"                                     \
+    }
+
 /* Whether `record` can be a name within `zone`: labels, "@" or a "*" in front, and not the whole name once more. Pure.
  */
 MUST_CHECK enum err record_check(const char *record, const char *zone, struct errmsg *why);
