@@ -24,7 +24,8 @@ def test_a_service_goes_and_comes_back_in_the_middle_of_its_run(daemon, sandbox)
     assert [service["name"] for service in daemon.get("/api/v1/services").json["items"]] == ["bank"]
     # The run is on record, and waits.
     assert daemon.run(run)["state"] == "running"
-    assert daemon.post("/api/v1/runs/%s/cancel" % run, {"reason": "x"}).status == 404
+    answer = daemon.post("/api/v1/runs/%s/cancel" % run, {"reason": "x"})
+    assert answer.status == 409 and "configuration" in answer.json["error"]["message"], answer.body
     sandbox.clear_faults()
     restart(daemon, config)
     wait_for(lambda: daemon.run(run)["state"] == "succeeded", 30, "the run")
