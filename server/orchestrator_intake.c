@@ -155,6 +155,7 @@ static void read_matches(struct orchestrator *o, struct alert_entry *entry)
 
 static void withdraw_matches(struct orchestrator *o, struct alert_entry *entry, const struct cause *cause)
 {
+    read_matches(o, entry);
     batch_match_remove(o->rows, &entry->row.key);
     for (int i = 0; i < entry->n_matches; i++) {
         if (entry->matches[i].service < 0 || entry->matches[i].site < 0)
@@ -188,6 +189,7 @@ static void cast_matches(struct orchestrator *o, struct alert_entry *entry, cons
     entry->has_matches = true;
     if (alert->n_targets == 0)
         return;
+    free(entry->matches); /* of an earlier alert in this batch that found no site */
     entry->matches = calloc((size_t)alert->n_targets, sizeof *entry->matches);
     if (!entry->matches) {
         batch_break(o, ERR_NO_MEMORY, &(struct errmsg){"out of memory"});
@@ -221,23 +223,9 @@ static void cast_matches(struct orchestrator *o, struct alert_entry *entry, cons
 /* ---- one delivery
  * ----------------------------------------------------------------------------------------------------------- */
 
-/* Which services a delivery changed something for. */
-struct concern {
-    int n_services; /* each alert counts for itself */
-    int service;    /* the last */
-    bool is_one;    /* all were the same */
-};
-
-static void concern_add(struct concern *concern, int service)
-{
-    concern->is_one = concern->n_services == 0 || (concern->is_one && concern->service == service);
-    concern->service = service;
-    concern->n_services++;
-}
-
 /* News about one alert. */
 static void take_news(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
-                      const struct alert_row *after, const struct cause *cause, struct concern *concern)
+                      const struct alert_row *after, const struct cause *cause)
 {
     bool was_firing = entry->row.exists && entry->row.state == ALERT_FIRING;
     int n_before = entry->row.n_matches;
@@ -248,14 +236,8 @@ static void take_news(struct orchestrator *o, struct alert_entry *entry, const s
     entry->row.delivery = *cause->delivery;
     entry->is_changed = true;
     o->world->open_alerts[entry->row.source] += (alert->state == ALERT_FIRING) - was_firing;
-    for (int i = 0; i < alert->n_targets; i++)
-        concern_add(concern, alert->targets[i].service);
-    if (n_before > 0) {
-        read_matches(o, entry);
-        for (int i = 0; i < entry->n_matches; i++)
-            concern_add(concern, entry->matches[i].service);
+    if (n_before > 0)
         withdraw_matches(o, entry, cause);
-    }
     if (alert->state == ALERT_FIRING)
         cast_matches(o, entry, alert, cause);
 }
@@ -268,25 +250,6 @@ static int64_t count_new_firing(const struct orchestrator *o, const struct comma
         n += delivery->alerts[i].state == ALERT_FIRING && !(entry->row.exists && entry->row.state == ALERT_FIRING);
     }
     return n;
-}
-
-static void note_alerts(struct orchestrator *o, const struct command_delivery *delivery, int n_firing, int n_resolved,
-                        const struct concern *concern, const char *who)
-{
-    char text[256];
-    bool is_one = concern->is_one && concern->service >= 0;
-    snprintf(text, sizeof text, "%d alert%s began to fire, %d resolved", n_firing, n_firing == 1 ? "" : "s",
-             n_resolved);
-    char hex[2 * SHA256_SIZE + 1];
-    hex_encode(delivery->sha256, SHA256_SIZE, hex);
-    json_t *detail = json_pack("{s:i, s:i, s:s, s:i}", "firing", n_firing, "resolved", n_resolved, "sha256", hex,
-                               "alerts", (int)delivery->n_alerts);
-    journal_note(o, &(struct note){.kind = "intake.alerts",
-                                   .service = is_one ? o->settings.model->services[concern->service].name : "",
-                                   .who = who,
-                                   .text = text,
-                                   .delivery = &delivery->id,
-                                   .detail = detail});
 }
 
 static void add_unmatched(struct orchestrator *o, const struct command_delivery *delivery)
@@ -354,6 +317,69 @@ static bool is_newly_matched(const struct alert_row *row, const struct alert *al
     return false;
 }
 
+/* Whether `alert` says something new; the row as it is afterwards in *after. */
+static bool is_news(const struct orchestrator *o, const struct alert_entry *entry, const struct alert *alert,
+                    struct alert_row *after)
+{
+    enum alert_verdict verdict = alert_take(&entry->row, alert, o->wall, after);
+    return verdict == ALERT_VERDICT_NEW || (verdict == ALERT_VERDICT_DUPLICATE && is_newly_matched(&entry->row, alert));
+}
+
+/* What a delivery will change, and for whom. */
+struct news {
+    int n_firing, n_resolved;
+    int n_services; /* each alert counts for itself */
+    int service;    /* the last */
+    bool is_one;    /* all were the same */
+};
+
+static void news_concern(struct news *news, int service)
+{
+    news->is_one = news->n_services == 0 || (news->is_one && news->service == service);
+    news->service = service;
+    news->n_services++;
+}
+
+/* Looked at before anything is done, so that the log has the cause before the effect. */
+static struct news look_ahead(struct orchestrator *o, const struct command_delivery *delivery)
+{
+    struct news news = {0};
+    for (size_t i = 0; i < delivery->n_alerts; i++) {
+        const struct alert *alert = &delivery->alerts[i];
+        struct alert_entry *entry = table_slot(&o->table, &alert->key);
+        struct alert_row after = entry->row;
+        if (!is_news(o, entry, alert, &after))
+            continue;
+        news.n_firing += alert->state == ALERT_FIRING;
+        news.n_resolved += alert->state == ALERT_RESOLVED;
+        for (int k = 0; k < alert->n_targets; k++)
+            news_concern(&news, alert->targets[k].service);
+        read_matches(o, entry);
+        for (int k = 0; k < entry->n_matches; k++)
+            news_concern(&news, entry->matches[k].service);
+    }
+    return news;
+}
+
+static void note_alerts(struct orchestrator *o, const struct command_delivery *delivery, const struct news *news,
+                        const char *who)
+{
+    char text[256];
+    bool is_one = news->is_one && news->service >= 0;
+    snprintf(text, sizeof text, "%d alert%s began to fire, %d resolved", news->n_firing, news->n_firing == 1 ? "" : "s",
+             news->n_resolved);
+    char hex[2 * SHA256_SIZE + 1];
+    hex_encode(delivery->sha256, SHA256_SIZE, hex);
+    json_t *detail = json_pack("{s:i, s:i, s:s, s:i}", "firing", news->n_firing, "resolved", news->n_resolved, "sha256",
+                               hex, "alerts", (int)delivery->n_alerts);
+    journal_note(o, &(struct note){.kind = "intake.alerts",
+                                   .service = is_one ? o->settings.model->services[news->service].name : "",
+                                   .who = who,
+                                   .text = text,
+                                   .delivery = &delivery->id,
+                                   .detail = detail});
+}
+
 void intake_delivery(struct orchestrator *o, struct command *command)
 {
     struct command_delivery *delivery = &command->as.delivery;
@@ -363,19 +389,17 @@ void intake_delivery(struct orchestrator *o, struct command *command)
     char who[96];
     snprintf(who, sizeof who, "source %s", o->settings.model->source_names[delivery->source]);
     const struct cause cause = {.who = who, .delivery = &delivery->id, .command = command};
+    struct news news = look_ahead(o, delivery);
+    if (news.n_services > 0)
+        note_alerts(o, delivery, &news, who);
     int n_changed = 0;
-    int n_firing = 0;
-    struct concern concern = {0};
     for (size_t i = 0; i < delivery->n_alerts; i++) {
         const struct alert *alert = &delivery->alerts[i];
         struct alert_entry *entry = table_slot(&o->table, &alert->key);
         struct alert_row after = entry->row;
-        enum alert_verdict verdict = alert_take(&entry->row, alert, o->wall, &after);
-        if (verdict == ALERT_VERDICT_NEW ||
-            (verdict == ALERT_VERDICT_DUPLICATE && is_newly_matched(&entry->row, alert))) {
-            take_news(o, entry, alert, &after, &cause, &concern);
+        if (is_news(o, entry, alert, &after)) {
+            take_news(o, entry, alert, &after, &cause);
             n_changed++;
-            n_firing += alert->state == ALERT_FIRING;
         } else {
             entry->row = after;
         }
@@ -389,9 +413,7 @@ void intake_delivery(struct orchestrator *o, struct command *command)
         return;
     delivery->answer_id = delivery->id;
     store_delivery(o, delivery, n_changed);
-    if (concern.n_services > 0)
-        note_alerts(o, delivery, n_firing, n_changed - n_firing, &concern, who);
-    else
+    if (news.n_services == 0)
         add_unmatched(o, delivery);
 }
 

@@ -86,6 +86,7 @@ struct alert_entry {
     bool is_changed;  /* by this batch: its row has to be committed before anybody hears of it */
     bool is_missing;  /* not in the cache: to be read from the store */
     bool has_matches; /* `matches` is filled in */
+    bool is_compared; /* in this process: its matches are those that the configuration gives it */
     struct match *matches;
     int n_matches;
 };
@@ -100,6 +101,7 @@ struct cached_alert {
     struct alert_row row;
     bool is_used;
     bool is_unsaved;  /* last seen and count are newer than the store's row */
+    bool is_compared; /* as in struct alert_entry */
     int64_t saved_at; /* steady */
 };
 

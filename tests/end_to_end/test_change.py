@@ -24,8 +24,10 @@ def test_a_service_goes_and_comes_back_in_the_middle_of_its_run(daemon, sandbox)
     assert [service["name"] for service in daemon.get("/api/v1/services").json["items"]] == ["bank"]
     # The run is on record, and waits.
     assert daemon.run(run)["state"] == "running"
-    answer = daemon.post("/api/v1/runs/%s/cancel" % run, {"reason": "x"})
-    assert answer.status == 409 and "configuration" in answer.json["error"]["message"], answer.body
+    told = [entry for entry in daemon.audit() if entry.get("run") == run][-1]
+    assert told["kind"] == "run.attention" and "which the configuration does not have" in told["text"]
+    refused = daemon.post("/api/v1/runs/%s/cancel" % run, {"reason": "x"})
+    assert refused.status == 409 and "put it back" in refused.json["error"]["message"]
     sandbox.clear_faults()
     restart(daemon, config)
     wait_for(lambda: daemon.run(run)["state"] == "succeeded", 30, "the run")
@@ -68,6 +70,24 @@ def test_a_provider_is_gone_in_the_middle_of_a_run(daemon, sandbox):
     assert sandbox.dig("app.example.org") == [RBX] and sandbox.dig("app.example.net") == [GRA]
 
 
+def test_the_site_that_a_run_goes_to_is_gone(daemon, sandbox):
+    """It can only end as unknown, but the record keeps saying where it went."""
+    sandbox.fault("ovh", "status", code="FORBIDDEN", times=-1)
+    run = daemon.move().json["run"]
+    daemon.wait_run("attention")
+    sandbox.clear_faults()
+    config = configuration(sandbox)
+    shop = config["services"]["shop"]
+    shop["sites"] = {"gra": {"address": GRA}, "waw": {"address": "203.0.113.7"}}
+    shop["prefer"] = ["gra", "waw"]
+    shop["alerts"] = shop["alerts"][:1]
+    restart(daemon, config)
+    assert daemon.post("/api/v1/runs/%s/retry" % run, {"reason": "x"}).status == 200
+    after = daemon.wait_run("succeeded")
+    assert (after["from"], after["to"], daemon.service()["active"]) == ("gra", "rbx", "unknown")
+    assert [entry["text"] for entry in daemon.audit(kind="run.finished")] == ["failover of shop to rbx: succeeded: every step is done"]
+
+
 def test_the_active_site_is_gone(daemon, sandbox):
     config = configuration(sandbox)
     shop = config["services"]["shop"]
@@ -96,6 +116,35 @@ def test_an_alert_from_before_it_meant_something(make_daemon, sandbox):
     # The next repeat of it is news now.
     assert daemon.deliver(delivery(alert("gra"))).status == 202
     assert daemon.service()["sites"][0]["down_votes"] == 1
+    assert daemon.deliver(delivery(alert("gra"))).status == 200
+
+
+def test_a_rule_is_corrected_while_its_alert_fires(make_daemon, sandbox):
+    """The wrong vote goes and the right one comes with the alert's next repeat."""
+    right, wrong = configuration(sandbox, hold="1h"), configuration(sandbox, hold="1h")
+    wrong["services"]["shop"]["alerts"] = [
+        {"source": "prometheus", "match": {"alertname": "SiteDown", "region": "gra"}, "site": "rbx"}]
+    daemon = make_daemon(wrong)
+    daemon.wait_active("gra")
+    assert daemon.deliver(delivery(alert("gra"))).status == 202
+    assert [site["down_votes"] for site in daemon.service()["sites"]] == [0, 1]
+    restart(daemon, right)
+    assert daemon.deliver(delivery(alert("gra"))).status == 202
+    assert [site["down_votes"] for site in daemon.service()["sites"]] == [1, 0]
+    assert daemon.deliver(delivery(alert("gra"))).status == 200
+    hold = daemon.service()["timers"]
+    # Another service that it speaks of as well changes nothing for this one.
+    both = dict(right, services=dict(right["services"], bank=dict(right["services"]["shop"], alerts=[
+        {"source": "prometheus", "match": {"alertname": "SiteDown"}, "site": "gra"}])))
+    restart(daemon, both)
+    assert daemon.deliver(delivery(alert("gra"))).status == 202
+    assert [daemon.service(name)["sites"][0]["down_votes"] for name in ("shop", "bank")] == [1, 1]
+    assert hold and daemon.service()["timers"] == hold
+    # A rule that is taken out takes its vote with it.
+    right["services"]["shop"]["alerts"] = right["services"]["shop"]["alerts"][1:]
+    restart(daemon, right)
+    assert daemon.deliver(delivery(alert("gra"))).status == 202
+    assert [site["down_votes"] for site in daemon.service()["sites"]] == [0, 0]
     assert daemon.deliver(delivery(alert("gra"))).status == 200
 
 
