@@ -454,6 +454,8 @@ static void take_up(struct orchestrator *o)
         run_note_orphan(o, &o->world->orphans[i]);
     for (int i = 0; i < o->world->n_services; i++) {
         struct service_state *state = &o->world->services[i];
+        if (state->has_lost_site)
+            service_site_lost(o, i);
         if (state->run) {
             log_info("service=%s: an unfinished run is taken up", o->settings.model->services[i].name);
             run_event(o, i, &(struct run_event){.kind = RUN_EVENT_START, .retry_after_ms = -1}, &cause);

@@ -51,6 +51,7 @@ struct service_state {
     int n_history;
     struct incident incidents[MAX_SITES];
     struct live_run *run;
+    bool has_lost_site; /* the stored active site is not in the configuration */
     bool is_observing;
     int observe_tries;
     int64_t observe_at;  /* steady: when to look for the active site (again) */
@@ -184,6 +185,7 @@ void service_move(struct orchestrator *o, struct command *command);
 void service_adopt(struct orchestrator *o, struct command *command);
 void service_observed(struct orchestrator *o, struct command *command);
 void service_timers(struct orchestrator *o, int service);
+void service_site_lost(struct orchestrator *o, int service); /* at start: says that it is unknown now, and why */
 
 /* orchestrator_run.c */
 void run_begin(struct orchestrator *o, int service, const struct thing *start, const struct cause *cause);

@@ -159,6 +159,18 @@ void service_event(struct orchestrator *o, int service, const struct event *even
     carry_out_all(o, service, &things, cause);
 }
 
+void service_site_lost(struct orchestrator *o, int service)
+{
+    const struct thing thing = {
+        .kind = THING_ACTIVE,
+        .reason = REASON_CONFIGURATION,
+        .site = SITE_NONE,
+        .active = ACTIVE_UNKNOWN,
+        .text = "the site that was active is not in the configuration any more: the active site is unknown",
+    };
+    carry_out(o, service, &thing, &(struct cause){.who = "turnout"});
+}
+
 /* ---- operators
  * ------------------------------------------------------------------------------------------------------------ */
 

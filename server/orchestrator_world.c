@@ -151,8 +151,9 @@ static void load_active(void *context, const struct active_row *row)
         return;
     int site = site_of(loader, index, row->site);
     enum active_kind kind = row->kind;
-    if (kind == ACTIVE_SITE && site < 0)
-        kind = ACTIVE_UNKNOWN; /* the site was taken out of the configuration */
+    state->has_lost_site = kind == ACTIVE_SITE && site < 0; /* it was taken out of the configuration */
+    if (state->has_lost_site)
+        kind = ACTIVE_UNKNOWN;
     active_remember(state, row->since, kind, site);
     state->view.active = kind;
     state->view.active_site = kind == ACTIVE_SITE || kind == ACTIVE_MOVING ? site : SITE_NONE;

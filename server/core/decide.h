@@ -86,6 +86,7 @@ struct event {
     X(REASON_OPERATOR, "operator")                                                                                     \
     X(REASON_OBSERVED, "observed")                                                                                     \
     X(REASON_RUN, "run") /* a run's progress */                                                                        \
+    X(REASON_CONFIGURATION, "configuration")                                                                           \
     X(REASON_TIMER, "timer")                                                                                           \
     X(REASON_MANUAL_MODE, "manual_mode")                                                                               \
     X(REASON_NOT_ACTIVE, "not_active") /* the site is not the active one */                                            \

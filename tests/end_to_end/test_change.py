@@ -97,6 +97,8 @@ def test_the_active_site_is_gone(daemon, sandbox):
     restart(daemon, config)
     wait_for(lambda: daemon.audit(kind="decision.observed"), 20, "a look")
     assert daemon.service()["active"] == "unknown"
+    entry = daemon.audit(kind="decision.active")[-1]
+    assert entry["detail"]["reason"] == "configuration" and "not in the configuration" in entry["text"]
     assert daemon.post("/api/v1/services/shop/adopt", {"to": "rbx", "reason": "it is"}).status == 200
     # Back to the old configuration: what was said last holds.
     restart(daemon, configuration(sandbox))

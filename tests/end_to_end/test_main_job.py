@@ -36,7 +36,7 @@ def test_an_alert_moves_the_service_once(daemon, sandbox, make_alertmanager, bas
     for kind in ("daemon.started", "config.loaded", "intake.alerts", "decision.vote", "decision.timer", "decision.incident",
                  "decision.run", "run.started", "run.attempt", "run.step", "run.finished"):
         assert kind in kinds, kind
-    assert kinds.index("decision.vote") < kinds.index("run.started") < kinds.index("run.finished")
+    assert kinds.index("intake.alerts") < kinds.index("decision.vote") < kinds.index("run.started") < kinds.index("run.finished")
     verdict = daemon.get("/api/v1/audit/verify").json
     assert verdict["intact"] is True and verdict["count"] == len(kinds)
 
