@@ -99,6 +99,7 @@ enum err intake_prepare(struct orchestrator *o, struct command *const *commands,
             entry->is_used = true;
             if (cached->is_used && same_key(&cached->row.key, key)) {
                 entry->row = cached->row;
+                entry->is_compared = cached->is_compared;
             } else {
                 entry->row.key = *key;
                 entry->row.source = delivery->source;
@@ -153,22 +154,40 @@ static void read_matches(struct orchestrator *o, struct alert_entry *entry)
     entry->has_matches = true;
 }
 
-static void withdraw_matches(struct orchestrator *o, struct alert_entry *entry, const struct cause *cause)
+struct matches {
+    struct match *items; /* owned */
+    int n;
+};
+
+/* Takes an alert's matches from it and from the store; the votes that they cast are still to be withdrawn. */
+static struct matches remove_matches(struct orchestrator *o, struct alert_entry *entry)
 {
     read_matches(o, entry);
+    struct matches old = {entry->matches, entry->n_matches};
     batch_match_remove(o->rows, &entry->row.key);
-    for (int i = 0; i < entry->n_matches; i++) {
-        if (entry->matches[i].service < 0 || entry->matches[i].site < 0)
-            continue;
-        service_event(
-            o, entry->matches[i].service,
-            &(struct event){
-                .kind = EVENT_ALERT, .source = entry->row.source, .site = entry->matches[i].site, .delta = -1},
-            cause);
-    }
-    free(entry->matches);
     entry->matches = NULL;
     entry->n_matches = entry->row.n_matches = 0;
+    return old;
+}
+
+static const struct match *match_of(const struct matches *matches, int service)
+{
+    for (int i = 0; i < matches->n; i++)
+        if (matches->items[i].service == service)
+            return &matches->items[i];
+    return NULL;
+}
+
+static void withdraw_votes(struct orchestrator *o, int source, struct matches *old, const struct cause *cause)
+{
+    for (int i = 0; i < old->n; i++) {
+        if (old->items[i].service < 0 || old->items[i].site < 0)
+            continue;
+        service_event(o, old->items[i].service,
+                      &(struct event){.kind = EVENT_ALERT, .source = source, .site = old->items[i].site, .delta = -1},
+                      cause);
+    }
+    free(old->items);
 }
 
 /* `site: active` means the site that was active at the alert's own time, where its sender's clock can be believed. */
@@ -182,8 +201,9 @@ static int resolve_site(const struct orchestrator *o, const struct alert_target 
     return active_site_at(&o->world->services[target->service], at);
 }
 
+/* `old`: what it voted for until now; a vote that was cast by the alert's time stays where it is. */
 static void cast_matches(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
-                         const struct cause *cause)
+                         const struct matches *old, const struct cause *cause)
 {
     const struct model *model = o->settings.model;
     entry->has_matches = true;
@@ -198,7 +218,8 @@ static void cast_matches(struct orchestrator *o, struct alert_entry *entry, cons
     for (int i = 0; i < alert->n_targets; i++) {
         const struct alert_target *target = &alert->targets[i];
         const struct service *service = &model->services[target->service];
-        int site = resolve_site(o, target, alert->starts_at);
+        const struct match *before = target->site == SITE_OF_ALERT_TIME ? match_of(old, target->service) : NULL;
+        int site = before && before->site >= 0 ? before->site : resolve_site(o, target, alert->starts_at);
         if (site < 0) {
             journal_note(o, &(struct note){.kind = "decision.not_acted",
                                            .service = service->name,
@@ -235,11 +256,15 @@ static void take_news(struct orchestrator *o, struct alert_entry *entry, const s
     entry->row.changed_at = o->wall;
     entry->row.delivery = *cause->delivery;
     entry->is_changed = true;
+    entry->is_compared = true;
     o->world->open_alerts[entry->row.source] += (alert->state == ALERT_FIRING) - was_firing;
+    struct matches old = {NULL, 0};
     if (n_before > 0)
-        withdraw_matches(o, entry, cause);
+        old = remove_matches(o, entry);
+    /* First the new votes: what speaks of the same site before and after has not ceased in between. */
     if (alert->state == ALERT_FIRING)
-        cast_matches(o, entry, alert, cause);
+        cast_matches(o, entry, alert, &old, cause);
+    withdraw_votes(o, entry->row.source, &old, cause);
 }
 
 static int64_t count_new_firing(const struct orchestrator *o, const struct command_delivery *delivery)
@@ -306,23 +331,40 @@ static bool is_over_bound(const struct orchestrator *o, struct command *command)
     return true;
 }
 
-/* An alert that fires since before the configuration gave it a service: its next repeat counts as news. */
-static bool is_newly_matched(const struct alert_row *row, const struct alert *alert)
+static const struct alert_target *target_of(const struct alert *alert, int service)
 {
-    if (alert->state != ALERT_FIRING || row->state != ALERT_FIRING || row->n_matches > 0)
-        return false;
     for (int i = 0; i < alert->n_targets; i++)
-        if (alert->targets[i].site >= 0)
+        if (alert->targets[i].service == service)
+            return &alert->targets[i];
+    return NULL;
+}
+
+/* An alert that fires since before the configuration changed what it speaks of: its next repeat counts as news. Asked
+ * of each alert once, since a configuration holds for the life of the process. `site: active` is left as it was taken:
+ * it means the alert's own time. */
+static bool is_newly_matched(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert)
+{
+    if (alert->state != ALERT_FIRING || entry->row.state != ALERT_FIRING || entry->is_compared)
+        return false;
+    read_matches(o, entry);
+    const struct matches matches = {entry->matches, entry->n_matches};
+    for (int i = 0; i < alert->n_targets; i++) {
+        const struct match *match = match_of(&matches, alert->targets[i].service);
+        if (alert->targets[i].site >= 0 && (!match || match->site != alert->targets[i].site))
+            return true;
+    }
+    for (int i = 0; i < matches.n; i++)
+        if (matches.items[i].service >= 0 && !target_of(alert, matches.items[i].service))
             return true;
     return false;
 }
 
 /* Whether `alert` says something new; the row as it is afterwards in *after. */
-static bool is_news(const struct orchestrator *o, const struct alert_entry *entry, const struct alert *alert,
+static bool is_news(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
                     struct alert_row *after)
 {
     enum alert_verdict verdict = alert_take(&entry->row, alert, o->wall, after);
-    return verdict == ALERT_VERDICT_NEW || (verdict == ALERT_VERDICT_DUPLICATE && is_newly_matched(&entry->row, alert));
+    return verdict == ALERT_VERDICT_NEW || (verdict == ALERT_VERDICT_DUPLICATE && is_newly_matched(o, entry, alert));
 }
 
 /* What a delivery will change, and for whom. */
@@ -402,6 +444,7 @@ void intake_delivery(struct orchestrator *o, struct command *command)
             n_changed++;
         } else {
             entry->row = after;
+            entry->is_compared |= alert->state == ALERT_FIRING && after.state == ALERT_FIRING;
         }
         if (i == 0)
             delivery->answer_id = entry->row.delivery;
@@ -467,8 +510,11 @@ void intake_committed(struct orchestrator *o)
         struct cached_alert *cached = cache_slot(o, &entry->row.key);
         bool is_same = cached->is_used && same_key(&cached->row.key, &entry->row.key);
         int64_t saved_at = is_same && !entry->is_changed ? cached->saved_at : o->now;
-        *cached = (struct cached_alert){
-            .row = entry->row, .is_used = true, .is_unsaved = !entry->is_changed, .saved_at = saved_at};
+        *cached = (struct cached_alert){.row = entry->row,
+                                        .is_used = true,
+                                        .is_unsaved = !entry->is_changed,
+                                        .is_compared = entry->is_compared,
+                                        .saved_at = saved_at};
     }
 }
 
