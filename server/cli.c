@@ -72,11 +72,14 @@ static int verify(struct store_reader *reader, bool is_json)
     }
     char head[2 * SHA256_SIZE + 1];
     hex_encode(verdict.head.bytes, SHA256_SIZE, head);
+    char broken[24] = "null";
+    if (!verdict.is_intact)
+        (void)snprintf(broken, sizeof broken, "%" PRId64, verdict.broken_seq);
     if (is_json)
         printf("{\"intact\":%s,\"first\":%" PRId64 ",\"last\":%" PRId64 ",\"count\":%" PRId64
-               ",\"head\":\"%s\",\"broken_seq\":%" PRId64 "}\n",
+               ",\"head\":\"%s\",\"broken_seq\":%s}\n",
                verdict.is_intact ? "true" : "false", verdict.first_seq, verdict.last_seq, verdict.count, head,
-               verdict.broken_seq);
+               broken);
     else if (verdict.is_intact)
         printf("intact: %" PRId64 " entries, %" PRId64 " to %" PRId64 ", head %s\n", verdict.count, verdict.first_seq,
                verdict.last_seq, head);

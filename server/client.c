@@ -90,6 +90,18 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "-";
 }
 
+static void print_incident(const json_t *incident)
+{
+    if (!json_is_object(incident))
+        return;
+    const char *reason = text_of(incident, "reason");
+    printf("    incident since %s: %s", text_of(incident, "opened_at"),
+           json_is_true(json_object_get(incident, "is_standing")) ? "stands" : "open until its votes are gone");
+    if (strcmp(reason, "none") != 0)
+        printf("; nothing is started: %s", reason);
+    printf("\n");
+}
+
 static void print_votes(const json_t *service)
 {
     size_t i;
@@ -105,22 +117,44 @@ static void print_votes(const json_t *service)
             printf("%s %s (%d)", k ? "," : ":", text_of(source, "source"),
                    (int)json_integer_value(json_object_get(source, "alerts")));
         printf("\n");
+        print_incident(json_object_get(site, "incident"));
     }
+}
+
+static bool is_site(const json_t *service, const char *name)
+{
+    size_t i;
+    const json_t *site;
+    json_array_foreach(json_object_get(service, "sites"), i, site)
+        if (strcmp(text_of(site, "name"), name) == 0)
+            return true;
+    return false;
+}
+
+static void print_timer(const json_t *timer)
+{
+    const char *site = json_string_value(json_object_get(timer, "site"));
+    printf("  timer %s%s%s due %s\n", text_of(timer, "kind"), site ? " of " : "", site ? site : "",
+           text_of(timer, "due_at"));
 }
 
 static void print_service(const json_t *service)
 {
-    printf("%s: active %s, home %s, %s\n", text_of(service, "name"), text_of(service, "active"),
+    const char *active = text_of(service, "active");
+    printf("%s: %s%s, home %s, %s\n", text_of(service, "name"), is_site(service, active) ? "active " : "", active,
            text_of(service, "home"), text_of(service, "mode"));
     print_votes(service);
     size_t i;
     const json_t *timer;
     json_array_foreach(json_object_get(service, "timers"), i, timer)
-        printf("  timer %s %s due %s\n", text_of(timer, "kind"), text_of(timer, "site"), text_of(timer, "due_at"));
+        print_timer(timer);
     const json_t *run = json_object_get(service, "run");
-    if (json_is_object(run))
-        printf("  last run %s: %s to %s, %s\n", text_of(run, "id"), text_of(run, "kind"), text_of(run, "to"),
-               text_of(run, "state"));
+    if (!json_is_object(run))
+        return;
+    printf("  last run %s: %s to %s, %s\n", text_of(run, "id"), text_of(run, "kind"), text_of(run, "to"),
+           text_of(run, "state"));
+    if (strcmp(text_of(run, "state"), "attention") == 0)
+        printf("    %s\n    mend it, then retry, skip or cancel\n", text_of(run, "error"));
 }
 
 static void print_run(const json_t *run)
@@ -278,6 +312,24 @@ int command_health(const struct options *options)
     return code == EXIT_DONE ? EXIT_DONE : EXIT_FAILED;
 }
 
+static json_int_t number_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
+/* In the words of cli.c, which reads a file. */
+static void print_verdict(const json_t *verdict)
+{
+    if (json_is_true(json_object_get(verdict, "intact")))
+        printf("intact: %" JSON_INTEGER_FORMAT " entries, %" JSON_INTEGER_FORMAT " to %" JSON_INTEGER_FORMAT
+               ", head %s\n",
+               number_of(verdict, "count"), number_of(verdict, "first"), number_of(verdict, "last"),
+               text_of(verdict, "head"));
+    else
+        printf("BROKEN at entry %" JSON_INTEGER_FORMAT ": %s\n", number_of(verdict, "broken_seq"),
+               text_of(verdict, "text"));
+}
+
 static int show_verdict(const struct options *options)
 {
     json_t *answer = NULL;
@@ -285,7 +337,7 @@ static int show_verdict(const struct options *options)
     if (code == EXIT_DONE && !json_is_true(json_object_get(answer, "intact")))
         code = EXIT_FAILED;
     if (answer && !options->is_json)
-        printf("%s%s\n", code == EXIT_DONE ? "" : "BROKEN: ", text_of(answer, "text"));
+        print_verdict(answer);
     json_decref(answer);
     return code;
 }

@@ -17,7 +17,7 @@ struct subcommand {
 static const struct subcommand SUBCOMMANDS[] = {
     {"serve", "-c FILE", "run the daemon", 0, 0, command_serve},
     {"check", "-c FILE", "read a configuration and say all that is wrong with it", 0, 0, command_check},
-    {"status", "", "the services: active site, votes, timers, run", 0, 1, command_status},
+    {"status", "[SERVICE]", "the services: active site, votes, timers, run", 0, 1, command_status},
     {"failover", "SERVICE [--to SITE] --reason TEXT", "start a failover", 1, 1, command_failover},
     {"failback", "SERVICE --reason TEXT", "start the way back home", 1, 1, command_failback},
     {"adopt", "SERVICE --to SITE --reason TEXT", "say which site is active", 1, 1, command_adopt},
@@ -45,7 +45,7 @@ static void usage(FILE *out)
             "  -c, --config FILE     the configuration\n"
             "      --url URL         the daemon's API (default $TURNOUT_URL, else http://127.0.0.1:8080)\n"
             "      --token TOKEN     an operator's token (default $TURNOUT_TOKEN; better there: others see arguments)\n"
-            "      --to SITE         the site to move to\n"
+            "      --to SITE         the site to move to; of adopt: the site where it is\n"
             "      --reason TEXT     why; it stands in the audit log\n"
             "      --database FILE   a database file, read without a daemon\n"
             "      --json            print for programs\n"

@@ -73,8 +73,10 @@ def test_there_and_back_by_the_command_line(daemon, sandbox):
     assert tail.returncode == 0 and "run.finished" in tail.stdout
     assert isinstance(json.loads(daemon.command("audit", "tail", "--json").stdout)["items"], list)
     verdict = daemon.command("audit", "verify")
-    assert verdict.returncode == 0 and "intact" in verdict.stdout
-    assert json.loads(daemon.command("audit", "verify", "--json").stdout)["intact"] is True
+    assert verdict.returncode == 0
+    said = json.loads(daemon.command("audit", "verify", "--json").stdout)
+    assert said["intact"] is True
+    assert verdict.stdout == "intact: %d entries, 1 to %d, head %s\n" % (said["count"], said["last"], said["head"])
     assert daemon.command("health").returncode == 0
 
 
@@ -314,6 +316,8 @@ def test_in_attention_it_still_is_the_one_run(daemon, sandbox):
     run = daemon.move().json["run"]
     failed = daemon.wait_run("attention")
     assert failed["error"]
+    status = daemon.command("status").stdout
+    assert "shop: moving, home gra" in status and failed["error"] in status and "retry, skip or cancel" in status
     answer = daemon.move()
     assert (answer.status, answer.json["error"]["code"]) == (409, "run_in_progress")
     assert daemon.deliver(delivery(alert("gra"))).status == 202
