@@ -78,7 +78,7 @@ function showTokenForm(problem) {
         h("div", {id: "token-error", role: "alert"}, problem ? h("p", {class: "error"}, problem) : null),
         h("p", {class: "quiet", id: "token-note"}, "One of ", h("code", null, "operators:"),
             " in the configuration. It is kept in this tab until the tab is closed, and sent to this daemon only."),
-        h("button", {type: "submit", class: "strong"}, "Show")));
+        h("button", {type: "submit", class: "strong"}, "Sign in")));
     byId("main").querySelector("input").focus();
 }
 

@@ -52,12 +52,13 @@ const isStopped = (service) => Boolean(service.run) && service.run.state === "at
 
 function activeLine(service) {
     const isSite = !NOT_A_SITE.includes(service.active);
-    const since = service.active_since ? h("span", {class: "quiet"}, "since ", ago(service.active_since)) : null;
+    const since = service.active_since ? h("span", {class: "quiet"}, "for ", took(service.active_since, null)) : null;
     if (isSite) {
         const isHome = service.active === service.home;
         return h("p", {class: "active"}, h("span", {class: "quiet"}, "active at "),
-            h("strong", {class: "place foreign"}, service.active), " ",
-            h("span", {class: "quiet"}, isHome ? "its home " : `away from home (${service.home}) `), since);
+            h("strong", {class: "place foreign"}, service.active),
+            h("span", {class: "quiet"}, isHome ? ", its home" : `, away from home (${service.home})`),
+            since ? h("span", {class: "quiet"}, ", ") : null, since);
     }
     return h("div", {class: "active"},
         h("p", null, badge(service.active, {big: true}), " ",
@@ -88,13 +89,15 @@ function siteState(service, site) {
     if (site.incident) {
         const incident = site.incident;
         parts.push(h("p", null, badge("incident", {tone: incident.is_standing ? "bad" : "warn"}), " ",
-            incident.is_standing ? "stands, opened " : "open, does not stand; opened ", ago(incident.opened_at)));
+            incident.is_standing ? "stands, opened " : "open until its votes are gone; opened ",
+            ago(incident.opened_at)));
         if (incident.reason && incident.reason !== "none") {
             parts.push(h("p", {class: "why foreign"}, "Nothing is started: ", reason(incident.reason)));
         }
     }
     return h("td", {"data-label": "Incident"},
-        parts.length ? parts : h("span", {class: "quiet"}, site.down_votes ? "not enough votes" : "none"));
+        parts.length ? parts : h("span", {class: "quiet"}, !site.down_votes ? "none"
+            : site.down_votes < service.votes_needed ? "not enough votes" : "none: not the active site"));
 }
 
 function siteRow(service, site) {
@@ -145,8 +148,16 @@ function actions(service) {
         h("a", {href: `#/audit?service=${encodeURIComponent(service.name)}`}, "Its audit log"));
 }
 
+// The reasons for which nothing is started and which pass by themselves.
+const PASSING = ["none", "cool_down", "run_in_progress"];
+
+function isDownAndLeft(service) {
+    return !isUnfinished(service.run) && service.sites.some((site) => site.name === service.active && site.incident &&
+        site.incident.is_standing && site.incident.reason && !PASSING.includes(site.incident.reason));
+}
+
 function needsPerson(service) {
-    return service.active === "split" || service.active === "unknown" || isStopped(service);
+    return service.active === "split" || service.active === "unknown" || isStopped(service) || isDownAndLeft(service);
 }
 
 function card(service) {
@@ -166,6 +177,8 @@ function whyPerson(service) {
     const href = isStopped(service) ? `#/runs/${service.run.id}` : serviceLink(service.name);
     return [h("a", {href, class: "foreign"}, service.name),
         isStopped(service) ? " has a run that stopped: retry, skip or cancel it"
+            : isDownAndLeft(service)
+                ? ` is active at ${service.active}, which is down, and nothing is started by itself`
             : ` is ${service.active}: look, then say where it is (adopt) or start a run`];
 }
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from client import OVH_KEYS, LINODE_TOKEN
-from daemon import GRA, OPERATOR_TOKEN, RBX, ROOT, VIEWER_TOKEN, Daemon, configuration, request, wait_for
+from daemon import (GRA, OPERATOR_TOKEN, RBX, ROOT, VIEWER_TOKEN, Daemon, alert, configuration, delivery, request,
+                    wait_for)
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
@@ -188,7 +189,7 @@ def test_a_token_that_is_no_longer_accepted_leads_back_to_the_form(browser, page
 def test_a_failover_is_read_as_it_happens(browser, page_url, operator_token, start_run, sandbox, daemon):
     sandbox.options(ovh_refresh_ms=8000)
     browser.sign_in(page_url, operator_token)
-    browser.wait_text("active at gra its home")
+    browser.wait_text("active at gra, its home, for")
     run = start_run("failover", HOSTILE)
     browser.wait_text("moving", "article .active .badge")
     browser.wait_text("OVH DNS", "article")
@@ -211,7 +212,7 @@ def test_a_failover_is_read_as_it_happens(browser, page_url, operator_token, sta
     assert "oncall" in browser.text(".facts")
     assert browser.all("main img") == []
     browser.script("void (location.hash = '#/services')")
-    browser.wait_text("active at rbx away from home (gra)")
+    browser.wait_text("active at rbx, away from home (gra), for")
     browser.script("void (location.hash = '#/runs')")
     browser.wait_text("<img src=x", ".rows")
     assert "taken" not in browser.script("document.title") and browser.all("main img") == []
@@ -266,6 +267,22 @@ def test_a_stopped_run_says_what_is_the_matter(browser, page_url, operator_token
     browser.wait_text("succeeded", ".headline")
     assert browser.texts("main .actions button") == []
     assert daemon.service()["active"] == "rbx"
+
+
+def test_an_outage_that_waits_for_a_person_stands_on_top(browser, make_daemon, sandbox):
+    config = configuration(sandbox, mode="manual")
+    del config["services"]["shop"]["playbook"][1:]
+    daemon = make_daemon(config)
+    there = {"gra": "rbx", "rbx": "gra"}
+    here = wait_for(lambda: {daemon.service()["active"]} & set(there), what="the active site").pop()
+    browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
+    browser.wait_text("active at " + here)
+    assert browser.text(".notice") == ""
+    daemon.deliver(delivery(alert(there[here])))
+    browser.wait_text("none: not the active site")
+    daemon.deliver(delivery(alert(here)))
+    browser.wait_text("shop is active at %s, which is down, and nothing is started by itself" % here, ".notice")
+    browser.wait_text("Nothing is started: the mode is manual")
 
 
 def test_the_audit_log_is_filtered_and_paged(browser, page_url, operator_token, daemon):
