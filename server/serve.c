@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #define MAX_COMMANDS 4096
-#define EXECUTOR_THREADS 4
+#define EXECUTOR_THREADS 8
 #define STOP_GRACE_MS 5000
 
 struct daemon {

@@ -455,14 +455,18 @@ static struct node *load_node(struct loader *l, int depth)
 
 static struct node *load_document(struct loader *l)
 {
-    if (!next_event(l) || !next_event(l)) /* stream start, document start */
+    if (!next_event(l)) /* stream start */
+        return NULL;
+    if (!next_event(l)) /* document start */
         return NULL;
     if (l->event.type == YAML_STREAM_END_EVENT)
         return fail(l, ERR_INVALID, (struct place){1, 1}, "the file is empty");
     if (!next_event(l))
         return NULL;
     struct node *root = load_node(l, 1);
-    if (!root || !next_event(l) || !next_event(l)) /* document end, stream end or the next document */
+    if (!root || !next_event(l)) /* document end */
+        return NULL;
+    if (!next_event(l)) /* stream end or the next document */
         return NULL;
     if (l->event.type != YAML_STREAM_END_EVENT)
         return fail(l, ERR_INVALID, place_here(l), "a second document begins here; the file must be one document");
