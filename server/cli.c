@@ -78,8 +78,7 @@ static int verify(struct store_reader *reader, bool is_json)
     if (is_json)
         printf("{\"intact\":%s,\"first\":%" PRId64 ",\"last\":%" PRId64 ",\"count\":%" PRId64
                ",\"head\":\"%s\",\"broken_seq\":%s}\n",
-               verdict.is_intact ? "true" : "false", verdict.first_seq, verdict.last_seq, verdict.count, head,
-               broken);
+               verdict.is_intact ? "true" : "false", verdict.first_seq, verdict.last_seq, verdict.count, head, broken);
     else if (verdict.is_intact)
         printf("intact: %" PRId64 " entries, %" PRId64 " to %" PRId64 ", head %s\n", verdict.count, verdict.first_seq,
                verdict.last_seq, head);
