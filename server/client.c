@@ -125,8 +125,11 @@ static bool is_site(const json_t *service, const char *name)
 {
     size_t i;
     const json_t *site;
-    json_array_foreach(json_object_get(service, "sites"), i,
-                       site) if (strcmp(text_of(site, "name"), name) == 0) return true;
+    json_array_foreach(json_object_get(service, "sites"), i, site)
+    {
+        if (strcmp(text_of(site, "name"), name) == 0)
+            return true;
+    }
     return false;
 }
 
@@ -145,7 +148,10 @@ static void print_service(const json_t *service)
     print_votes(service);
     size_t i;
     const json_t *timer;
-    json_array_foreach(json_object_get(service, "timers"), i, timer) print_timer(timer);
+    json_array_foreach(json_object_get(service, "timers"), i, timer)
+    {
+        print_timer(timer);
+    }
     const json_t *run = json_object_get(service, "run");
     if (!json_is_object(run))
         return;
