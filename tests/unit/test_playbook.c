@@ -240,8 +240,16 @@ static void permanent_errors(void **state)
 {
     SHOW("s", BEGIN, {"permanent", "0 is failed; run attention"}, {"retry", "run running; 0 is running; 0.2 observe"},
          {"wrong", "0.3 apply [e]"}, {"permanent", "0 is failed; run attention [ea]"},
-         {"retry", "run running; 0 is running; 0.4 observe [ea]"}, {"right", "0.5 settle [ea]"},
+         {"retry", "run running; 0 is running; 0.4 observe [eau]"}, {"right", "0.5 settle [ea]"},
          {"permanent", "0 is failed; run attention [ea]"}, {"skip", "0 is skipped; run succeeded [e]"});
+}
+
+/* Who has mended what the provider refused does not wait for what was sent before: one look, and it is sent again. */
+static void retry_of_a_refused_apply(void **state)
+{
+    SHOW("a", BEGIN, {"wrong", "0.2 apply [e]"}, {"permanent", "0 is failed; run attention [ea]"},
+         {"retry", "run running; 0 is running; 0.3 observe [eau]"}, {"wrong", "0.4 apply [ea]"},
+         {"ok", "0.5 observe [ea]"}, {"right", "0 is done; run succeeded [e]"});
 }
 
 /* A time-out of an apply: look before anything else, and send it once more only when it was lost. */
@@ -551,6 +559,7 @@ int main(void)
         cmocka_unit_test(retry_after_without_end),
         cmocka_unit_test(deadline),
         cmocka_unit_test(permanent_errors),
+        cmocka_unit_test(retry_of_a_refused_apply),
         cmocka_unit_test(unknown_apply),
         cmocka_unit_test(an_accepted_change_that_does_not_come),
         cmocka_unit_test(refused_after_an_unknown_apply),
