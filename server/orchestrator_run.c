@@ -407,8 +407,14 @@ void run_note_orphan(struct orchestrator *o, const struct orphan_run *orphan)
 static void refuse_unknown_run(struct orchestrator *o, struct command *command)
 {
     struct command_operator *call = &command->as.operator_call;
-    snprintf(call->code, sizeof call->code, "not_found");
-    command->err = err_set(&command->why, ERR_NOT_FOUND, "there is no unfinished run with this id");
+    struct errmsg why = {0};
+    bool is_known = false;
+    enum err err = store_run_is_known(o->settings.store, &call->run, &is_known, &why);
+    if (err != ERR_OK)
+        batch_break(o, err, &why);
+    snprintf(call->code, sizeof call->code, is_known ? "wrong_state" : "not_found");
+    command->err = err_set(&command->why, is_known ? ERR_CONFLICT : ERR_NOT_FOUND,
+                           is_known ? "the run is over" : "there is no run with this id");
     for (size_t i = 0; i < o->world->n_orphans; i++) {
         if (!id_equal(&o->world->orphans[i].id, &call->run))
             continue;

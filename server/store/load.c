@@ -87,6 +87,21 @@ enum err store_idempotency_get(struct store *store, const char *who, const char 
     return ERR_OK;
 }
 
+enum err store_run_is_known(struct store *store, const struct id *id, bool *ret, struct errmsg *why)
+{
+    struct bind bind = {0};
+    struct columns columns = {0};
+    enum err err = query_begin(&store->connection, SQL_RUN_IS_KNOWN, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    bind_id(&bind, id);
+    bool is_known = query_next(&bind, &columns);
+    err = query_end(&store->connection, &bind, &columns, why);
+    if (err == ERR_OK)
+        *ret = is_known;
+    return err;
+}
+
 /* ---- all of the state -------------------------------------------------------------------------------------------- */
 
 /* Runs a query without parameters and hands each row to `each`. */

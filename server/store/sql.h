@@ -65,7 +65,8 @@
                       "(SELECT id FROM run WHERE state IN ('running', 'attention')) ORDER BY run, n")                  \
     X(SQL_AUDIT_HEAD, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")                                         \
     X(SQL_DELIVERY_HEAD, "SELECT max(seq) FROM delivery")                                                              \
-    X(SQL_IDEMPOTENCY_GET, "SELECT request, run FROM idempotency WHERE who = ? AND key = ?")
+    X(SQL_IDEMPOTENCY_GET, "SELECT request, run FROM idempotency WHERE who = ? AND key = ?")                           \
+    X(SQL_RUN_IS_KNOWN, "SELECT 1 FROM run WHERE id = ?")
 
 /* Of readers. The parameters of the four streams are service, kind, before, limit, whichever of them there are. */
 #define SQL_READER_LIST(X)                                                                                             \

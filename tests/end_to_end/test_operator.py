@@ -428,3 +428,14 @@ def test_lists_have_pages_and_filters(daemon, sandbox):
     assert [entry["seq"] for entry in everything] == list(range(1, len(everything) + 1))
     lines = [json.loads(line) for line in daemon.get("/api/v1/audit/export").body.decode().splitlines()]
     assert [line["entry"] for line in lines] == everything[:len(lines)] and len(lines) >= len(everything)
+
+
+def test_a_run_that_is_over_takes_no_calls(daemon):
+    run = daemon.move().json["run"]
+    daemon.wait_run("succeeded")
+    for verb in ("retry", "skip", "cancel"):
+        answer = daemon.post("/api/v1/runs/%s/%s" % (run, verb), {"reason": "x"})
+        assert answer.status == 409 and answer.json["error"] == {"code": "wrong_state", "message": "the run is over"}
+    assert daemon.command("cancel", run, "--reason", "x").returncode == 3
+    unknown = daemon.post("/api/v1/runs/01a1fc27-33e6-738f-a19e-cde1c3f21f25/cancel", {"reason": "x"})
+    assert unknown.status == 404 and unknown.json["error"]["code"] == "not_found"
