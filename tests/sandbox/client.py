@@ -241,7 +241,7 @@ def main(arguments):
     elif command == "get" and rest in (["url"], ["dns"], ["pid"]):
         print(getattr(control, rest[0]))
         return 0
-    elif command in simple:
+    elif command in simple and not rest:
         result = control.call(*simple[command])
     elif command == "fault" and len(rest) == 1:
         value = json.loads(rest[0])
