@@ -73,7 +73,7 @@ void action_result_done(struct action_result *result)
     result->current = result->desired = result->token = NULL;
 }
 
-/* ---- sending --------------------------------------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------------------------------------------------- */
 
 /* Out of memory a detail is left out rather than the record of the request. */
 static void exchange_record(struct action_call *call, const struct fetch_request *request,

@@ -19,7 +19,7 @@ void result_set(struct action_result *ret, enum outcome outcome, const char *for
     (void)err_set(&ret->text, ERR_OK, "%s", text);
 }
 
-/* ---- what an exchange means ------------------------------------------------------------------------------------ */
+/* ---- what an exchange means -------------------------------------------------------------------------------------- */
 
 static enum outcome outcome_of_failure(const struct action_call *call, bool is_write, enum err err)
 {
@@ -85,7 +85,7 @@ void result_of_status(struct action_result *ret, enum outcome outcome, const cha
         result_set(ret, outcome, "%s answers %d: %s", who, response->status, words);
 }
 
-/* ---- words ----------------------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------------------------------- */
 
 /* The secret that begins at `bytes`, or NULL. */
 static const struct secret *secret_at(const struct action_call *call, const char *bytes, size_t len)
@@ -124,7 +124,7 @@ void words_of(const struct action_call *call, const char *bytes, size_t len, cha
     ret[end] = '\0';
 }
 
-/* ---- the call and its arguments -------------------------------------------------------------------------------- */
+/* ---- the call and its arguments ---------------------------------------------------------------------------------- */
 
 int64_t call_left_ms(const struct action_call *call)
 {
@@ -168,7 +168,7 @@ void url_base(struct strbuf *url, const struct provider *provider, const char *f
     strbuf_add(url, base, len);
 }
 
-/* ---- names and targets ----------------------------------------------------------------------------------------- */
+/* ---- names and targets ------------------------------------------------------------------------------------------- */
 
 static size_t name_length(const char *name)
 {

@@ -39,7 +39,7 @@ struct probe {
     bool is_cut;
 };
 
-/* ---- servers --------------------------------------------------------------------------------------------------- */
+/* ---- servers ----------------------------------------------------------------------------------------------------- */
 
 static bool address_parse(const char *text, uint16_t port, struct sockaddr_storage *ret)
 {
@@ -139,7 +139,7 @@ enum err dns_system_resolvers(struct dns_servers *ret, struct errmsg *why)
     return ret->count > 0 ? ERR_OK : err_set(why, ERR_NOT_FOUND, "/etc/resolv.conf names no resolver");
 }
 
-/* ---- packets --------------------------------------------------------------------------------------------------- */
+/* ---- packets ----------------------------------------------------------------------------------------------------- */
 
 static void answer_problem(struct dns_answer *answer, const char *format, ...) PRINTF_LIKE(2, 3);
 static void answer_problem(struct dns_answer *answer, const char *format, ...)
@@ -264,7 +264,7 @@ static bool reply_read(struct probe *probe, const struct question *question, con
     return is_ours;
 }
 
-/* ---- waiting --------------------------------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 static bool is_cancelled(const struct dns_patience *patience)
 {
@@ -291,7 +291,7 @@ static void probe_close(struct probe *probe)
     probe->fd = -1;
 }
 
-/* ---- UDP, all at once ------------------------------------------------------------------------------------------ */
+/* ---- UDP, all at once -------------------------------------------------------------------------------------------- */
 
 static void udp_open(struct probe *probe, int round)
 {
@@ -353,7 +353,7 @@ static enum err udp_wait(struct probe *probes, int count, const struct question 
     }
 }
 
-/* ---- TCP, for one whose answer was cut ------------------------------------------------------------------------- */
+/* ---- TCP, for one whose answer was cut --------------------------------------------------------------------------- */
 
 /* Moves `len` bytes in or out, or fails at the deadline, a cancel or an error. */
 static bool tcp_move(int fd, uint8_t *bytes, size_t len, bool is_out, int64_t until,
@@ -415,7 +415,7 @@ static enum err tcp_ask(struct probe *probe, const struct question *question, co
     return ERR_OK;
 }
 
-/* ---- asking ---------------------------------------------------------------------------------------------------- */
+/* ---- asking ------------------------------------------------------------------------------------------------------ */
 
 static void probes_open(struct probe *probes, int count, int round)
 {
@@ -499,7 +499,7 @@ void dns_answers_done(struct dns_answer *answers, int count)
     }
 }
 
-/* ---- finding a zone's servers ---------------------------------------------------------------------------------- */
+/* ---- finding a zone's servers ------------------------------------------------------------------------------------ */
 
 /* The first resolver that answers. ERR_TEMPORARY when none does. */
 static enum err resolve(const struct dns_servers *resolvers, const char *name, ldns_rr_type type,

@@ -89,7 +89,7 @@ static enum err linode_check_args(const json_t *args, struct errmsg *why)
     return err == ERR_OK ? target_check(arg_text(args, "type", ""), arg_text(args, "target", ""), why) : err;
 }
 
-/* ---- requests -------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 /* Linode's own words: every reason with its field. */
 static void linode_words(const struct action_call *call, const struct fetch_response *response, char words[WORDS_SIZE])
@@ -209,7 +209,7 @@ static bool linode_list(struct action_call *call, const char *path, const char *
     return true;
 }
 
-/* ---- finding --------------------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------------------------------------- */
 
 struct domain_search {
     const char *name;
@@ -328,7 +328,7 @@ static bool record_find(struct action_call *call, struct action_result *ret, str
     return is_found;
 }
 
-/* ---- the action ------------------------------------------------------------------------------------------------ */
+/* ---- the action -------------------------------------------------------------------------------------------------- */
 
 /* Equal, rounded as documented, or what the API made of it when this run set it. */
 static bool ttl_is_right(const struct action_call *call, int64_t got)
@@ -394,7 +394,7 @@ static void linode_apply(struct action_call *call, struct action_result *ret)
     free(text);
 }
 
-/* ---- the zone file --------------------------------------------------------------------------------------------- */
+/* ---- the zone file ----------------------------------------------------------------------------------------------- */
 
 static void zone_file_judge(struct action_call *call, struct action_result *ret, const json_t *lines)
 {

@@ -78,7 +78,7 @@ static json_t *zone_get(struct action_call *call, const char *rest, struct actio
     return body;
 }
 
-/* ---- finding the record ---------------------------------------------------------------------------------------- */
+/* ---- finding the record ------------------------------------------------------------------------------------------ */
 
 static json_t *candidates_get(struct action_call *call, struct action_result *ret)
 {
@@ -163,7 +163,7 @@ static bool record_is_right(const struct action_call *call, const struct ovh_rec
            target_is_right(arg_text(call->args, "type", ""), record->target, wanted);
 }
 
-/* ---- what is served -------------------------------------------------------------------------------------------- */
+/* ---- what is served ---------------------------------------------------------------------------------------------- */
 
 /* The zone's own name servers: by the API, or by the DNS when the key may not read the zone. A name whose address is
  * not found stays in the list, as one that does not answer. */
@@ -232,7 +232,7 @@ static bool zone_served(struct action_call *call, struct served *ret)
     return err != ERR_CANCELLED && !call_is_cancelled(call);
 }
 
-/* ---- the action ------------------------------------------------------------------------------------------------ */
+/* ---- the action -------------------------------------------------------------------------------------------------- */
 
 /* A change of this run was refreshed a moment ago: whether it is served is for settled to say. */
 static bool is_being_served(const struct action_call *call)

@@ -102,7 +102,7 @@ static const char *endpoint_base(const struct provider *provider)
     return endpoints[0].base;
 }
 
-/* ---- the server's clock ---------------------------------------------------------------------------------------- */
+/* ---- the server's clock ------------------------------------------------------------------------------------------ */
 
 static bool offset_recall(struct ovh_state *state, int64_t *ret)
 {
@@ -168,7 +168,7 @@ static bool skew_noted(struct ovh_state *state, bool is_skew)
     return is_first;
 }
 
-/* ---- requests -------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 /* OVH's own words: its code or class, its message, and the id of the query, which its support asks for. */
 static void ovh_words(const struct action_call *call, const struct fetch_response *response, char words[WORDS_SIZE])
@@ -269,7 +269,7 @@ bool ovh_send(struct action_call *call, const char *method, const char *path, co
     return is_good;
 }
 
-/* ---- zones ----------------------------------------------------------------------------------------------------- */
+/* ---- zones ------------------------------------------------------------------------------------------------------- */
 
 /* Found or made; NULL out of memory. The state's lock is held. */
 static struct zone *zone_get(struct ovh_state *state, const char *name)

@@ -30,7 +30,7 @@ static enum err route53_check_args(const json_t *args, struct errmsg *why)
     return target_check(arg_text(args, "type", ""), arg_text(args, "target", ""), why);
 }
 
-/* ---- requests -------------------------------------------------------------------------------------------------- */
+/* ---- requests ---------------------------------------------------------------------------------------------------- */
 
 static enum outcome route53_outcome(int status, const char *code, bool is_write)
 {
@@ -133,7 +133,7 @@ static void zone_path(struct strbuf *path, const struct action_call *call)
     strbuf_adds(path, "/rrset");
 }
 
-/* ---- finding --------------------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------------------------------------- */
 
 static bool set_is_simple(struct action_call *call, const struct route53_set *set, struct action_result *ret)
 {
@@ -178,7 +178,7 @@ static bool set_find(struct action_call *call, struct action_result *ret, struct
     return err == ERR_OK && set_is_simple(call, ret_set, ret);
 }
 
-/* ---- the action ------------------------------------------------------------------------------------------------ */
+/* ---- the action -------------------------------------------------------------------------------------------------- */
 
 static void route53_observe(struct action_call *call, struct action_result *ret)
 {

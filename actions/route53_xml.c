@@ -43,7 +43,7 @@ static void copy(char *ret, size_t room, const char *text)
     snprintf(ret, room, "%s", text);
 }
 
-/* ---- the list -------------------------------------------------------------------------------------------------- */
+/* ---- the list ---------------------------------------------------------------------------------------------------- */
 
 struct set_search {
     const char *name, *type;
@@ -113,7 +113,7 @@ enum err route53_set_read(const char *body, size_t len, const char *name, const 
     return err;
 }
 
-/* ---- changes --------------------------------------------------------------------------------------------------- */
+/* ---- changes ----------------------------------------------------------------------------------------------------- */
 
 static bool on_change_element(void *context, const char *path, const char *text)
 {
@@ -151,7 +151,7 @@ enum err route53_change_read(const char *body, size_t len, struct route53_change
     return err;
 }
 
-/* ---- errors ---------------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 static bool on_error_element(void *context, const char *path, const char *text)
 {
@@ -173,7 +173,7 @@ enum err route53_error_read(const char *body, size_t len, struct route53_error *
     return err == ERR_OK && ret->code[0] == '\0' ? ERR_INVALID : err;
 }
 
-/* ---- writing --------------------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------------------------------- */
 
 static void element_add(struct strbuf *xml, const char *name, const char *text)
 {

@@ -54,7 +54,7 @@ static enum err url_split(const char *url, struct url_parts *ret, struct errmsg 
     return ERR_OK;
 }
 
-/* ---- the canonical request ------------------------------------------------------------------------------------- */
+/* ---- the canonical request --------------------------------------------------------------------------------------- */
 
 /* -1: not a digit */
 static int hex_value(char c)
@@ -241,7 +241,7 @@ static enum err canonical_make(const struct sigv4_key *key, const struct fetch_r
     return ERR_OK;
 }
 
-/* ---- the signature --------------------------------------------------------------------------------------------- */
+/* ---- the signature ----------------------------------------------------------------------------------------------- */
 
 static struct sha256 hmac_text(const struct sha256 *key, const char *text)
 {

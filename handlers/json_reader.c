@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-/* ---- errors ----------------------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 /* Always false, so that `return fail(…)` reads well. Only the first error counts. */
 static bool fail_at(struct json_reader *reader, const char *at, enum err err, const char *what)
@@ -45,7 +45,7 @@ const char *json_kind_text(enum json_kind kind)
     return "nothing";
 }
 
-/* ---- strings ---------------------------------------------------------------------------------------------------- */
+/* ---- strings ----------------------------------------------------------------------------------------------------- */
 
 #define ONES UINT64_C(0x0101010101010101)
 #define HIGHS UINT64_C(0x8080808080808080)
@@ -235,7 +235,7 @@ static bool unescape(struct json_reader *reader, struct json_text *text)
     return true;
 }
 
-/* ---- values ----------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 void json_reader_init(struct json_reader *reader, const char *text, size_t len, struct arena *arena, struct errmsg *why)
 {

@@ -59,8 +59,7 @@ int command_sources(const struct options *options)
     return EXIT_FAILED;
 }
 
-/* ---- the audit log of a file
- * --------------------------------------------------------------------------------------------- */
+/* ---- the audit log of a file ------------------------------------------------------------------------------------- */
 
 static int verify(struct store_reader *reader, bool is_json)
 {

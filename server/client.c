@@ -11,8 +11,7 @@
 
 #define TIMEOUT_MS 30000
 
-/* ---- one call
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- one call ---------------------------------------------------------------------------------------------------- */
 
 static const char *setting(const char *given, const char *variable, const char *otherwise)
 {
@@ -80,9 +79,7 @@ static int call(const struct options *options, const char *method, const char *p
     return code;
 }
 
-/* ---- printing
- * --------------------------------------------------------------------------------------------------------------------
- */
+/* ---- printing ---------------------------------------------------------------------------------------------------- */
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -192,8 +189,7 @@ void print_audit_item(const json_t *item)
            text_of(entry, "text"));
 }
 
-/* ---- the subcommands
- * ---------------------------------------------------------------------------------------------------------- */
+/* ---- the subcommands --------------------------------------------------------------------------------------------- */
 
 /* A name or id becomes part of a path: only what the API's own names are made of. */
 static bool is_plain(const char *word)

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the end -------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
 static void provider_done(struct provider *provider)
 {
@@ -71,7 +71,7 @@ static void tree_cleanup(struct yaml_tree **tree)
     yaml_tree_free(*tree);
 }
 
-/* ---- reading -------------------------------------------------------------------------------------------------- */
+/* ---- reading ----------------------------------------------------------------------------------------------------- */
 
 /* Makes what providers keep between calls. Only for a configuration that is right: it is what they may rely on. */
 static void open_providers(struct reading *r)

@@ -15,7 +15,7 @@
 #define MAX_MATCHES 32      /* labels of one rule */
 #define MAX_VALUES 100      /* of one label */
 
-/* ---- regular expressions -------------------------------------------------------------------------------------- */
+/* ---- regular expressions ----------------------------------------------------------------------------------------- */
 
 /* How large an expression is with its repetitions written out, per open group. */
 struct regex_size {
@@ -125,7 +125,7 @@ static void *read_regex(struct reading *r, const struct node *node, const char *
     return NULL;
 }
 
-/* ---- conditions ----------------------------------------------------------------------------------------------- */
+/* ---- conditions -------------------------------------------------------------------------------------------------- */
 
 static void read_match_value(struct reading *r, const struct node *node, struct label_match *match)
 {
@@ -211,7 +211,7 @@ static void read_matches(struct reading *r, const struct node *rule, struct aler
         read_match(r, &map->pairs[i], &ret->matches[i]);
 }
 
-/* ---- rules ---------------------------------------------------------------------------------------------------- */
+/* ---- rules ------------------------------------------------------------------------------------------------------- */
 
 static int read_source(struct reading *r, const struct node *rule)
 {

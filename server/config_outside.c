@@ -48,7 +48,7 @@ static const char *read_kind(struct reading *r, const struct node *map)
     return expect_kind(r, kind, NODE_TEXT, "kind") ? kind->text : NULL;
 }
 
-/* ---- sources -------------------------------------------------------------------------------------------------- */
+/* ---- sources ----------------------------------------------------------------------------------------------------- */
 
 static const struct handler *read_handler(struct reading *r, const struct node *map)
 {
@@ -136,7 +136,7 @@ void read_sources(struct reading *r)
     }
 }
 
-/* ---- providers ------------------------------------------------------------------------------------------------ */
+/* ---- providers --------------------------------------------------------------------------------------------------- */
 
 static struct secret *provider_slot(void *owner, const char *row)
 {

@@ -8,7 +8,7 @@
 
 #define MAX_NAME_LEN 63
 
-/* ---- complaints ----------------------------------------------------------------------------------------------- */
+/* ---- complaints -------------------------------------------------------------------------------------------------- */
 
 void complain(struct reading *r, const struct node *at, const char *format, ...)
 {
@@ -40,7 +40,7 @@ void complain_unknown(struct reading *r, const struct node *at, const char *what
     complain(r, at, "unknown %s %s; %s", what, shown(text).text, names_hint(names, text, hint, sizeof(hint)));
 }
 
-/* ---- nodes ---------------------------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
 const struct node *child(const struct node *map, const char *key)
 {
@@ -129,7 +129,7 @@ bool expect_name(struct reading *r, const struct node *node, const char *what)
     return false;
 }
 
-/* ---- memory --------------------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------------------------------ */
 
 void *new_array(struct reading *r, size_t count, size_t size)
 {

@@ -9,7 +9,7 @@
 
 #define MAX_LIST 100 /* elements of ROW_STRINGS and ROW_ENDPOINTS */
 
-/* ---- keys ----------------------------------------------------------------------------------------------------- */
+/* ---- keys -------------------------------------------------------------------------------------------------------- */
 
 static bool is_later(const struct later *later, const char *key, const char *value)
 {
@@ -56,7 +56,7 @@ void keys_check(struct reading *r, const struct node *map, const struct keys *ke
     }
 }
 
-/* ---- values --------------------------------------------------------------------------------------------------- */
+/* ---- values ------------------------------------------------------------------------------------------------------ */
 
 void template_list_done(struct template_list *list)
 {
@@ -174,7 +174,7 @@ static json_t *read_value(const struct row_reader *reader, const struct row *row
     return value_is_list(row->type) ? read_list(reader, row, node) : read_scalar(reader, row, node);
 }
 
-/* ---- what is not given ---------------------------------------------------------------------------------------- */
+/* ---- what is not given ------------------------------------------------------------------------------------------- */
 
 static json_t *default_of(const struct row *row);
 

@@ -41,7 +41,7 @@ static const struct row operator_rows[] = {
     {.name = NULL},
 };
 
-/* ---- the top level -------------------------------------------------------------------------------------------- */
+/* ---- the top level ----------------------------------------------------------------------------------------------- */
 
 static void read_listener(struct reading *r, const struct node *server, const json_t *values, const char *key,
                           struct listen_address *ret)
@@ -109,7 +109,7 @@ void read_server(struct reading *r)
     read_database(r);
 }
 
-/* ---- operators ------------------------------------------------------------------------------------------------ */
+/* ---- operators --------------------------------------------------------------------------------------------------- */
 
 static struct secret *operator_secret(void *owner, const char *row)
 {

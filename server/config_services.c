@@ -38,7 +38,7 @@ static const struct row failback_rows[] = {
     {.name = NULL},
 };
 
-/* ---- sites ---------------------------------------------------------------------------------------------------- */
+/* ---- sites ------------------------------------------------------------------------------------------------------- */
 
 static bool is_reserved(const char *name)
 {
@@ -153,7 +153,7 @@ static bool read_sites(struct reading *r, const struct node *map, struct service
     return !r->is_out_of_memory;
 }
 
-/* ---- the order of preference ---------------------------------------------------------------------------------- */
+/* ---- the order of preference ------------------------------------------------------------------------------------- */
 
 static int read_preferred(struct reading *r, const struct node *node, const struct service *service)
 {
@@ -198,7 +198,7 @@ static void read_prefer(struct reading *r, const struct node *prefer, struct ser
         memcpy(service->sites, ordered, (size_t)n_ordered * sizeof(ordered[0]));
 }
 
-/* ---- the trigger ---------------------------------------------------------------------------------------------- */
+/* ---- the trigger ------------------------------------------------------------------------------------------------- */
 
 static void read_trigger(struct reading *r, const struct node *map, struct service *service)
 {
@@ -262,7 +262,7 @@ static void doubt_votes(struct reading *r, const struct node *map, const struct 
     }
 }
 
-/* ---- services ------------------------------------------------------------------------------------------------- */
+/* ---- services ---------------------------------------------------------------------------------------------------- */
 
 static void read_service(struct reading *r, const struct node *map, struct service *service)
 {

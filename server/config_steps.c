@@ -52,7 +52,7 @@ struct step_reading {
     struct template_list templates;
 };
 
-/* ---- templates ------------------------------------------------------------------------------------------------ */
+/* ---- templates --------------------------------------------------------------------------------------------------- */
 
 /* One text for one pair of sites. ERR_INVALID with why it is not right then. */
 static enum err try_template(const struct step_reading *s, const struct template_use *use, int from, int to,
@@ -157,7 +157,7 @@ static void check_args(const struct step_reading *s)
         complain(s->reading, s->node, "%s: %s", s->step->action->name, why.text);
 }
 
-/* ---- one step ------------------------------------------------------------------------------------------------- */
+/* ---- one step ---------------------------------------------------------------------------------------------------- */
 
 static const struct action *read_action(struct reading *r, const struct node *map)
 {
@@ -264,7 +264,7 @@ static void read_step(struct reading *r, const struct node *map, const struct se
     json_decref(values);
 }
 
-/* ---- the playbook --------------------------------------------------------------------------------------------- */
+/* ---- the playbook ------------------------------------------------------------------------------------------------ */
 
 static void doubt_effect(struct reading *r, const struct node *playbook, const struct service *service)
 {

@@ -13,7 +13,7 @@
 #define MAX_NAME 253
 #define MAX_LABEL 63
 
-/* ---- numbers -------------------------------------------------------------------------------------------------- */
+/* ---- numbers ----------------------------------------------------------------------------------------------------- */
 
 /* Decimal digits, a minus before them; no spaces, no plus, no leading zeros (which some read as octal). */
 static bool number_parse(const char *text, int64_t *ret)
@@ -71,7 +71,7 @@ void duration_describe(int64_t ms, struct strbuf *out)
     strbuf_adds(out, "0s");
 }
 
-/* ---- names and addresses -------------------------------------------------------------------------------------- */
+/* ---- names and addresses ----------------------------------------------------------------------------------------- */
 
 static bool is_address(const char *text)
 {
@@ -199,7 +199,7 @@ bool listen_address_parse(const char *text, struct sockaddr_storage *ret, sockle
     return inet_pton(AF_INET, host, &((struct sockaddr_in *)ret)->sin_addr) == 1;
 }
 
-/* ---- rows ----------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 bool value_is_list(enum row_type type)
 {
@@ -285,7 +285,7 @@ json_t *value_of_text(const struct row *row, const char *text)
     return fits ? json_string(text) : NULL;
 }
 
-/* ---- for people ----------------------------------------------------------------------------------------------- */
+/* ---- for people -------------------------------------------------------------------------------------------------- */
 
 static void describe_bounds(const struct row *row, const char *unit, struct strbuf *out)
 {

@@ -58,8 +58,7 @@ static void give_up(struct action_result *result, enum outcome outcome, const ch
     va_end(args);
 }
 
-/* ---- one call of an action
- * -------------------------------------------------------------------------------------------- */
+/* ---- one call of an action --------------------------------------------------------------------------------------- */
 
 /* Fills in what the step's text says. false: result says why it cannot be called. */
 static bool call_prepare(struct worker *worker, const json_t *step, struct action_call *call, const struct action **ret,
@@ -192,8 +191,7 @@ static void do_attempt(struct worker *worker, struct job *job, struct command *c
     action_result_done(&result);
 }
 
-/* ---- an observation round
- * -------------------------------------------------------------------------------------------------- */
+/* ---- an observation round ---------------------------------------------------------------------------------------- */
 
 enum agreement { AGREES, DIFFERS, CANNOT_TELL };
 
@@ -279,8 +277,7 @@ static void do_observe(struct worker *worker, struct job *job, struct command *c
     hand_over(worker, command, job);
 }
 
-/* ---- threads
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- threads ----------------------------------------------------------------------------------------------------- */
 
 /* A job without memory for its result must not get lost: wait for memory. */
 static struct command *command_for(const struct job *job)

@@ -49,7 +49,7 @@ void fetch_response_done(struct fetch_response *response)
     strbuf_done(&response->body);
 }
 
-/* ---- what the server says -------------------------------------------------------------------------------------- */
+/* ---- what the server says ---------------------------------------------------------------------------------------- */
 
 static int64_t retry_after_parse(const char *text)
 {
@@ -149,7 +149,7 @@ static int on_before_request(void *context, char *peer, char *local, int peer_po
     return CURL_PREREQFUNC_OK;
 }
 
-/* ---- what we ask ----------------------------------------------------------------------------------------------- */
+/* ---- what we ask ------------------------------------------------------------------------------------------------- */
 
 static bool is_token(const char *text)
 {
@@ -274,7 +274,7 @@ static void options_request(CURL *easy, struct exchange *exchange)
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 
-/* ---- one exchange ---------------------------------------------------------------------------------------------- */
+/* ---- one exchange ------------------------------------------------------------------------------------------------ */
 
 static enum err failure(const struct exchange *exchange, enum err before, CURLcode code, struct errmsg *why)
 {

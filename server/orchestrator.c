@@ -98,8 +98,7 @@ static void in_flight_remove(struct orchestrator *o, const struct job *job)
         }
 }
 
-/* ---- ready or not
- * ------------------------------------------------------------------------------------------------------ */
+/* ---- ready or not ------------------------------------------------------------------------------------------------ */
 
 static void set_ready(struct orchestrator *o, bool is_ready, const char *why)
 {
@@ -130,8 +129,7 @@ static void check_disk(struct orchestrator *o)
     set_ready(o, free_bytes >= reserve, why);
 }
 
-/* ---- the batch
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- the batch --------------------------------------------------------------------------------------------------- */
 
 static void batch_start(struct orchestrator *o)
 {
@@ -370,8 +368,7 @@ static void commit(struct orchestrator *o, struct command **commands, size_t n)
     }
 }
 
-/* ---- the loop
- * ---------------------------------------------------------------------------------------------------------------- */
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 static int64_t wake_at(const struct orchestrator *o)
 {
@@ -433,8 +430,7 @@ static void *run_loop(void *context)
     return NULL;
 }
 
-/* ---- start and stop
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- start and stop ---------------------------------------------------------------------------------------------- */
 
 static void note_start(struct orchestrator *o)
 {

@@ -15,8 +15,7 @@
 #define SAVE_COUNTS_AFTER_MS 60000
 #define SAVE_COUNTS_SLICE 64
 
-/* ---- the table of the batch
- * ------------------------------------------------------------------------------------------- */
+/* ---- the table of the batch -------------------------------------------------------------------------------------- */
 
 static uint64_t key_hash(const struct alert_key *key)
 {
@@ -119,8 +118,7 @@ void intake_end(struct orchestrator *o)
     o->table = (struct alert_table){0};
 }
 
-/* ---- matches: which service and site a firing alert votes about
- * ------------------------------------------------------------ */
+/* ---- matches: which service and site a firing alert votes about -------------------------------------------------- */
 
 static void take_match(void *context, const struct match_row *row)
 {
@@ -241,8 +239,7 @@ static void cast_matches(struct orchestrator *o, struct alert_entry *entry, cons
     entry->row.n_matches = entry->n_matches;
 }
 
-/* ---- one delivery
- * ----------------------------------------------------------------------------------------------------------- */
+/* ---- one delivery ------------------------------------------------------------------------------------------------ */
 
 /* News about one alert. */
 static void take_news(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
@@ -474,8 +471,7 @@ bool intake_is_settled(const struct orchestrator *o, const struct command *comma
     return true;
 }
 
-/* ---- the cache
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- the cache --------------------------------------------------------------------------------------------------- */
 
 static void save_row(struct orchestrator *o, struct cached_alert *cached)
 {

@@ -24,8 +24,7 @@ static const char *or_empty(const char *text)
     return text ? text : "";
 }
 
-/* ---- rows
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 static void put_run(struct orchestrator *o, const struct live_run *live)
 {
@@ -91,8 +90,7 @@ static void note_run(struct orchestrator *o, const struct live_run *live, const 
                                    .detail = detail});
 }
 
-/* ---- moves
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- moves ------------------------------------------------------------------------------------------------------- */
 
 static json_t *token_parse(const char *text)
 {
@@ -260,8 +258,7 @@ void run_event(struct orchestrator *o, int service, const struct run_event *even
     carry_out_moves(o, service, &moves, cause);
 }
 
-/* ---- a new run
- * -------------------------------------------------------------------------------------------------------------- */
+/* ---- a new run --------------------------------------------------------------------------------------------------- */
 
 json_t *step_resolve(const struct model *model, const struct service *service, const struct step *step, int from,
                      int to, struct errmsg *why)
@@ -360,8 +357,7 @@ void run_begin(struct orchestrator *o, int service, const struct thing *start, c
     run_event(o, service, &(struct run_event){.kind = RUN_EVENT_START, .retry_after_ms = -1}, cause);
 }
 
-/* ---- operators and results
- * -------------------------------------------------------------------------------------------------------- */
+/* ---- operators and results --------------------------------------------------------------------------------------- */
 
 static int find_run(const struct orchestrator *o, const struct id *id)
 {

@@ -22,8 +22,7 @@ static const char *site_name(const struct service *service, int site)
     return site >= 0 ? service->sites[site].name : "";
 }
 
-/* ---- things, one function each
- * ------------------------------------------------------------------------------------------ */
+/* ---- things, one function each ----------------------------------------------------------------------------------- */
 
 static void note_thing(struct orchestrator *o, const struct service *service, const char *kind,
                        const struct thing *thing, const struct cause *cause, const struct id *incident)
@@ -171,8 +170,7 @@ void service_site_lost(struct orchestrator *o, int service)
     carry_out(o, service, &thing, &(struct cause){.who = "turnout"});
 }
 
-/* ---- operators
- * ------------------------------------------------------------------------------------------------------------ */
+/* ---- operators --------------------------------------------------------------------------------------------------- */
 
 static void note_call(struct orchestrator *o, const struct command *command, const char *what, const char *refusal)
 {
@@ -331,8 +329,7 @@ void service_adopt(struct orchestrator *o, struct command *command)
     (void)ask(o, command, service, &event, what);
 }
 
-/* ---- looking for the active site
- * ----------------------------------------------------------------------------------------------- */
+/* ---- looking for the active site --------------------------------------------------------------------------------- */
 
 /* The steps with an effect, resolved as if the service moved to `site`: where all of them are right already, it is. */
 static json_t *steps_towards(const struct orchestrator *o, const struct service *service, int site)
@@ -400,9 +397,7 @@ void service_observed(struct orchestrator *o, struct command *command)
     service_event(o, observed->service, &(struct event){.kind = EVENT_OBSERVED, .site = observed->site}, &cause);
 }
 
-/* ---- timers
- * ------------------------------------------------------------------------------------------------------------------------
- */
+/* ---- timers ------------------------------------------------------------------------------------------------------ */
 
 static void observe_if_unknown(struct orchestrator *o, int index)
 {

@@ -273,8 +273,7 @@ static void load_step(void *context, const struct step_row *row)
     }
 }
 
-/* ---- all of it
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static struct world *world_new(const struct model *model)
 {

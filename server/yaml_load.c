@@ -66,7 +66,7 @@ static void node_array_done(struct node_array *array)
     free(array->items);
 }
 
-/* ---- problems ------------------------------------------------------------------------------------------------- */
+/* ---- problems ---------------------------------------------------------------------------------------------------- */
 
 struct place {
     int line, column;
@@ -143,7 +143,7 @@ static void fail_parser(struct loader *l)
     }
 }
 
-/* ---- nodes ---------------------------------------------------------------------------------------------------- */
+/* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
 static bool next_event(struct loader *l)
 {
@@ -334,7 +334,7 @@ static bool load_items(struct loader *l, struct node *list, int depth)
     return false;
 }
 
-/* ---- mappings ------------------------------------------------------------------------------------------------- */
+/* ---- mappings ---------------------------------------------------------------------------------------------------- */
 
 static bool merge_map(struct loader *l, struct pair_list *list, const struct node *map)
 {
@@ -451,7 +451,7 @@ static struct node *load_node(struct loader *l, int depth)
     return node;
 }
 
-/* ---- the whole file ------------------------------------------------------------------------------------------- */
+/* ---- the whole file ---------------------------------------------------------------------------------------------- */
 
 static struct node *load_document(struct loader *l)
 {

@@ -89,7 +89,7 @@ static struct phrase where(const struct decision *d)
     return place_phrase(d->service, &d->view);
 }
 
-/* ---- timers and incidents ------------------------------------------------------------------------------------ */
+/* ---- timers and incidents ---------------------------------------------------------------------------------------- */
 
 static void incident_stand(struct decision *d, int site)
 {
@@ -172,7 +172,7 @@ static void look_at_sites(struct decision *d)
     }
 }
 
-/* ---- acting, or saying why not ------------------------------------------------------------------------------- */
+/* ---- acting, or saying why not ----------------------------------------------------------------------------------- */
 
 static int target_find(const struct decision *d)
 {
@@ -267,7 +267,7 @@ static void become_active(struct decision *d, enum reason reason, int site, cons
     say(d, fall, "%.48s has just become active: %s have to hold anew", name(d, site), votes(d, site).text);
 }
 
-/* ---- events -------------------------------------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------------------------------------------------ */
 
 /* A refusal changes nothing: false, there is no reason to look again. */
 static bool refuse(struct decision *d, enum reason reason, const char *text)

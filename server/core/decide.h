@@ -26,7 +26,7 @@
 #include "base/id.h"
 #include "core/model.h"
 
-/* ---- what is known of one service -------------------------------------------------------------------------- */
+/* ---- what is known of one service -------------------------------------------------------------------------------- */
 
 struct site_view {
     int firing[MAX_SOURCES]; /* firing alerts per source; > 0 is that source's down vote */
@@ -52,7 +52,7 @@ struct service_view {
 void service_view_init(struct service_view *view); /* unknown, nothing fires */
 int view_votes(const struct service_view *view, int site);
 
-/* ---- what happened ------------------------------------------------------------------------------------------ */
+/* ---- what happened ----------------------------------------------------------------------------------------------- */
 
 enum event_kind {
     EVENT_START,         /* the daemon has started (or the store is back): look at everything again */
@@ -77,7 +77,7 @@ struct event {
     const char *text; /* the operator's reason, or NULL: borrowed */
 };
 
-/* ---- what to do --------------------------------------------------------------------------------------------- */
+/* ---- what to do -------------------------------------------------------------------------------------------------- */
 
 /* Why something is done, not done, or refused. Text names, stable: they stand in the audit and in 409 answers. */
 #define REASON_LIST(X)                                                                                                 \

@@ -79,7 +79,7 @@ static const char *said(const struct advance *a)
     return "ended by us before its effect";
 }
 
-/* ---- attempts ------------------------------------------------------------------------------------------------- */
+/* ---- attempts ---------------------------------------------------------------------------------------------------- */
 
 static void attempt(struct advance *a, enum phase phase, const char *why)
 {
@@ -129,7 +129,7 @@ static void fail(struct advance *a, const char *text)
     set_state(a, RUN_ATTENTION, text);
 }
 
-/* ---- waiting -------------------------------------------------------------------------------------------------- */
+/* ---- waiting ----------------------------------------------------------------------------------------------------- */
 
 /* Half of the doubled pause for certain, the other half by chance, so that many runs do not knock in step. */
 static int64_t pause_ms(const struct advance *a, int64_t first, int64_t last)
@@ -178,7 +178,7 @@ static void poll_again(struct advance *a, enum phase phase)
     wait_for(a, phase, pause_ms(a, POLL_FIRST_MS, POLL_LAST_MS));
 }
 
-/* ---- results -------------------------------------------------------------------------------------------------- */
+/* ---- results ----------------------------------------------------------------------------------------------------- */
 
 /* A check that was not content, or could not look. */
 static void check_again(struct advance *a)
@@ -377,7 +377,7 @@ static void on_result(struct advance *a)
     }
 }
 
-/* ---- the other events ------------------------------------------------------------------------------------------ */
+/* ---- the other events -------------------------------------------------------------------------------------------- */
 
 /* New, or taken up by another process: what was under way is lost, and looking comes before anything else, also when
  * the deadline has passed meanwhile. */

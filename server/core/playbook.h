@@ -110,7 +110,7 @@ struct run_moves {
 /* Advances *run and says what was moved, in order: the caller journals and carries out. Pure but for *run. */
 void run_next(struct run *run, const struct run_event *event, int64_t now, struct run_moves *ret);
 
-/* ---- templates ------------------------------------------------------------------------------------------------ */
+/* ---- templates --------------------------------------------------------------------------------------------------- */
 
 /* Resolves ${to.KEY}, ${from.KEY} (KEY: the site's values, or `name`), ${service.name} and $${ in every string of
  * `args`. `from` may be SITE_NONE: then ${from.…} is an error. On success *ret is a new reference. ERR_INVALID with

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- who calls -------------------------------------------------------------------------------------------------- */
+/* ---- who calls --------------------------------------------------------------------------------------------------- */
 
 /* All tokens are compared, so that time does not tell which came near. */
 static const struct http_operator *operator_of(const struct http_settings *settings, const char *token)
@@ -42,7 +42,7 @@ static bool authorize(struct request *request)
     return true;
 }
 
-/* ---- the query -------------------------------------------------------------------------------------------------- */
+/* ---- the query --------------------------------------------------------------------------------------------------- */
 
 static bool is_listed(const char *names, const char *name)
 {
@@ -97,7 +97,7 @@ int api_limit(struct request *request)
     return 0;
 }
 
-/* ---- the store -------------------------------------------------------------------------------------------------- */
+/* ---- the store --------------------------------------------------------------------------------------------------- */
 
 struct store_reader *api_reader(struct request *request)
 {
@@ -125,7 +125,7 @@ void api_store_failed(struct request *request, enum err err, const struct errmsg
     answer_later(request, "the database cannot be read at the moment");
 }
 
-/* ---- routes ----------------------------------------------------------------------------------------------------- */
+/* ---- routes ------------------------------------------------------------------------------------------------------ */
 
 #define GET(path, serve, parameters)                                                                                   \
     {                                                                                                                  \

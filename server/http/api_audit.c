@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- a page ----------------------------------------------------------------------------------------------------- */
+/* ---- a page ------------------------------------------------------------------------------------------------------ */
 
 static bool parse_cursor(struct request *request, int64_t *ret)
 {
@@ -44,7 +44,7 @@ void api_audit(struct request *request)
     answer_json(request, MHD_HTTP_OK, page);
 }
 
-/* ---- export ----------------------------------------------------------------------------------------------------- */
+/* ---- export ------------------------------------------------------------------------------------------------------ */
 
 #define EXPORT_PAGE 500 /* entries read at a time; no read transaction is open between two reads */
 #define MAX_EXPORTS 4   /* at once: each has a connection to the database of its own */
@@ -152,7 +152,7 @@ void api_audit_export(struct request *request)
     answer_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 }
 
-/* ---- verify ----------------------------------------------------------------------------------------------------- */
+/* ---- verify ------------------------------------------------------------------------------------------------------ */
 
 void api_audit_verify(struct request *request)
 {

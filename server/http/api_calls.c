@@ -24,7 +24,7 @@ static void refuse_call(struct request *request, const char *code, const char *f
     refusal_of_call(request, request->caller, text);
 }
 
-/* ---- the body --------------------------------------------------------------------------------------------------- */
+/* ---- the body ---------------------------------------------------------------------------------------------------- */
 
 /* Keys of a call's body. What interface names but no code answers yet is refused as such, and not as a mistake. */
 struct call_keys {
@@ -108,7 +108,7 @@ static json_t *read_body(struct request *request, const struct call_keys *keys)
     return NULL;
 }
 
-/* ---- the command ------------------------------------------------------------------------------------------------ */
+/* ---- the command ------------------------------------------------------------------------------------------------- */
 
 static void call_completed(struct command *command)
 {
@@ -222,7 +222,7 @@ void api_call_run(struct request *request)
     push(request, command);
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------------------- */
+/* ---- the answer -------------------------------------------------------------------------------------------------- */
 
 static unsigned status_of(enum err err)
 {

@@ -43,7 +43,7 @@ void connections_done(struct listener *listener)
     listener->peers = NULL;
 }
 
-/* ---- opening and closing, on the listener's thread -------------------------------------------------------------- */
+/* ---- opening and closing, on the listener's thread --------------------------------------------------------------- */
 
 static struct peer peer_of(const struct sockaddr *address)
 {
@@ -148,7 +148,7 @@ void connection_peer_text(const struct connection *connection, char *text, size_
         text[0] = '\0';
 }
 
-/* ---- deadlines, on the watchdog's thread ------------------------------------------------------------------------ */
+/* ---- deadlines, on the watchdog's thread ------------------------------------------------------------------------- */
 
 #define TICK_MS 250
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-/* ---- before the body -------------------------------------------------------------------------------------------- */
+/* ---- before the body --------------------------------------------------------------------------------------------- */
 
 static int source_find(const struct http_settings *settings, const char *name)
 {
@@ -73,7 +73,7 @@ static void hook_begin(struct request *request)
         answer_later(request, "the daemon is stopping");
 }
 
-/* ---- the body --------------------------------------------------------------------------------------------------- */
+/* ---- the body ---------------------------------------------------------------------------------------------------- */
 
 struct taking {
     const struct http_settings *settings;
@@ -237,7 +237,7 @@ static void hook_serve(struct request *request)
         refuse_body(request, err, &why);
 }
 
-/* ---- the answer ------------------------------------------------------------------------------------------------- */
+/* ---- the answer -------------------------------------------------------------------------------------------------- */
 
 static void answer_stored(struct request *request, const struct command_delivery *delivery)
 {

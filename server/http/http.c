@@ -28,7 +28,7 @@ void http_settings_init(struct http_settings *settings)
     };
 }
 
-/* ---- a listener ------------------------------------------------------------------------------------------------- */
+/* ---- a listener -------------------------------------------------------------------------------------------------- */
 
 static enum err bind_failed(const struct listener *listener, int error, struct errmsg *why)
 {
@@ -106,7 +106,7 @@ static void listener_init(struct http *http, struct listener *listener, const ch
     listener->quiet_fd = -1;
 }
 
-/* ---- both ------------------------------------------------------------------------------------------------------- */
+/* ---- both -------------------------------------------------------------------------------------------------------- */
 
 static struct http *http_new(const struct http_settings *settings)
 {
@@ -207,7 +207,7 @@ void http_set_metrics(struct http *http, void (*add)(void *context, struct strbu
     pthread_mutex_unlock(&http->told_mutex);
 }
 
-/* ---- stopping --------------------------------------------------------------------------------------------------- */
+/* ---- stopping ---------------------------------------------------------------------------------------------------- */
 
 /* Shut down here and closed at the end: libmicrohttpd's thread may be about to accept on this very number. */
 static void quiesce(struct listener *listener)

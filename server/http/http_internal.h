@@ -23,7 +23,7 @@ struct listener;
 struct connection;
 struct request;
 
-/* ---- routes ----------------------------------------------------------------------------------------------------- */
+/* ---- routes ------------------------------------------------------------------------------------------------------ */
 
 enum access {
     ACCESS_OPEN,     /* anybody */
@@ -44,7 +44,7 @@ struct route {
     int what;               /* of rows that share functions: a direction, a run event */
 };
 
-/* ---- exchange --------------------------------------------------------------------------------------------------- */
+/* ---- exchange ---------------------------------------------------------------------------------------------------- */
 
 struct worker_job;
 
@@ -64,7 +64,7 @@ struct exchange {
     struct worker_job *job;  /* the same for slow work; owned */
 };
 
-/* ---- request ---------------------------------------------------------------------------------------------------- */
+/* ---- request ----------------------------------------------------------------------------------------------------- */
 
 /* One request of one connection, from its headers to the end of its answer. On the listener's thread only. */
 struct request {
@@ -88,7 +88,7 @@ struct request {
     unsigned status;
 };
 
-/* ---- connection ------------------------------------------------------------------------------------------------- */
+/* ---- connection -------------------------------------------------------------------------------------------------- */
 
 enum stage {
     STAGE_IDLE,   /* between requests, or before the first byte of the first */
@@ -139,7 +139,7 @@ struct listener {
     struct listener_counters counters;
 };
 
-/* ---- refusals --------------------------------------------------------------------------------------------------- */
+/* ---- refusals ---------------------------------------------------------------------------------------------------- */
 
 /* Refused requests of one source, one operator, or of unknown callers, gathered into one command a second. */
 struct refusal {
@@ -148,7 +148,7 @@ struct refusal {
     int64_t told_at;
 };
 
-/* ---- all of it -------------------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 struct worker {
     pthread_t thread;

@@ -35,7 +35,7 @@ MUST_CHECK enum err connection_exec(struct connection *connection, const char *s
 /* A pragma's (or any) single integer. */
 MUST_CHECK enum err connection_get(struct connection *connection, const char *sql, int64_t *ret, struct errmsg *why);
 
-/* ---- statements ---- */
+/* ---- statements -------------------------------------------------------------------------------------------------- */
 
 struct bind {
     sqlite3_stmt *statement;

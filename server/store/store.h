@@ -19,7 +19,7 @@
 struct store;
 struct store_reader;
 
-/* ---- opening --------------------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------------------------------- */
 
 /* Takes the lock beside the database (FILE.lock, held for life; ERR_BUSY with the holder's pid), opens or makes the
  * file (0600), migrates after taking a copy (FILE.before-NNNN, NNNN the first migration of several), raises the epoch.
@@ -28,7 +28,7 @@ MUST_CHECK enum err store_open(const char *path, struct store **ret, struct errm
 void store_close(struct store *store); /* checkpoints; accepts NULL */
 int64_t store_epoch(const struct store *store);
 
-/* ---- rows ------------------------------------------------------------------------------------------------------ */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 struct delivery_row {
     int64_t seq; /* rowid: ascending */
@@ -121,7 +121,7 @@ struct audit_row {
     int64_t at;
 };
 
-/* ---- write ----------------------------------------------------------------------------------------------------- */
+/* ---- write ------------------------------------------------------------------------------------------------------- */
 
 /* A list of row-writes; each row is written whole (insert, or replace by its key). Pointers in rows are borrowed until
  * the commit; batch_keep() copies a string into the batch's own memory. A batch that ran out of memory fails at
@@ -156,7 +156,7 @@ void batch_idempotency(struct store_batch *batch, const char *who, const char *k
  * not cleared. Runs a checkpoint by itself when the WAL has 500 pages. */
 MUST_CHECK enum err store_write(struct store *store, struct store_batch *batch, struct errmsg *why);
 
-/* ---- read, on the writer's connection ------------------------------------------------------------------------ */
+/* ---- read, on the writer's connection ---------------------------------------------------------------------------- */
 
 /* Looks the keys up; rows[i].exists says whether it was there; rows[i].key and .source are left as given. */
 MUST_CHECK enum err store_alerts_get(struct store *store, struct alert_row *rows, size_t n, struct errmsg *why);

@@ -59,7 +59,7 @@ struct fixture {
     char call_code[64];
 };
 
-/* ---- the stand-in ----------------------------------------------------------------------------------------------- */
+/* ---- the stand-in ------------------------------------------------------------------------------------------------ */
 
 static inline void stand_in_delivery(struct fixture *f, struct command_delivery *delivery)
 {
@@ -152,7 +152,7 @@ static inline void *stand_in_run(void *context)
     }
 }
 
-/* ---- setting up ------------------------------------------------------------------------------------------------- */
+/* ---- setting up -------------------------------------------------------------------------------------------------- */
 
 #define BEARER "hooks-token-0123456789"
 #define OPERATOR_TOKEN "operator-token-0123456789"
@@ -234,7 +234,7 @@ static inline void fixture_done(struct fixture *f)
     pthread_mutex_destroy(&f->mutex);
 }
 
-/* ---- the client ------------------------------------------------------------------------------------------------- */
+/* ---- the client -------------------------------------------------------------------------------------------------- */
 
 struct answer {
     int status; /* 0: the connection was closed without one */

@@ -5,7 +5,7 @@
 
 #include <stdlib.h>
 
-/* ---- the registries --------------------------------------------------------------------------------------------- */
+/* ---- the registries ---------------------------------------------------------------------------------------------- */
 
 static void check_rows(const struct row *rows)
 {
@@ -211,7 +211,7 @@ static void test_what_statuses_mean(void **state)
     assert_int_equal(result.retry_after_ms, 5000);
 }
 
-/* ---- words, names, targets -------------------------------------------------------------------------------------- */
+/* ---- words, names, targets --------------------------------------------------------------------------------------- */
 
 static void test_words(void **state)
 {

@@ -13,7 +13,7 @@
 
 #define NOW ((int64_t)1700000000000)
 
-/* ---- the world of the cases ------------------------------------------------------------------------------------- */
+/* ---- the world of the cases -------------------------------------------------------------------------------------- */
 
 static char name_gra[] = "gra", name_rbx[] = "rbx", name_waw[] = "waw", name_shop[] = "shop";
 static char name_prometheus[] = "prometheus", name_pingdom[] = "pingdom", name_aws[] = "aws";

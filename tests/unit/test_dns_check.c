@@ -7,7 +7,7 @@
 #include <pthread.h>
 #include <sys/socket.h>
 
-/* ---- a name server of bytes, whose answers a test may spoil ----------------------------------------------------- */
+/* ---- a name server of bytes, whose answers a test may spoil ------------------------------------------------------ */
 
 enum spoiling {
     SPOIL_NONE,
@@ -224,7 +224,7 @@ static const struct entry new_entries[] = {{"app.example.test", T_A, "198.51.100
                                            {NULL, 0, NULL}};
 static const struct entry old_entries[] = {{"app.example.test", T_A, "192.0.2.10"}, {NULL, 0, NULL}};
 
-/* ---- the action ------------------------------------------------------------------------------------------------- */
+/* ---- the action -------------------------------------------------------------------------------------------------- */
 
 static void start(struct rig *rig, const struct name_server *servers, size_t n)
 {
@@ -400,7 +400,7 @@ static void test_bad_arguments(void **state)
     rig_stop(&rig);
 }
 
-/* ---- finding servers -------------------------------------------------------------------------------------------- */
+/* ---- finding servers --------------------------------------------------------------------------------------------- */
 
 static void test_endpoints(void **state)
 {

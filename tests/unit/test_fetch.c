@@ -362,7 +362,7 @@ static void test_time_out_of_a_look_up(void **state)
     usleep(50000); /* the look-up's thread ends by itself */
 }
 
-/* ---- a certificate that nobody vouches for --------------------------------------------------------------------- */
+/* ---- a certificate that nobody vouches for ----------------------------------------------------------------------- */
 
 struct tls_server {
     int listener;

@@ -13,7 +13,7 @@
 static char folder[64], database[96];
 static struct id runs[3];
 
-/* ---- a database with something in it ---------------------------------------------------------------------------- */
+/* ---- a database with something in it ----------------------------------------------------------------------------- */
 
 static int remove_one(const char *path, const struct stat *stat, int flag, struct FTW *ftw)
 {
@@ -123,7 +123,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- helpers ---------------------------------------------------------------------------------------------------- */
+/* ---- helpers ----------------------------------------------------------------------------------------------------- */
 
 static struct answer get(const struct fixture *f, const char *target, const char *headers)
 {
@@ -184,7 +184,7 @@ static void wait_for_refused(struct fixture *f, int count)
     }
 }
 
-/* ---- tests ------------------------------------------------------------------------------------------------------ */
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
 
 static void tokens_and_roles(void **state)
 {

@@ -348,7 +348,7 @@ static void test_zone_file_lines(void **state)
     json_decref(lines);
 }
 
-/* ---- answers that the sandbox does not give -------------------------------------------------------------------- */
+/* ---- answers that the sandbox does not give ---------------------------------------------------------------------- */
 
 static void pages(void *context, const struct canned_request *request, struct canned_answer *ret)
 {

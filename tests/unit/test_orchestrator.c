@@ -151,8 +151,7 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* ---- what senders and operators do
- * ------------------------------------------------------------------------------------ */
+/* ---- what senders and operators do ------------------------------------------------------------------------------- */
 
 static struct command *send(struct fixture *f, struct command *command)
 {
@@ -250,8 +249,7 @@ static void answer(struct fixture *f, struct job *job, enum outcome outcome, boo
     assert_int_equal(command_queue_push(f->commands, command), ERR_OK);
 }
 
-/* ---- what can be read afterwards
- * ---------------------------------------------------------------------------------------- */
+/* ---- what can be read afterwards --------------------------------------------------------------------------------- */
 
 static json_t *service_now(struct fixture *f)
 {
@@ -306,8 +304,7 @@ static void assert_chain_intact(struct fixture *f)
     store_reader_close(reader);
 }
 
-/* ---- tests
- * ------------------------------------------------------------------------------------------------------------------ */
+/* ---- tests ------------------------------------------------------------------------------------------------------- */
 
 static void what_is_known_is_a_duplicate_and_a_second_outage_is_not(void **state)
 {

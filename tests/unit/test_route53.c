@@ -240,7 +240,7 @@ static void test_session_token_and_clock(void **state)
     rig_stop(&rig);
 }
 
-/* ---- documents ------------------------------------------------------------------------------------------------- */
+/* ---- documents --------------------------------------------------------------------------------------------------- */
 
 static enum err set_read(const char *xml, struct route53_set *ret, struct errmsg *why)
 {

@@ -213,7 +213,7 @@ static void test_text_kinds(void **state)
     assert_int_equal(text_kind_of("$$${file:Y}"), TEXT_ESCAPED);
 }
 
-/* ---- the rows that are declared -------------------------------------------------------------------------------- */
+/* ---- the rows that are declared ---------------------------------------------------------------------------------- */
 
 static void check_rows(const char *owner, const struct row *rows)
 {

@@ -137,7 +137,7 @@ static void test_unusable(void **state)
     assert_int_equal(sigv4_sign(&key, &request, INT64_MAX, &made, &why), ERR_INVALID);
 }
 
-/* ---- against botocore ------------------------------------------------------------------------------------------ */
+/* ---- against botocore -------------------------------------------------------------------------------------------- */
 
 static unsigned seed = 20150830;
 
