@@ -15,8 +15,7 @@
 #define CHECK_EVERY_MS 1000
 #define RESERVE_BYTES ((int64_t)64 * 1024 * 1024)
 
-/* ---- helpers of the other files -------------------------------------------------------------------------------------
- */
+/* ---- helpers of the other files ---------------------------------------------------------------------------------- */
 
 void batch_break(struct orchestrator *o, enum err err, const struct errmsg *why)
 {

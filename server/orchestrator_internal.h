@@ -74,8 +74,7 @@ struct world {
     int64_t delivery_seq;
 };
 
-/* ---- one alert during a batch -------------------------------------------------------------------------------------
- */
+/* ---- one alert during a batch ------------------------------------------------------------------------------------ */
 
 struct match {
     int service, site; /* -1 when the configuration does not know them any more */
@@ -106,8 +105,7 @@ struct cached_alert {
     int64_t saved_at; /* steady */
 };
 
-/* ---- the orchestrator -----------------------------------------------------------------------------------------------
- */
+/* ---- the orchestrator -------------------------------------------------------------------------------------------- */
 
 struct orchestrator {
     struct orchestrator_settings settings;

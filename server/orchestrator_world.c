@@ -81,8 +81,7 @@ static int site_of(struct loader *loader, int service, const char *site)
     return site[0] ? service_site_find(&loader->o->settings.model->services[service], site) : SITE_NONE;
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
 
 static void load_match_count(void *context, const char *service, const char *site, const char *source, int64_t count)
 {

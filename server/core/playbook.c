@@ -433,7 +433,8 @@ static void on_retry_or_skip(struct advance *a)
         set_step(a, STEP_SKIPPED, operator_text(a, "skipped by an operator"));
         a->run->current++;
     } else {
-        /* A person who has mended something does not wait for what was sent before: if it is not there, send it again. */
+        /* A person who has mended something does not wait for what was sent before: if it is not there, send it again.
+         */
         current(a)->has_unknown_apply = current(a)->has_applied;
     }
     a->run->state = RUN_RUNNING;

@@ -93,8 +93,7 @@ static enum err unknown_name(const struct filling *filling, const char *name)
     return err_set(filling->why, ERR_INVALID, "${%s} is not known; the nearest that is: ${%s}", name, nearest.name);
 }
 
-/* ---- one string ---------------------------------------------------------------------------------------------------
- */
+/* ---- one string -------------------------------------------------------------------------------------------------- */
 
 static const char *site_value(const struct site *site, const char *key)
 {
@@ -172,8 +171,7 @@ static enum err resolve_string(const struct filling *filling, const json_t *stri
     return *ret ? ERR_OK : err_set(filling->why, ERR_INVALID, "not valid UTF-8 when filled in");
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------------------------
- */
+/* ---- the whole --------------------------------------------------------------------------------------------------- */
 
 /* Puts "expect" before "body: what is wrong" as "expect.body: what is wrong", and before "[1]: …" as "expect[1]: …". */
 static enum err add_path(const struct filling *filling, enum err err, const char *key, bool is_leaf)

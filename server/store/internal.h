@@ -77,16 +77,14 @@ MUST_CHECK enum err query_end(struct connection *connection, const struct bind *
 MUST_CHECK enum err query_run(struct connection *connection, const struct bind *bind, struct errmsg *why);
 MUST_CHECK enum err query_plain(struct connection *connection, enum sql sql, struct errmsg *why); /* no parameters */
 
-/* ---- rows.c: columns to structs, in the order of sql.h ------------------------------------------------------------
- */
+/* ---- rows.c: columns to structs, in the order of sql.h ----------------------------------------------------------- */
 
 struct run_row run_from_columns(struct columns *columns); /* without playbook */
 struct step_row step_from_columns(struct columns *columns);
 struct timer_row timer_from_columns(struct columns *columns);
 struct incident_row incident_from_columns(struct columns *columns);
 
-/* ---- lock.c --------------------------------------------------------------------------------------------------------
- */
+/* ---- lock.c ------------------------------------------------------------------------------------------------------ */
 
 /* The lock file beside the database. *ret_path: the database's real path, to be freed. */
 MUST_CHECK enum err lock_take(const char *path, char **ret_path, int *ret_fd, struct errmsg *why);
@@ -95,8 +93,7 @@ void lock_release(int fd);
 MUST_CHECK enum err lock_make_file(const char *path, struct errmsg *why);
 MUST_CHECK enum err lock_sync_folder(const char *path, struct errmsg *why);
 
-/* ---- migrate.c -----------------------------------------------------------------------------------------------------
- */
+/* ---- migrate.c --------------------------------------------------------------------------------------------------- */
 
 /* Whether the file is ours and of a version that `files` lead to. *ret_version 0: a new, empty file. */
 MUST_CHECK enum err migrate_identify(struct connection *connection, size_t n_files, int64_t *ret_version,
@@ -105,8 +102,7 @@ MUST_CHECK enum err migrate_identify(struct connection *connection, size_t n_fil
 MUST_CHECK enum err migrate(struct connection *connection, const struct embedded_file *files, size_t n_files,
                             struct errmsg *why);
 
-/* ---- store.c -------------------------------------------------------------------------------------------------------
- */
+/* ---- store.c ----------------------------------------------------------------------------------------------------- */
 
 struct store {
     struct connection connection;
@@ -123,23 +119,20 @@ struct store_reader {
     char *path;
 };
 
-/* ---- batch.c -------------------------------------------------------------------------------------------------------
- */
+/* ---- batch.c ----------------------------------------------------------------------------------------------------- */
 
 /* Carries out what is in the batch, inside a transaction of the caller's. */
 MUST_CHECK enum err batch_execute(struct connection *connection, const struct store_batch *batch, struct errmsg *why);
 /* Out of memory while it was filled. */
 bool batch_is_broken(const struct store_batch *batch);
 
-/* ---- read.c --------------------------------------------------------------------------------------------------------
- */
+/* ---- read.c ------------------------------------------------------------------------------------------------------ */
 
 /* A read transaction for one page. `err` is what came of the page, and is given back when it is a failure. */
 MUST_CHECK enum err read_begin(struct connection *connection, struct errmsg *why);
 MUST_CHECK enum err read_end(struct connection *connection, enum err err, struct errmsg *why);
 
-/* ---- json.c --------------------------------------------------------------------------------------------------------
- */
+/* ---- json.c ------------------------------------------------------------------------------------------------------ */
 
 /* An object under construction: anything that fails makes it broken, and the one check stands at the end. */
 struct json_maker {

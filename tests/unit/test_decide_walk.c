@@ -82,8 +82,7 @@ struct walk {
 static char site_names[N_SITES][4] = {"gra", "rbx", "waw", "bhs"};
 static char source_names[N_SOURCES][12] = {"prometheus", "pingdom", "aws"};
 
-/* ---- chance, the log, and the end ----------------------------------------------------------------------------------
- */
+/* ---- chance, the log, and the end -------------------------------------------------------------------------------- */
 
 static uint64_t chance(struct walk *w, uint64_t below)
 {
@@ -126,8 +125,7 @@ static void broken(struct walk *w, const struct place *p, const char *promise)
             broken(w, p, text);                                                                                        \
     } while (0)
 
-/* ---- what the witness knows ----------------------------------------------------------------------------------------
- */
+/* ---- what the witness knows -------------------------------------------------------------------------------------- */
 
 static int true_count(const struct place *p, int site, int source)
 {
@@ -186,8 +184,7 @@ static void become(struct walk *w, struct place *p, enum active_kind active, int
     watch_quorums(w, p);
 }
 
-/* ---- the journal: written from things and moves, read back into memory ----------------------------------------------
- */
+/* ---- the journal: written from things and moves, read back into memory ------------------------------------------- */
 
 static void journal_thing(struct journal *j, const struct thing *thing)
 {
@@ -294,8 +291,7 @@ static void check_journal(struct walk *w, struct place *p)
         PROMISE(is_same_step(&p->step_runs[i], &p->journal.steps[i]), "a step changed and nobody was told");
 }
 
-/* ---- carrying out --------------------------------------------------------------------------------------------------
- */
+/* ---- carrying out ------------------------------------------------------------------------------------------------ */
 
 static void deliver(struct walk *w, struct place *p, const struct event *event);
 static void run_deliver(struct walk *w, struct place *p, const struct run_event *event);
@@ -444,8 +440,7 @@ static void deliver(struct walk *w, struct place *p, const struct event *event)
         check_level(w, p);
 }
 
-/* ---- runs ----------------------------------------------------------------------------------------------------------
- */
+/* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 static void check_attempt(struct walk *w, struct place *p, const struct run_move *move)
 {
@@ -618,8 +613,7 @@ static void any_call_about_a_run(struct walk *w, struct place *p)
     run_deliver(w, p, &event);
 }
 
-/* ---- events --------------------------------------------------------------------------------------------------------
- */
+/* ---- events ------------------------------------------------------------------------------------------------------ */
 
 static int64_t sender_time(struct walk *w)
 {
@@ -801,8 +795,7 @@ static void step(struct walk *w)
         check_journal(w, &w->places[i]);
 }
 
-/* ---- the whole walk ------------------------------------------------------------------------------------------------
- */
+/* ---- the whole walk ---------------------------------------------------------------------------------------------- */
 
 static void make_place(struct walk *w, struct place *p, int number)
 {

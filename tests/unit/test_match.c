@@ -7,8 +7,7 @@
 #include <regex.h>
 #include <stdlib.h>
 
-/* ---- making a model -----------------------------------------------------------------------------------------------
- */
+/* ---- making a model ---------------------------------------------------------------------------------------------- */
 
 static struct label_match condition(const char *label, const char *value)
 {
@@ -84,8 +83,7 @@ static int unmake(void **state)
     return 0;
 }
 
-/* ---- asking it ------------------------------------------------------------------------------------------------------
- */
+/* ---- asking it --------------------------------------------------------------------------------------------------- */
 
 /* "a=b c=d"; returns "service:site service:site". */
 static const char *targets_of(const struct model *model, int source, const char *text)

@@ -15,8 +15,7 @@
 
 #define WAIT_S 20
 
-/* ---- a world by hand ------------------------------------------------------------------------------------------------
- */
+/* ---- a world by hand --------------------------------------------------------------------------------------------- */
 
 static char prometheus[] = "prometheus", second[] = "second", linode[] = "linode";
 static char *source_names[] = {prometheus, second};

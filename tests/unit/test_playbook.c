@@ -165,8 +165,7 @@ static void show(const char *playbook, const struct scene *scenes, size_t n)
         show(playbook, scenes, COUNT_OF(scenes));                                                                      \
     } while (0)
 
-/* ---- the way that is hoped for -------------------------------------------------------------------------------------
- */
+/* ---- the way that is hoped for ----------------------------------------------------------------------------------- */
 
 #define BEGIN                                                                                                          \
     {                                                                                                                  \
@@ -198,8 +197,7 @@ static void no_steps_at_all(void **state)
     SHOW("", {"start", "run succeeded"}, {"start", ""});
 }
 
-/* ---- errors --------------------------------------------------------------------------------------------------------
- */
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
 
 static void temporary_errors_back_off(void **state)
 {
@@ -300,8 +298,7 @@ static void cancelled_without_a_cancel(void **state)
          {"ok", "0 is already done; run succeeded"});
 }
 
-/* ---- checks --------------------------------------------------------------------------------------------------------
- */
+/* ---- checks ------------------------------------------------------------------------------------------------------ */
 
 static void a_check_fails_after_its_retries(void **state)
 {
@@ -322,8 +319,7 @@ static void a_check_that_cannot_be_made(void **state)
     SHOW("c", BEGIN, {"permanent", "0 is failed; run attention"}, {"skip", "0 is skipped; run succeeded"});
 }
 
-/* ---- operators -----------------------------------------------------------------------------------------------------
- */
+/* ---- operators --------------------------------------------------------------------------------------------------- */
 
 static void skip_goes_on_behind_the_step(void **state)
 {
@@ -393,8 +389,7 @@ static void cancel_while_the_last_look_is_under_way(void **state)
          {"right", "0 is done; run cancelled [ea]"});
 }
 
-/* ---- restarts ------------------------------------------------------------------------------------------------------
- */
+/* ---- restarts ---------------------------------------------------------------------------------------------------- */
 
 static void restart_while_observing(void **state)
 {
@@ -453,8 +448,7 @@ static void restart_between_steps(void **state)
     assert_int_equal(moves.count, 2);
 }
 
-/* ---- words and numbers ---------------------------------------------------------------------------------------------
- */
+/* ---- words and numbers ------------------------------------------------------------------------------------------- */
 
 static struct run_moves moves_of(struct play *play, const char *event, const char *text, uint32_t random)
 {
