@@ -185,8 +185,12 @@ static void do_attempt(struct worker *worker, struct job *job, struct command *c
                                .requests = json_array()};
     const struct action *action = NULL;
     command->as.result.started_at = clock_wall_ms();
-    if (call_prepare(worker, job->step_text, &call, &action, &result))
+    if (call_prepare(worker, job->step_text, &call, &action, &result)) {
         call_phase(worker, job, action, &call, &result);
+        /* "ok" on record beside "connection refused" would mislead: a check that looked and is not content says so. */
+        if (action->is_check && result.outcome == OUTCOME_OK && !result.is_right)
+            result.outcome = OUTCOME_NOT_YET;
+    }
     report_attempt(worker, command, job, &result, call.requests);
     action_result_done(&result);
 }
