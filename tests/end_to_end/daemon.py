@@ -4,6 +4,7 @@ Nothing here waits for a fixed time: everything polls for what it waits for, wit
 particular test is about.
 """
 
+import datetime
 import json
 import os
 import re
@@ -96,6 +97,11 @@ def configuration(sandbox=None, **changes):
             }
         },
     }
+
+
+def seconds(text):
+    """A time of the API as seconds since 1970. Those that rest on the steady clock are good to some milliseconds."""
+    return datetime.datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
 
 
 class Answer:

@@ -1,7 +1,7 @@
 """A configuration that changes between two starts: what the database remembers meets services, sites, sources and playbooks
 that are others now."""
 
-from daemon import GRA, RBX, SOURCE_TOKEN, alert, configuration, delivery, wait_for
+from daemon import GRA, RBX, SOURCE_TOKEN, alert, configuration, delivery, seconds, wait_for
 
 
 def restart(daemon, config):
@@ -141,7 +141,8 @@ def test_a_rule_is_corrected_while_its_alert_fires(make_daemon, sandbox):
     restart(daemon, both)
     assert daemon.deliver(delivery(alert("gra"))).status == 202
     assert [daemon.service(name)["sites"][0]["down_votes"] for name in ("shop", "bank")] == [1, 1]
-    assert hold and daemon.service()["timers"] == hold
+    still = daemon.service()["timers"]
+    assert len(still) == len(hold) == 1 and abs(seconds(still[0]["due_at"]) - seconds(hold[0]["due_at"])) < 0.05
     # A rule that is taken out takes its vote with it.
     right["services"]["shop"]["alerts"] = right["services"]["shop"]["alerts"][1:]
     restart(daemon, right)
