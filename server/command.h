@@ -61,7 +61,6 @@ struct command_result {
     enum outcome outcome;
     bool is_right;
     int64_t retry_after_ms;
-    int64_t started_at, finished_at;              /* wall */
     json_t *current, *desired, *token, *requests; /* owned; may be NULL */
     struct errmsg text;
 };

@@ -161,7 +161,6 @@ static void report_attempt(struct worker *worker, struct command *command, struc
     report->outcome = result->outcome;
     report->is_right = result->is_right;
     report->retry_after_ms = result->retry_after_ms;
-    report->finished_at = clock_wall_ms();
     /* Handed over whole: a reference that stayed here would be dropped while the other thread takes one. */
     report->current = result->current;
     report->desired = result->desired;
@@ -184,7 +183,6 @@ static void do_attempt(struct worker *worker, struct job *job, struct command *c
                                .applied = job->applied,
                                .requests = json_array()};
     const struct action *action = NULL;
-    command->as.result.started_at = clock_wall_ms();
     if (call_prepare(worker, job->step_text, &call, &action, &result)) {
         call_phase(worker, job, action, &call, &result);
         /* "ok" on record beside "connection refused" would mislead: a check that looked and is not content says so. */

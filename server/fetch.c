@@ -339,11 +339,8 @@ static enum err transfer(struct curl_fetch *fetch, struct exchange *exchange, st
 static void response_finish(CURL *easy, struct fetch_response *ret)
 {
     long status = 0;
-    curl_off_t first_byte_us = 0;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_easy_getinfo(easy, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
     ret->status = (int)status;
-    ret->first_byte_ms = first_byte_us / 1000;
 }
 
 static enum err exchange_run(struct curl_fetch *fetch, struct exchange *exchange, struct errmsg *why)

@@ -44,8 +44,7 @@ struct fetch_response {
     char request_id[128];   /* x-amzn-requestid, x-ovh-queryid, x-request-id; "" */
     bool is_maintenance;    /* X-Maintenance-Mode was there (Linode) */
     int64_t took_ms;        /* name look-up to last byte; also of a failed exchange */
-    int64_t first_byte_ms;
-    char peer[64]; /* address connected to */
+    char peer[64];          /* address connected to */
 };
 
 struct fetch {
