@@ -258,6 +258,7 @@ static bool alert_complete(struct parser *p, const struct fields *fields)
         .starts_at = fields->starts_at,
         /* A firing alert has no end; some senders put the time when they would give it up. */
         .ends_at = fields->state == ALERT_RESOLVED ? fields->ends_at : TIME_UNKNOWN,
+        .asserted_at = TIME_UNKNOWN, /* there is none: two of an HA pair say different times of the same */
         .identity = fields->fingerprint.text,
         .identity_len = fields->fingerprint.len,
         .labels = fields->labels,
@@ -328,12 +329,12 @@ static enum err read_body(struct parser *p)
     return err;
 }
 
-static enum err alertmanager_parse(const char *body, size_t len, handler_take_alert take, void *context,
+static enum err alertmanager_parse(const struct handler_request *request, struct handler_result *result,
                                    struct errmsg *why)
 {
     struct parser p;
     arena_init(&p.arena);
-    json_reader_init(&p.reader, body, len, &p.arena, why);
+    json_reader_init(&p.reader, request->body, request->len, &p.arena, why);
     p.why = why;
     p.first = NULL;
     p.last = &p.first;
@@ -341,7 +342,7 @@ static enum err alertmanager_parse(const char *body, size_t len, handler_take_al
     p.has_alerts = false;
     enum err err = read_body(&p);
     for (const struct parsed_alert *parsed = p.first; parsed && err == ERR_OK; parsed = parsed->next)
-        err = take(context, &parsed->alert, why);
+        err = result->take(result->context, &parsed->alert, why);
     arena_done(&p.arena);
     return err;
 }
@@ -356,5 +357,7 @@ const struct handler handler_alertmanager = {
     .rows = rows,
     .labels_help = "the labels of the alert",
     .identifying = "alertname",
+    .methods = "POST",
+    .media = HANDLER_JSON,
     .parse = alertmanager_parse,
 };

@@ -34,6 +34,9 @@ struct command_delivery {
     uint8_t sha256[32];   /* of the original */
     struct alert *alerts; /* owned, with their targets */
     size_t n_alerts;
+    const char *notice_kind; /* a literal; NULL: nothing but the alerts goes on record */
+    char notice[256];
+    bool is_loud; /* the notice is a warning */
     /* the answer */
     struct id answer_id; /* this one, or the one that last changed the first of its alerts */
     bool is_duplicate;

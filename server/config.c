@@ -25,14 +25,6 @@ static void provider_done(struct provider *provider)
     free(provider->name);
 }
 
-static void source_done(struct source *source)
-{
-    secret_done(&source->bearer);
-    secret_done(&source->basic_password);
-    free(source->basic_user);
-    free(source->name);
-}
-
 void config_free(struct config *config)
 {
     if (!config)
@@ -60,6 +52,7 @@ static void reading_done(struct reading *r)
 {
     config_free(r->config);
     json_decref(r->site_defaults);
+    free(r->sources);
     free(r->providers);
     free(r->folder);
     problems_done(&r->errors);
@@ -73,7 +66,18 @@ static void tree_cleanup(struct yaml_tree **tree)
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
-/* Makes what providers keep between calls. Only for a configuration that is right: it is what they may rely on. */
+/* Makes what sources and providers keep between calls. Only for a configuration that is right otherwise: it is what
+ * they may rely on. */
+static void open_sources(struct reading *r)
+{
+    for (int i = 0; i < r->config->model.n_sources; i++) {
+        struct source *source = &r->config->sources[i];
+        struct errmsg why = {.text = ""};
+        if (source->handler->open && source->handler->open(source, &why) != ERR_OK)
+            complain(r, r->sources[i], "source %s cannot be used: %s", shown(source->name).text, why.text);
+    }
+}
+
 static void open_providers(struct reading *r)
 {
     for (int i = 0; i < r->config->model.n_providers && r->errors.count == 0; i++) {
@@ -96,6 +100,8 @@ static void read_all(struct reading *r)
     read_sources(r);
     read_providers(r);
     read_services(r);
+    if (r->errors.count == 0 && r->errors.n_left_out == 0)
+        open_sources(r);
     if (r->errors.count == 0 && r->errors.n_left_out == 0)
         open_providers(r);
 }

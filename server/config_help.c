@@ -18,7 +18,8 @@ static void print_row(FILE *out, const struct row *row, int indent)
     else if (row->default_text)
         fprintf(out, "; default %s", row->default_text[0] ? row->default_text : "\"\"");
     fprintf(out, "\n%*s%-*s   %s\n", indent, "", NAME_WIDTH, "", row->help ? row->help : "");
-    for (const struct row *inner = row->type == ROW_MAP ? row->rows : NULL; inner && inner->name; inner++)
+    for (const struct row *inner = row->type == ROW_MAP || row->type == ROW_MAPS ? row->rows : NULL;
+         inner && inner->name; inner++)
         print_row(out, inner, indent + INDENT);
     strbuf_done(&expected);
 }
@@ -72,7 +73,7 @@ static void print_source(FILE *out, const struct handler *handler)
     fprintf(out, "\nLabels that \"match\" sees: %s\n", handler->labels_help);
     if (handler->identifying)
         fprintf(out, "The label that names an alert: %s\n", handler->identifying);
-    print_rows(out, "A source takes a credential, either or both of:", config_source_rows);
+    print_rows(out, "Every source takes:", config_source_rows);
     if (handler->rows && handler->rows[0].name)
         print_rows(out, "One of this kind also takes:", handler->rows);
 }

@@ -7,6 +7,8 @@
 
 #define WEAK_TOKEN 16 /* a shorter one is doubted: the sender may not take a longer one */
 
+#define MAX_BASIC 8 /* user names of one source, at a time */
+
 static const struct row basic_rows[] = {
     {.name = "user",
      .type = ROW_STRING,
@@ -19,8 +21,17 @@ static const struct row basic_rows[] = {
 };
 
 const struct row config_source_rows[] = {
-    {.name = "bearer", .type = ROW_SECRET, .help = "token that deliveries must bear"},
-    {.name = "basic", .type = ROW_MAP, .rows = basic_rows, .help = "user name and password that deliveries must bear"},
+    {.name = "bearer", .type = ROW_SECRETS, .help = "token that deliveries must bear in the Authorization header"},
+    {.name = "basic", .type = ROW_MAPS, .rows = basic_rows, .help = "user name and password that deliveries must bear"},
+    {.name = "path_token",
+     .type = ROW_SECRETS,
+     .help = "token at the end of the URL, /hooks/SOURCE/TOKEN, for monitors that can send no header"},
+    {.name = "from", .type = ROW_NETWORKS, .help = "addresses that deliveries may come from; others are refused"},
+    {.name = "rate",
+     .type = ROW_INT,
+     .min = 1,
+     .max = 1000000,
+     .help = "deliveries per second that are taken; more are answered 503, to be sent again"},
     {.name = NULL},
 };
 
@@ -52,7 +63,6 @@ static const char *read_kind(struct reading *r, const struct node *map)
 
 static const struct handler *read_handler(struct reading *r, const struct node *map)
 {
-    static const char *const later[] = {"sns", "pingdom", "uptimerobot", "grafana", "generic", NULL};
     const char *kind = read_kind(r, map);
     if (!kind)
         return NULL;
@@ -62,58 +72,145 @@ static const struct handler *read_handler(struct reading *r, const struct node *
     struct names names = {.count = 0};
     for (const struct handler *const *h = handler_list(); *h; h++)
         names_add(&names, (*h)->kind);
-    for (size_t i = 0; later[i]; i++) {
-        if (strcmp(later[i], kind) == 0) {
-            char hint[256];
-            complain(r, child(map, "kind"), "kind of source %s is not supported yet; %s", shown(kind).text,
-                     names_hint(&names, "", hint, sizeof(hint)));
-            return NULL;
-        }
-    }
     complain_unknown(r, child(map, "kind"), "kind of source", kind, &names);
     return NULL;
 }
 
-static struct secret *source_secret(void *owner, const char *row)
+static struct secret_list *source_slot(void *owner, const char *row)
 {
     struct source *source = owner;
-    return strcmp(row, "bearer") == 0 ? &source->bearer : &source->basic_password;
+    if (strcmp(row, "bearer") == 0)
+        return &source->bearer;
+    if (strcmp(row, "path_token") == 0)
+        return &source->path_token;
+    for (size_t i = 0; i < MAX_SOURCE_SECRETS; i++) {
+        if (!source->secrets[i].row)
+            source->secrets[i].row = row;
+        if (strcmp(source->secrets[i].row, row) == 0)
+            return &source->secrets[i].values;
+    }
+    return NULL;
+}
+
+static struct secret *basic_slot(void *owner, const char *row)
+{
+    (void)row; /* there is one */
+    return &((struct basic_credential *)owner)->password;
+}
+
+static void read_basic_item(struct reading *r, const struct node *node, struct basic_credential *basic)
+{
+    if (!expect_item(r, node, NODE_MAP, "basic"))
+        return;
+    keys_check(r, node, &(struct keys){.rows = {basic_rows}});
+    const struct row_reader reader = {.reading = r, .secret_slot = basic_slot, .owner = basic};
+    json_t *values = rows_read(&reader, node, basic_rows);
+    const char *user = json_string_value(json_object_get(values, "user"));
+    if (user && strchr(user, ':'))
+        complain(r, child(node, "user"), "\"user\" holds a colon, which basic authentication cannot carry");
+    if (user)
+        basic->user = new_text(r, user);
+    json_decref(values);
+}
+
+static void read_basic(struct reading *r, const struct node *node, struct source *source)
+{
+    bool is_list = node->kind == NODE_LIST;
+    size_t n = is_list ? node->n_items : 1;
+    if (n == 0 || n > MAX_BASIC) {
+        complain(r, node, "\"basic\" cannot be a list of %zu; it must hold 1 to %d", n, MAX_BASIC);
+        return;
+    }
+    source->basic = new_array(r, n, sizeof(*source->basic));
+    if (!source->basic)
+        return;
+    source->n_basic = n;
+    for (size_t i = 0; i < n; i++)
+        read_basic_item(r, is_list ? node->items[i] : node, &source->basic[i]);
+}
+
+static void expect_tokens(struct reading *r, const char *key, const struct node *node, const struct secret_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct node *at = node->kind == NODE_LIST ? node->items[i] : node;
+        const struct secret *token = &list->items[i];
+        expect_token(r, key, at, token, 1);
+        if (secret_is_set(token) && token->len < WEAK_TOKEN)
+            doubt(r, at, "\"%s\" is shorter than %d characters and can be guessed", key, WEAK_TOKEN);
+    }
+}
+
+/* What would be changed on its way, or end the path, cannot be compared. */
+static void expect_path_tokens(struct reading *r, const struct node *node, const struct secret_list *list)
+{
+    static const char unreserved[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    expect_tokens(r, "path_token", node, list);
+    for (size_t i = 0; i < list->n; i++) {
+        const struct secret *token = &list->items[i];
+        if (secret_is_set(token) && strspn(token->bytes, unreserved) != token->len)
+            complain(r, node->kind == NODE_LIST ? node->items[i] : node,
+                     "\"path_token\" holds a character that a URL cannot carry as it is; it must be letters, digits, "
+                     "\"-\", \".\", \"_\" and \"~\"");
+    }
+}
+
+static void read_networks(struct reading *r, const json_t *list, struct source *source)
+{
+    size_t n = json_array_size(list);
+    if (n == 0)
+        return;
+    source->from = new_array(r, n, sizeof(*source->from));
+    if (!source->from)
+        return;
+    source->n_from = n;
+    for (size_t i = 0; i < n; i++)
+        (void)network_parse(json_string_value(json_array_get(list, i)), &source->from[i]); /* the row lets nothing else
+                                                                                              pass */
 }
 
 static void read_credentials(struct reading *r, const struct node *map, const struct row_reader *reader,
                              struct source *source)
 {
     json_t *values = rows_read(reader, map, config_source_rows);
-    const struct node *bearer = child(map, "bearer"), *basic = child(map, "basic");
-    const char *user = json_string_value(json_object_get(json_object_get(values, "basic"), "user"));
-    if (user && strchr(user, ':'))
-        complain(r, child(basic, "user"), "\"user\" holds a colon, which basic authentication cannot carry");
-    if (user)
-        source->basic_user = new_text(r, user);
-    if (!bearer && !basic)
-        complain(r, map, "the source has no credential; give it \"bearer\" or \"basic\"");
-    expect_token(r, "bearer", bearer, &source->bearer, 1);
-    if (secret_is_set(&source->bearer) && source->bearer.len < WEAK_TOKEN)
-        doubt(r, bearer, "\"bearer\" is shorter than %d characters and can be guessed", WEAK_TOKEN);
+    const struct node *basic = child(map, "basic");
+    if (basic)
+        read_basic(r, basic, source);
+    expect_tokens(r, "bearer", child(map, "bearer"), &source->bearer);
+    expect_path_tokens(r, child(map, "path_token"), &source->path_token);
+    read_networks(r, json_object_get(values, "from"), source);
+    source->rate = (int)json_integer_value(json_object_get(values, "rate"));
     json_decref(values);
+}
+
+/* What each of its deliveries has proved at least; a source that takes anything from anybody is refused. */
+static void find_trust(struct reading *r, const struct node *map, struct source *source)
+{
+    const struct handler *handler = source->handler;
+    bool has_credential = child(map, "bearer") || child(map, "basic") || child(map, "path_token");
+    source->trust = TRUST_SECRET;
+    if (handler->is_signed && handler->is_signed(source))
+        source->trust = TRUST_SIGNED;
+    else if (source->path_token.n > 0)
+        source->trust = TRUST_OPEN;
+    else if (!has_credential)
+        complain(r, map, "the source has no credential; give it \"bearer\", \"basic\" or \"path_token\"%s",
+                 handler->is_signed ? ", or what its signature is verified with" : "");
 }
 
 static void read_source(struct reading *r, const struct node *map, struct source *source)
 {
-    static const struct later later[] = {{"path_token", NULL}, {"topics", NULL}, {"certificates", NULL}, {NULL, NULL}};
     static const char *const names[] = {"kind", NULL};
     if (!expect_kind(r, map, NODE_MAP, source->name ? source->name : "source"))
         return;
     source->handler = read_handler(r, map);
-    const struct row *rows = source->handler ? source->handler->rows : NULL;
     /* Without its kind nobody knows which keys it takes. */
-    if (source->handler)
-        keys_check(r, map, &(struct keys){.rows = {config_source_rows, rows}, .names = names, .later = later});
-    const struct row_reader reader = {.reading = r, .secret_slot = source_secret, .owner = source};
+    if (!source->handler)
+        return;
+    keys_check(r, map, &(struct keys){.rows = {config_source_rows, source->handler->rows}, .names = names});
+    const struct row_reader reader = {.reading = r, .secrets_slot = source_slot, .owner = source};
     read_credentials(r, map, &reader, source);
-    /* Validated only: no kind keeps anything of it so far. */
-    if (rows)
-        json_decref(rows_read(&reader, map, rows));
+    source->args = rows_read(&reader, map, source->handler->rows);
+    find_trust(r, map, source);
 }
 
 void read_sources(struct reading *r)
@@ -124,7 +221,9 @@ void read_sources(struct reading *r)
         return;
     config->sources = new_array(r, map->n_pairs, sizeof(*config->sources));
     config->model.source_names = new_array(r, map->n_pairs, sizeof(*config->model.source_names));
-    if (!config->sources || !config->model.source_names)
+    config->model.source_trust = new_array(r, map->n_pairs, sizeof(*config->model.source_trust));
+    r->sources = new_array(r, map->n_pairs, sizeof(*r->sources));
+    if (!config->sources || !config->model.source_names || !config->model.source_trust || !r->sources)
         return;
     config->model.n_sources = (int)map->n_pairs;
     for (size_t i = 0; i < map->n_pairs; i++) {
@@ -132,7 +231,9 @@ void read_sources(struct reading *r)
         (void)expect_name(r, key, "a source");
         config->sources[i].name = new_text(r, key->text);
         config->model.source_names[i] = new_text(r, key->text);
+        r->sources[i] = key;
         read_source(r, map->pairs[i].value, &config->sources[i]);
+        config->model.source_trust[i] = config->sources[i].trust;
     }
 }
 

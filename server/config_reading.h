@@ -21,6 +21,7 @@ struct reading {
     struct config *config;         /* under construction */
     const struct node *root;       /* the whole file */
     json_t *site_defaults;         /* of the top-level sites: object of objects of strings; NULL: none are given */
+    const struct node **sources;   /* nodes of config->sources, likewise of config->providers: */
     const struct node **providers; /* nodes of config->providers: where to complain when one cannot be opened */
     bool is_out_of_memory;
 };

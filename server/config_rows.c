@@ -7,7 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_LIST 100 /* elements of ROW_STRINGS and ROW_ENDPOINTS */
+#define MAX_LIST 100  /* elements of a list, keys of ROW_TEXTS */
+#define MAX_SECRETS 8 /* of one row, at a time */
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */
 
@@ -104,6 +105,17 @@ static void complain_value(const struct row_reader *reader, const struct row *ro
     strbuf_done(&expected);
 }
 
+/* As seen from the folder of the file; NULL when it is none. */
+static json_t *path_value(struct reading *r, const char *text)
+{
+    const struct row row = {.type = ROW_PATH};
+    json_t *value = value_of_text(&row, text);
+    if (!value || text[0] == '/' || !r->folder[0])
+        return value;
+    json_decref(value);
+    return json_sprintf("%s%s", r->folder, text);
+}
+
 /* One value, or one element of a list. NULL after a complaint. */
 static json_t *read_scalar(const struct row_reader *reader, const struct row *row, const struct node *node)
 {
@@ -121,7 +133,7 @@ static json_t *read_scalar(const struct row_reader *reader, const struct row *ro
     AUTO_FREE char *text = plain_text(r, node, row->name);
     if (!text)
         return NULL;
-    json_t *value = value_of_text(row, text);
+    json_t *value = row->type == ROW_PATH ? path_value(r, text) : value_of_text(row, text);
     if (!value)
         complain_value(reader, row, node);
     return value;
@@ -161,6 +173,46 @@ static json_t *read_map(const struct row_reader *reader, const struct row *row, 
     return rows_read(reader, node, row->rows);
 }
 
+static json_t *read_texts(const struct row_reader *reader, const struct row *row, const struct node *node)
+{
+    struct reading *r = reader->reading;
+    json_t *texts = json_object();
+    if (!texts)
+        complain_memory(r);
+    if (!texts || !expect_kind(r, node, NODE_MAP, row->name))
+        return texts;
+    if (node->n_pairs > MAX_LIST) {
+        complain(r, node, "\"%s\" names %zu; %d is the most", row->name, node->n_pairs, MAX_LIST);
+        return texts;
+    }
+    for (size_t i = 0; i < node->n_pairs; i++) {
+        AUTO_FREE char *text = plain_text(r, node->pairs[i].value, node->pairs[i].key->text);
+        if (text && json_object_set_new(texts, node->pairs[i].key->text, json_string(text)) != 0)
+            complain_memory(r);
+    }
+    return texts;
+}
+
+static void read_secrets(const struct row_reader *reader, const struct row *row, const struct node *node)
+{
+    struct reading *r = reader->reading;
+    struct secret_list *list = reader->secrets_slot(reader->owner, row->name);
+    bool is_list = node->kind == NODE_LIST;
+    assert(list);
+    if (is_list && (node->n_items == 0 || node->n_items > MAX_SECRETS)) {
+        complain(r, node, "\"%s\" cannot be a list of %zu; it must hold 1 to %d", row->name, node->n_items,
+                 MAX_SECRETS);
+        return;
+    }
+    for (size_t i = 0; i < (is_list ? node->n_items : 1); i++) {
+        struct secret *secret = secret_list_add(list);
+        if (!secret)
+            complain_memory(r);
+        else
+            secret_read(r, row->name, is_list ? node->items[i] : node, secret);
+    }
+}
+
 static json_t *read_value(const struct row_reader *reader, const struct row *row, const struct node *node)
 {
     if (row->type == ROW_MAP)
@@ -171,6 +223,14 @@ static json_t *read_value(const struct row_reader *reader, const struct row *row
         secret_read(reader->reading, row->name, node, slot);
         return NULL;
     }
+    if (row->type == ROW_SECRETS) {
+        read_secrets(reader, row, node);
+        return NULL;
+    }
+    if (row->type == ROW_MAPS)
+        return NULL;
+    if (row->type == ROW_TEXTS)
+        return read_texts(reader, row, node);
     return value_is_list(row->type) ? read_list(reader, row, node) : read_scalar(reader, row, node);
 }
 

@@ -38,8 +38,9 @@ struct row_reader {
     struct reading *reading;
     const struct later *later;       /* as in keys; for its values */
     struct template_list *templates; /* texts with ${...} are let pass and noted here; NULL: refused */
-    /* Where the value of a ROW_SECRET goes; never NULL for a row that is one. */
+    /* Where the value of a ROW_SECRET goes, or those of a ROW_SECRETS; never NULL for a row that is one. */
     struct secret *(*secret_slot)(void *owner, const char *row);
+    struct secret_list *(*secrets_slot)(void *owner, const char *row);
     void *owner;
 };
 

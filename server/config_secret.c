@@ -174,7 +174,7 @@ static bool has_control_character(const struct secret_text *s)
 void secret_read(struct reading *r, const char *key, const struct node *node, struct secret *ret)
 {
     if (node->kind == NODE_LIST) {
-        complain(r, node, "\"%s\" as a list is not supported yet; give one secret", key);
+        complain(r, node, "\"%s\" cannot be a list; give one secret", key);
         return;
     }
     if (node->kind != NODE_TEXT || node->len == 0) {

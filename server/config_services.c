@@ -17,6 +17,12 @@ static const struct row trigger_rows[] = {
      .min = 1,
      .max = MAX_SOURCES,
      .help = "how many sources must say that the site is down"},
+    {.name = "trusted_votes",
+     .type = ROW_INT,
+     .default_text = "0",
+     .min = 0,
+     .max = MAX_SOURCES,
+     .help = "how many of them must come from sources whose trust is secret or signed"},
     {.name = "hold",
      .type = ROW_DURATION,
      .default_text = "30s",
@@ -202,8 +208,7 @@ static void read_prefer(struct reading *r, const struct node *prefer, struct ser
 
 static void read_trigger(struct reading *r, const struct node *map, struct service *service)
 {
-    static const struct later later[] = {
-        {"mode", "approval"}, {"mode", "shadow"}, {"trusted_votes", NULL}, {"probe", NULL}, {NULL, NULL}};
+    static const struct later later[] = {{"mode", "approval"}, {"mode", "shadow"}, {"probe", NULL}, {NULL, NULL}};
     const struct node *trigger = child(map, "trigger");
     if (!trigger) {
         complain(r, map, "\"trigger\" is missing; at least {mode: automatic} or {mode: manual} must be said");
@@ -217,6 +222,7 @@ static void read_trigger(struct reading *r, const struct node *map, struct servi
     if (mode)
         (void)mode_parse(mode, &service->mode); /* the row lets nothing else pass */
     service->votes = (int)json_integer_value(json_object_get(values, "votes"));
+    service->trusted_votes = (int)json_integer_value(json_object_get(values, "trusted_votes"));
     service->hold_ms = json_integer_value(json_object_get(values, "hold"));
     service->cool_down_ms = json_integer_value(json_object_get(values, "cool_down"));
     json_decref(values);

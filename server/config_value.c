@@ -1,5 +1,7 @@
 #include "config_value.h"
 
+#include "base/address.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <inttypes.h>
@@ -10,6 +12,7 @@
 
 #define MAX_TEXT 4096 /* of a text without bounds of its own */
 #define MAX_DURATION_MS (INT64_C(366) * 24 * 3600 * 1000)
+#define MAX_PATH_TEXT 1024
 #define MAX_NAME 253
 #define MAX_LABEL 63
 
@@ -203,7 +206,7 @@ bool listen_address_parse(const char *text, struct sockaddr_storage *ret, sockle
 
 bool value_is_list(enum row_type type)
 {
-    return type == ROW_STRINGS || type == ROW_ENDPOINTS;
+    return type == ROW_STRINGS || type == ROW_ENDPOINTS || type == ROW_NETWORKS;
 }
 
 bool value_is_text(enum row_type type)
@@ -217,12 +220,17 @@ bool value_is_text(enum row_type type)
     case ROW_ENDPOINT:
     case ROW_STRINGS:
     case ROW_ENDPOINTS:
+    case ROW_NETWORKS:
+    case ROW_PATH:
         return true;
     case ROW_INT:
     case ROW_DURATION:
     case ROW_BOOL:
+    case ROW_TEXTS:
     case ROW_SECRET:
+    case ROW_SECRETS:
     case ROW_MAP:
+    case ROW_MAPS:
         return false;
     }
     return false;
@@ -278,8 +286,17 @@ json_t *value_of_text(const struct row *row, const char *text)
     case ROW_ENDPOINTS:
         fits = is_endpoint(text, false, false);
         break;
+    case ROW_NETWORKS:
+        fits = network_parse(text, &(struct network){.prefix = 0});
+        break;
+    case ROW_PATH:
+        fits = text[0] && strlen(text) < MAX_PATH_TEXT;
+        break;
+    case ROW_TEXTS:
     case ROW_SECRET:
+    case ROW_SECRETS:
     case ROW_MAP:
+    case ROW_MAPS:
         break;
     }
     return fits ? json_string(text) : NULL;
@@ -356,8 +373,23 @@ void value_describe(const struct row *row, struct strbuf *out)
     case ROW_SECRET:
         strbuf_adds(out, "a secret, as \"${env:NAME}\" or \"${file:PATH}\"");
         break;
+    case ROW_NETWORKS:
+        strbuf_adds(out, "an IP address, or ADDRESS/PREFIX without bits behind the prefix, or a list of them");
+        break;
+    case ROW_PATH:
+        strbuf_adds(out, "a path");
+        break;
+    case ROW_TEXTS:
+        strbuf_adds(out, "a mapping of names to texts");
+        break;
+    case ROW_SECRETS:
+        strbuf_adds(out, "a secret, as \"${env:NAME}\" or \"${file:PATH}\", or a list of them");
+        break;
     case ROW_MAP:
         strbuf_adds(out, "a mapping");
+        break;
+    case ROW_MAPS:
+        strbuf_adds(out, "a mapping or a list of them");
         break;
     }
 }

@@ -302,7 +302,8 @@ void intake_bunch(struct orchestrator *o)
     journal_note(o, &(struct note){.kind = "intake.unmatched", .text = text, .detail = detail});
 }
 
-static void store_delivery(struct orchestrator *o, const struct command_delivery *delivery, int n_changed)
+static void store_delivery(struct orchestrator *o, const struct command_delivery *delivery, int n_changed,
+                           int n_services)
 {
     struct delivery_row row = {.seq = ++o->world->delivery_seq,
                                .id = delivery->id,
@@ -310,6 +311,7 @@ static void store_delivery(struct orchestrator *o, const struct command_delivery
                                .received_at = delivery->received_at,
                                .alerts = (int)delivery->n_alerts,
                                .changed = n_changed,
+                               .services = n_services,
                                .body = delivery->body,
                                .body_len = delivery->body_len};
     memcpy(row.sha256, delivery->sha256, sizeof row.sha256);
@@ -366,7 +368,7 @@ static bool is_news(struct orchestrator *o, struct alert_entry *entry, const str
 
 /* What a delivery will change, and for whom. */
 struct news {
-    int n_firing, n_resolved;
+    int n_firing, n_resolved, n_unknown;
     int n_services; /* each alert counts for itself */
     int service;    /* the last */
     bool is_one;    /* all were the same */
@@ -391,6 +393,7 @@ static struct news look_ahead(struct orchestrator *o, const struct command_deliv
             continue;
         news.n_firing += alert->state == ALERT_FIRING;
         news.n_resolved += alert->state == ALERT_RESOLVED;
+        news.n_unknown += alert->state == ALERT_UNKNOWN;
         for (int k = 0; k < alert->n_targets; k++)
             news_concern(&news, alert->targets[k].service);
         read_matches(o, entry);
@@ -405,18 +408,30 @@ static void note_alerts(struct orchestrator *o, const struct command_delivery *d
 {
     char text[256];
     bool is_one = news->is_one && news->service >= 0;
-    snprintf(text, sizeof text, "%d alert%s began to fire, %d resolved", news->n_firing, news->n_firing == 1 ? "" : "s",
-             news->n_resolved);
+    int len = snprintf(text, sizeof text, "%d alert%s began to fire, %d resolved", news->n_firing,
+                       news->n_firing == 1 ? "" : "s", news->n_resolved);
+    if (news->n_unknown > 0)
+        snprintf(text + len, sizeof text - (size_t)len, ", %d unknown", news->n_unknown);
     char hex[2 * SHA256_SIZE + 1];
     hex_encode(delivery->sha256, SHA256_SIZE, hex);
-    json_t *detail = json_pack("{s:i, s:i, s:s, s:i}", "firing", news->n_firing, "resolved", news->n_resolved, "sha256",
-                               hex, "alerts", (int)delivery->n_alerts);
+    json_t *detail = json_pack("{s:i, s:i, s:i, s:s, s:i}", "firing", news->n_firing, "resolved", news->n_resolved,
+                               "unknown", news->n_unknown, "sha256", hex, "alerts", (int)delivery->n_alerts);
     journal_note(o, &(struct note){.kind = "intake.alerts",
                                    .service = is_one ? o->settings.model->services[news->service].name : "",
                                    .who = who,
                                    .text = text,
                                    .delivery = &delivery->id,
                                    .detail = detail});
+}
+
+/* What the handler wants on record beside the alerts: a subscription confirmed, or given up by somebody. */
+static void note_notice(struct orchestrator *o, const struct command_delivery *delivery, const char *who)
+{
+    char kind[48];
+    snprintf(kind, sizeof kind, "intake.%s", delivery->notice_kind);
+    journal_note(o, &(struct note){.kind = kind, .who = who, .text = delivery->notice, .delivery = &delivery->id});
+    if (delivery->is_loud)
+        log_warning("%s: %s", who, delivery->notice);
 }
 
 void intake_delivery(struct orchestrator *o, struct command *command)
@@ -429,6 +444,8 @@ void intake_delivery(struct orchestrator *o, struct command *command)
     snprintf(who, sizeof who, "source %s", o->settings.model->source_names[delivery->source]);
     const struct cause cause = {.who = who, .delivery = &delivery->id, .command = command};
     struct news news = look_ahead(o, delivery);
+    if (delivery->notice_kind)
+        note_notice(o, delivery, who);
     if (news.n_services > 0)
         note_alerts(o, delivery, &news, who);
     int n_changed = 0;
@@ -447,12 +464,13 @@ void intake_delivery(struct orchestrator *o, struct command *command)
             delivery->answer_id = entry->row.delivery;
     }
     atomic_fetch_add(&o->n_alerts, (long long)delivery->n_alerts);
-    delivery->is_duplicate = n_changed == 0;
-    atomic_fetch_add(n_changed ? &o->n_deliveries : &o->n_duplicates, 1);
-    if (n_changed == 0)
+    /* One without alerts is kept for what its monitor said in other words; no row tells whether it said so before. */
+    delivery->is_duplicate = n_changed == 0 && delivery->n_alerts > 0;
+    atomic_fetch_add(delivery->is_duplicate ? &o->n_duplicates : &o->n_deliveries, 1);
+    if (delivery->is_duplicate)
         return;
     delivery->answer_id = delivery->id;
-    store_delivery(o, delivery, n_changed);
+    store_delivery(o, delivery, n_changed, news.n_services);
     if (news.n_services == 0)
         add_unmatched(o, delivery);
 }

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "executor.h"
 #include "http/http.h"
+#include "needs.h"
 #include "orchestrator.h"
 
 #include <signal.h>
@@ -24,6 +25,7 @@ struct daemon {
     struct command_queue *commands;
     struct job_queue *jobs;
     struct http_operator *operators;
+    struct needs *needs;
     struct http *http;
     struct orchestrator *orchestrator;
     struct executor *executor;
@@ -80,6 +82,7 @@ static enum err start_http(struct daemon *daemon, struct errmsg *why)
     settings.n_operators = config->n_operators;
     settings.model = &config->model;
     settings.queue = daemon->commands;
+    settings.needs = daemon->needs;
     settings.database = config->database;
     return http_start(&settings, &daemon->http, why);
 }
@@ -117,7 +120,9 @@ static enum err start(struct daemon *daemon, struct errmsg *why)
     daemon->jobs = job_queue_new();
     if (!daemon->commands || !daemon->jobs)
         return err_set(why, ERR_NO_MEMORY, "out of memory");
-    err = start_http(daemon, why);
+    err = needs_start(&daemon->needs, why);
+    if (err == ERR_OK)
+        err = start_http(daemon, why);
     return err == ERR_OK ? start_workers(daemon, why) : err;
 }
 
@@ -126,6 +131,7 @@ static void stop(struct daemon *daemon)
 {
     if (daemon->http)
         http_stop_accepting(daemon->http);
+    needs_stop(daemon->needs);
     executor_stop(daemon->executor, STOP_GRACE_MS);
     if (daemon->commands)
         command_queue_close(daemon->commands);

@@ -43,6 +43,32 @@ bool secret_equal(const struct secret *s, const char *given, size_t given_len)
     return is_equal;
 }
 
+struct secret *secret_list_add(struct secret_list *list)
+{
+    struct secret *items = reallocarray(list->items, list->n + 1, sizeof *items);
+    if (!items)
+        return NULL;
+    list->items = items;
+    items[list->n] = (struct secret){0};
+    return &items[list->n++];
+}
+
+void secret_list_done(struct secret_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        secret_done(&list->items[i]);
+    free(list->items);
+    *list = (struct secret_list){0};
+}
+
+bool secret_list_equal(const struct secret_list *list, const char *given, size_t given_len)
+{
+    bool is_equal = false;
+    for (size_t i = 0; i < list->n; i++)
+        is_equal |= secret_equal(&list->items[i], given, given_len);
+    return is_equal;
+}
+
 void secret_wipe(void *bytes, size_t len)
 {
     explicit_bzero(bytes, len);

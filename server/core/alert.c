@@ -28,12 +28,30 @@ static bool is_within_window(int64_t changed_at, int64_t now)
     return now <= changed_at + ALERT_LATE_WINDOW_MS && now >= changed_at - ALERT_LATE_WINDOW_MS;
 }
 
+/* By the sender's own clock. Two assertions of one moment (senders count in seconds) are taken in the order of arrival,
+ * but each once: the start and the end of the row tell which of them has been seen. */
+static enum alert_verdict judge_by_assertion(const struct alert_row *row, const struct alert *said)
+{
+    if (said->asserted_at < row->asserted_at)
+        return ALERT_VERDICT_LATE;
+    if (row->state == said->state)
+        return ALERT_VERDICT_DUPLICATE;
+    bool is_seen =
+        said->asserted_at == row->asserted_at && ((said->state == ALERT_FIRING && row->starts_at == said->starts_at) ||
+                                                  (said->state == ALERT_RESOLVED && row->ends_at == said->ends_at));
+    return is_seen ? ALERT_VERDICT_LATE : ALERT_VERDICT_NEW;
+}
+
 static enum alert_verdict judge(const struct alert_row *row, const struct alert *said, int64_t now)
 {
     if (!row->exists)
         return ALERT_VERDICT_NEW;
+    if (said->asserted_at != TIME_UNKNOWN && row->asserted_at != TIME_UNKNOWN)
+        return judge_by_assertion(row, said);
     if (row->state == said->state)
         return ALERT_VERDICT_DUPLICATE;
+    if (said->state == ALERT_UNKNOWN || row->state == ALERT_UNKNOWN)
+        return ALERT_VERDICT_NEW;
     if (said->state == ALERT_RESOLVED)
         return is_before(said->ends_at, row->starts_at) ? ALERT_VERDICT_LATE : ALERT_VERDICT_NEW;
     if (said->starts_at == TIME_UNKNOWN || row->ends_at == TIME_UNKNOWN || said->starts_at > row->ends_at)
@@ -43,7 +61,7 @@ static enum alert_verdict judge(const struct alert_row *row, const struct alert 
 
 static void take_news(struct alert_row *row, const struct alert *said, int64_t now)
 {
-    bool is_same_episode = row->exists && said->state == ALERT_RESOLVED;
+    bool is_same_episode = row->exists && said->state != ALERT_FIRING;
     row->starts_at = is_same_episode ? earliest(row->starts_at, said->starts_at) : said->starts_at;
     if (said->state == ALERT_RESOLVED)
         row->ends_at = said->ends_at;
@@ -52,6 +70,7 @@ static void take_news(struct alert_row *row, const struct alert *said, int64_t n
     if (!row->exists) {
         row->key = said->key;
         row->first_seen_at = now;
+        row->asserted_at = TIME_UNKNOWN;
         row->count = 0;
         row->exists = true;
     }
@@ -59,8 +78,18 @@ static void take_news(struct alert_row *row, const struct alert *said, int64_t n
     row->changed_at = now;
 }
 
-enum alert_verdict alert_take(const struct alert_row *row, const struct alert *said, int64_t now, struct alert_row *ret)
+/* A time far ahead of ours would make everything that follows look old; one before 1970 is none. */
+static int64_t believed(int64_t asserted_at, int64_t now)
 {
+    return asserted_at <= 0 || asserted_at > now + ALERT_CLOCK_AHEAD_MS ? TIME_UNKNOWN : asserted_at;
+}
+
+enum alert_verdict alert_take(const struct alert_row *row, const struct alert *given, int64_t now,
+                              struct alert_row *ret)
+{
+    struct alert believed_alert = *given;
+    const struct alert *said = &believed_alert;
+    believed_alert.asserted_at = believed(given->asserted_at, now);
     enum alert_verdict verdict = judge(row, said, now);
     struct alert_row after = *row;
     switch (verdict) {
@@ -75,6 +104,7 @@ enum alert_verdict alert_take(const struct alert_row *row, const struct alert *s
     case ALERT_VERDICT_LATE:
         break;
     }
+    after.asserted_at = latest(after.asserted_at, said->asserted_at);
     after.last_seen_at = now;
     after.count++;
     *ret = after;

@@ -25,6 +25,7 @@ struct alert {
     enum alert_state state;
     int64_t starts_at;
     int64_t ends_at;
+    int64_t asserted_at;
     struct alert_target *targets; /* owned; by match_alert() */
     int n_targets;
 };
@@ -35,8 +36,9 @@ struct alert_row {
     int source;
     bool exists;
     enum alert_state state;
-    int64_t starts_at; /* the earliest that was said of this episode */
-    int64_t ends_at;   /* of the last resolve; TIME_UNKNOWN while firing for the first time */
+    int64_t starts_at;   /* the earliest that was said of this episode */
+    int64_t ends_at;     /* of the last resolve; TIME_UNKNOWN while firing for the first time */
+    int64_t asserted_at; /* the newest time at which the sender found it so; TIME_UNKNOWN: it never said */
     int64_t first_seen_at, last_seen_at, changed_at; /* our wall clock */
     int64_t count;                                   /* deliveries that spoke of it */
     struct id delivery;                              /* the one that last changed it */
@@ -44,14 +46,18 @@ struct alert_row {
 };
 
 enum alert_verdict {
-    ALERT_VERDICT_NEW,       /* changes the state: firing for the first time or again, or resolved */
+    ALERT_VERDICT_NEW,       /* changes the state: firing for the first time or again, resolved, or unknown */
     ALERT_VERDICT_DUPLICATE, /* says what is known already */
-    ALERT_VERDICT_LATE,      /* speaks of an episode that is over; changes nothing */
+    ALERT_VERDICT_LATE,      /* speaks of an episode that is over, or is older than what is known; changes nothing */
 };
 
 /* A firing alert that begins before the end of the last known episode is a late copy (a slow HA twin, a retry) for
  * so long after that resolve arrived, and from then on believed: a sender that still says it means it. */
 #define ALERT_LATE_WINDOW_MS ((int64_t)5 * 60 * 1000)
+
+/* A sender whose clock is so far ahead of ours is not believed in its times of assertion: one such alert would make
+ * everything that follows look old. */
+#define ALERT_CLOCK_AHEAD_MS ((int64_t)60 * 60 * 1000)
 
 /* What `said`, received at wall time `now`, does to `row`; writes the row as it is afterwards into *ret (also for
  * duplicates: the earliest start, last seen, count). `ret->delivery` is kept; who stores sets it for NEW. */

@@ -59,7 +59,9 @@ static struct phrase votes_held(const struct decision *d, int site)
 
 static bool has_quorum(const struct decision *d, int site)
 {
-    return view_votes(&d->view, site) >= d->service->votes;
+    return view_votes(&d->view, site) >= d->service->votes &&
+           (d->service->trusted_votes == 0 ||
+            view_trusted_votes(d->model, &d->view, site) >= d->service->trusted_votes);
 }
 
 static bool is_active(const struct decision *d, int site)

@@ -51,6 +51,8 @@ struct service_view {
 
 void service_view_init(struct service_view *view); /* unknown, nothing fires */
 int view_votes(const struct service_view *view, int site);
+/* Of those, the ones from sources with more than TRUST_OPEN. */
+int view_trusted_votes(const struct model *model, const struct service_view *view, int site);
 
 /* ---- what happened ----------------------------------------------------------------------------------------------- */
 

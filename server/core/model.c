@@ -78,6 +78,7 @@ void model_done(struct model *model)
         service_done(&model->services[i]);
     free(model->services);
     names_free(model->source_names, (size_t)model->n_sources);
+    free(model->source_trust);
     names_free(model->provider_names, (size_t)model->n_providers);
     *model = (struct model){0};
 }

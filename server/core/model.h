@@ -64,6 +64,7 @@ struct service {
     size_t n_rules;
     enum mode mode;
     int votes;
+    int trusted_votes; /* so many of them from sources with more than TRUST_OPEN */
     int64_t hold_ms;
     int64_t cool_down_ms;
     struct step *steps;
@@ -74,6 +75,7 @@ struct model {
     struct service *services;
     int n_services;
     char **source_names; /* index: source */
+    enum trust *source_trust;
     int n_sources;
     char **provider_names;
     int n_providers;

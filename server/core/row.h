@@ -3,8 +3,8 @@
  * The same rows validate, fill in defaults, and print `turnout actions` and `turnout sources`, so these cannot
  * drift apart. Values are kept as a jansson object: after validation every row that has a default or was given is
  * there, with this JSON type: string rows as string, ROW_INT and ROW_DURATION as integer (milliseconds), ROW_BOOL
- * as boolean, ROW_STRINGS as array of strings, ROW_MAP as object. A ROW_SECRET never enters the JSON: it is put in
- * the owner's `struct secret` list by row name. */
+ * as boolean, ROW_STRINGS and the like as array of strings, ROW_MAP and ROW_TEXTS as object. Secrets never enter the
+ * JSON: they are put where their owner wants them, by row name. */
 #ifndef TURNOUT_CORE_ROW_H
 #define TURNOUT_CORE_ROW_H
 
@@ -24,8 +24,13 @@ enum row_type {
     ROW_ENDPOINT,  /* ADDRESS:PORT, NAME:PORT or [IPv6]:PORT */
     ROW_STRINGS,   /* one string or a list of strings */
     ROW_ENDPOINTS, /* one ADDRESS[:PORT] or a list of them; 53 is filled in by who uses it */
+    ROW_NETWORKS,  /* one IPv4 or IPv6 address or ADDRESS/PREFIX, or a list of them */
+    ROW_PATH,      /* of a file or folder; relative ones are kept as seen from the folder of the configuration */
+    ROW_TEXTS,     /* a mapping of keys of the user's own to texts */
     ROW_SECRET,
-    ROW_MAP, /* a mapping described by `rows` */
+    ROW_SECRETS, /* one secret or a list of them */
+    ROW_MAP,     /* a mapping described by `rows` */
+    ROW_MAPS,    /* one such mapping or a list of them: described here, read by who owns the row */
 };
 
 struct row {
@@ -35,7 +40,7 @@ struct row {
     const char *default_text; /* as it would be written in YAML; NULL: absent when not given */
     int64_t min, max;         /* of int (value), duration (ms) and string (length); both 0: no bound beyond sanity */
     const char *choices;      /* of ROW_CHOICE */
-    const struct row *rows;   /* of ROW_MAP; ends with a NULL name */
+    const struct row *rows;   /* of ROW_MAP and ROW_MAPS; ends with a NULL name */
     const char *help;         /* one sentence without a full stop, with the unit */
 };
 

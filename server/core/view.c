@@ -1,6 +1,6 @@
 /* What is known of one service, and how the things of a decision change it. The orchestrator's store rows hold exactly
- * what is changed here, so a view read from them is the view that was; view.c must not look at time or configuration.
- */
+ * what is changed here, so a view read from them is the view that was; what is applied here must not
+ * look at time or configuration. */
 #include "core/decide.h"
 
 #include <string.h>
@@ -28,6 +28,14 @@ int view_votes(const struct service_view *view, int site)
     int votes = 0;
     for (int i = 0; i < MAX_SOURCES; i++)
         votes += view->sites[site].firing[i] > 0;
+    return votes;
+}
+
+int view_trusted_votes(const struct model *model, const struct service_view *view, int site)
+{
+    int votes = 0;
+    for (int i = 0; i < model->n_sources; i++)
+        votes += view->sites[site].firing[i] > 0 && model->source_trust[i] > TRUST_OPEN;
     return votes;
 }
 

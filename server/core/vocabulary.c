@@ -28,6 +28,7 @@
 VOCABULARY_DEFINE(active_kind, active_kind, ACTIVE_LIST)
 VOCABULARY_DEFINE(mode, mode, MODE_LIST)
 VOCABULARY_DEFINE(alert_state, alert_state, ALERT_STATE_LIST)
+VOCABULARY_DEFINE(trust, trust, TRUST_LIST)
 VOCABULARY_DEFINE(timer_kind, timer_kind, TIMER_LIST)
 VOCABULARY_DEFINE(direction, direction, DIRECTION_LIST)
 VOCABULARY_DEFINE(run_state, run_state, RUN_STATE_LIST)

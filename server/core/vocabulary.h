@@ -18,7 +18,14 @@
 
 #define ALERT_STATE_LIST(X)                                                                                            \
     X(ALERT_FIRING, "firing")                                                                                          \
-    X(ALERT_RESOLVED, "resolved")
+    X(ALERT_RESOLVED, "resolved")                                                                                      \
+    X(ALERT_UNKNOWN, "unknown") /* the monitor does not know, or it speaks of something else than up and down */
+
+/* What a delivery of a source has proved at least. */
+#define TRUST_LIST(X)                                                                                                  \
+    X(TRUST_OPEN, "open")     /* a token in its URL, which stands in logs of proxies and in the monitor's settings */  \
+    X(TRUST_SECRET, "secret") /* a secret in a header */                                                               \
+    X(TRUST_SIGNED, "signed") /* a signature over what it says */
 
 #define TIMER_LIST(X)                                                                                                  \
     X(TIMER_HOLD, "hold")           /* of a site: its votes have to stand so long */                                   \
@@ -70,6 +77,7 @@
 VOCABULARY_DECLARE(active_kind, active_kind, ACTIVE_LIST)
 VOCABULARY_DECLARE(mode, mode, MODE_LIST)
 VOCABULARY_DECLARE(alert_state, alert_state, ALERT_STATE_LIST)
+VOCABULARY_DECLARE(trust, trust, TRUST_LIST)
 VOCABULARY_DECLARE(timer_kind, timer_kind, TIMER_LIST)
 VOCABULARY_DECLARE(direction, direction, DIRECTION_LIST)
 VOCABULARY_DECLARE(run_state, run_state, RUN_STATE_LIST)

@@ -80,6 +80,9 @@ struct phrase votes_phrase(const struct service *service, const struct model *mo
     else
         phrase_add(&phrase, "%d votes where %d %s needed", votes, service->votes, service->votes == 1 ? "is" : "are");
     add_voters(&phrase, model, &view->sites[site]);
+    int trusted = service->trusted_votes > 0 ? view_trusted_votes(model, view, site) : 0;
+    if (trusted < service->trusted_votes)
+        phrase_add(&phrase, ", %d of %d trusted", trusted, service->trusted_votes);
     return phrase;
 }
 

@@ -30,22 +30,33 @@ static bool basic_is_right(const struct source *source, const char *base64)
         return false;
     const char *colon = memchr(text, ':', len);
     size_t user_len = colon ? (size_t)(colon - text) : len;
-    /* Compared like a secret, so that time does not tell whether the user was right. */
-    const struct secret user = {source->basic_user, strlen(source->basic_user)};
-    bool is_user = secret_equal(&user, text, user_len);
-    bool is_password =
-        secret_equal(&source->basic_password, colon ? colon + 1 : text, colon ? len - user_len - 1 : len);
+    bool is_right = false;
+    /* All are compared, and the user like a secret, so that time does not tell which was right. */
+    for (size_t i = 0; i < source->n_basic; i++) {
+        const struct basic_credential *basic = &source->basic[i];
+        const struct secret user = {basic->user, strlen(basic->user)};
+        bool is_user = secret_equal(&user, text, user_len);
+        bool is_password = secret_equal(&basic->password, colon ? colon + 1 : text, colon ? len - user_len - 1 : len);
+        is_right |= colon && is_user && is_password;
+    }
     secret_wipe(text, sizeof text);
-    return colon && is_user && is_password;
+    return is_right;
 }
 
-bool credential_is_right(const struct source *source, const char *authorization)
+bool credential_is_needed(const struct source *source)
 {
+    return source->bearer.n > 0 || source->path_token.n > 0 || source->n_basic > 0;
+}
+
+bool credential_is_right(const struct source *source, const char *authorization, const char *path_token)
+{
+    if (!credential_is_needed(source))
+        return true;
     const char *bearer = credential_bearer(authorization);
-    if (bearer && secret_is_set(&source->bearer))
-        return secret_equal(&source->bearer, bearer, strlen(bearer));
     const char *basic = after_scheme(authorization, "Basic");
-    if (basic && source->basic_user)
-        return basic_is_right(source, basic);
-    return false;
+    if (path_token && path_token[0] && secret_list_equal(&source->path_token, path_token, strlen(path_token)))
+        return true;
+    if (bearer && secret_list_equal(&source->bearer, bearer, strlen(bearer)))
+        return true;
+    return basic && basic_is_right(source, basic);
 }

@@ -20,6 +20,7 @@ struct exchange *exchange_begin(struct request *request, int64_t due_at)
     exchange->reserved = 0;
     exchange->command = NULL;
     exchange->job = NULL;
+    exchange->need = NULL;
     atomic_init(&exchange->references, 2);
     atomic_init(&exchange->state, EXCHANGE_WAITING);
     atomic_fetch_add(&exchange->http->references, 1);
@@ -67,6 +68,8 @@ void exchange_release(struct exchange *exchange)
     bodies_release(exchange->http, exchange->reserved);
     command_free(exchange->command);
     free(exchange->job);
+    if (exchange->need)
+        need_job_free(exchange->need);
     http_release(exchange->http);
     free(exchange);
 }

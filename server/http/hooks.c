@@ -24,32 +24,73 @@ static int source_find(const struct http_settings *settings, const char *name)
     return -1;
 }
 
-static void refuse_credential(struct request *request, const struct source *source)
+/* The name, and whether the URL was put together without the "?" that must stand before what the sender appends. */
+static bool is_run_together(const char *token)
 {
-    bool is_given = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION) != NULL;
-    refusal_of_source(request, is_given ? "wrong credential" : "no credential");
-    answer_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized", "the credential is %s",
-                 is_given ? "wrong" : "missing");
-    if (secret_is_set(&source->bearer))
-        answer_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"turnout\"");
-    if (source->basic_user)
-        answer_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"turnout\", charset=\"UTF-8\"");
+    return token && (strstr(token, "monitorID=") || strstr(token, "monitorURL="));
 }
 
-/* "application/json", alone or with parameters. */
+static void ask_for_credential(struct request *request, const struct source *source)
+{
+    if (source->bearer.n > 0)
+        answer_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"turnout\"");
+    if (source->n_basic > 0)
+        answer_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Basic realm=\"turnout\", charset=\"UTF-8\"");
+    if (source->bearer.n == 0 && source->n_basic == 0) /* HTTP demands a challenge with every 401 */
+        answer_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Path realm=\"turnout\"");
+}
+
+static void refuse_credential(struct request *request, const struct source *source)
+{
+    bool is_given = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION) || request->rest;
+    if (is_given || !source->handler->is_challenged)
+        refusal_of_source(request, is_given ? "wrong credential" : "no credential");
+    if (is_run_together(request->rest))
+        answer_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized",
+                     "the credential is wrong: the URL in the monitor's settings must end in \"?\", so that what it "
+                     "appends does not become part of the token");
+    else
+        answer_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized", "the credential is %s",
+                     is_given ? "wrong" : "missing");
+    ask_for_credential(request, source);
+}
+
+/* "application/json" or "application/SOMETHING+json", alone or with parameters. */
 static bool is_json(const char *media_type)
 {
-    static const char json[] = "application/json";
-    if (!media_type || strncasecmp(media_type, json, sizeof json - 1) != 0)
+    static const char application[] = "application/";
+    if (!media_type || strncasecmp(media_type, application, sizeof application - 1) != 0)
         return false;
-    const char *after = media_type + sizeof json - 1;
-    after += strspn(after, " \t");
-    return *after == '\0' || *after == ';';
+    const char *subtype = media_type + sizeof application - 1;
+    size_t len = strcspn(subtype, "; \t");
+    const char *after = subtype + len + strspn(subtype + len, " \t");
+    bool is_right = (len == 4 && strncasecmp(subtype, "json", 4) == 0) ||
+                    (len > 5 && strncasecmp(subtype + len - 5, "+json", 5) == 0);
+    return is_right && (*after == '\0' || *after == ';');
 }
 
 static bool is_plain(const char *encoding)
 {
     return !encoding || strcasecmp(encoding, "identity") == 0;
+}
+
+/* "POST" in "GET, POST". A HEAD is let in where GET is, and then does nothing. */
+static bool is_method_of(const char *methods, const char *method)
+{
+    const char *wanted = strcmp(method, "HEAD") == 0 ? "GET" : method;
+    size_t len = strlen(wanted);
+    for (const char *at = strstr(methods, wanted); at; at = strstr(at + 1, wanted)) {
+        if ((at == methods || at[-1] == ' ') && (at[len] == '\0' || at[len] == ','))
+            return true;
+    }
+    return false;
+}
+
+static void refuse_method(struct request *request, const struct handler *handler)
+{
+    answer_error(request, MHD_HTTP_METHOD_NOT_ALLOWED, "method_not_allowed", "sources of kind %s take %s",
+                 handler->kind, handler->methods);
+    answer_header(request, MHD_HTTP_HEADER_ALLOW, handler->methods);
 }
 
 static void hook_begin(struct request *request)
@@ -61,9 +102,14 @@ static void hook_begin(struct request *request)
         return;
     }
     const struct source *source = &http->settings.sources[request->source];
-    if (!credential_is_right(source, request_header(request, MHD_HTTP_HEADER_AUTHORIZATION)))
+    const struct handler *handler = source->handler;
+    if (handler->max_body > 0 && handler->max_body < request->max_body)
+        request->max_body = handler->max_body;
+    if (!credential_is_right(source, request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), request->rest))
         refuse_credential(request, source);
-    else if (!is_json(request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE)))
+    else if (!is_method_of(handler->methods, request->method))
+        refuse_method(request, handler);
+    else if (handler->media == HANDLER_JSON && !is_json(request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE)))
         answer_error(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
                      "expected Content-Type: application/json");
     else if (!is_plain(request_header(request, MHD_HTTP_HEADER_CONTENT_ENCODING)))
@@ -118,6 +164,7 @@ static enum err take_alert(void *context, const struct handler_alert *from, stru
         .state = from->state,
         .starts_at = from->starts_at,
         .ends_at = from->ends_at,
+        .asserted_at = from->asserted_at,
     };
     alert->n_targets =
         match_alert(taking->settings->model, taking->source, from->labels, from->n_labels, &alert->targets);
@@ -135,14 +182,23 @@ static void taking_done(struct taking *taking)
     free(taking->alerts);
 }
 
+/* Each with a reason on record: a sender who is told 4xx drops what it said. */
 static void refuse_body(struct request *request, enum err err, const struct errmsg *why)
 {
-    if (err == ERR_INVALID)
-        answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "%s", why->text);
-    else if (err == ERR_TOO_BIG)
-        answer_error(request, MHD_HTTP_CONTENT_TOO_LARGE, "too_big", "%s", why->text);
-    else
+    unsigned status = err == ERR_INVALID   ? MHD_HTTP_BAD_REQUEST
+                      : err == ERR_TOO_BIG ? MHD_HTTP_CONTENT_TOO_LARGE
+                      : err == ERR_DENIED  ? MHD_HTTP_FORBIDDEN
+                                           : 0;
+    if (status == 0) {
         answer_later(request, why->text);
+        return;
+    }
+    refusal_of_source(request, why->text);
+    answer_error(request, status,
+                 err == ERR_INVALID   ? "invalid"
+                 : err == ERR_TOO_BIG ? "too_big"
+                                      : "denied",
+                 "%s", why->text);
 }
 
 /* Counts what the alerts take against the bound for bodies too: a small body can hold many. */
@@ -162,30 +218,62 @@ static void delivery_completed(struct command *command)
     exchange_complete(exchange);
 }
 
-static struct command *delivery_new(struct request *request, const struct taking *taking)
+/* Of what came: the body, and behind it the query's parameters where there are any. */
+static struct sha256 hash_of(const struct handler_request *from)
+{
+    struct bytes_view parts[1 + 2 * MAX_QUERY];
+    size_t n = 0;
+    parts[n++] = (struct bytes_view){from->body, from->len};
+    for (size_t i = 0; i < from->n_query; i++) {
+        parts[n++] = (struct bytes_view){from->query[i].name, strlen(from->query[i].name) + 1};
+        parts[n++] = (struct bytes_view){from->query[i].value, strlen(from->query[i].value) + 1};
+    }
+    return sha256_of_parts(parts, n);
+}
+
+static bool take_body(struct request *request, struct handler_result *result, struct command_delivery *delivery)
+{
+    if (result->stored.len > 0 || result->stored.is_broken) {
+        delivery->body_len = result->stored.len;
+        delivery->body = strbuf_take(&result->stored);
+        return delivery->body != NULL;
+    }
+    delivery->body = request->body;
+    delivery->body_len = request->body_len;
+    request->body = NULL;
+    return true;
+}
+
+static struct command *delivery_new(struct request *request, const struct handler_request *from,
+                                    struct handler_result *result, const struct taking *taking)
 {
     struct command *command = command_new(COMMAND_DELIVERY);
     if (!command)
         return NULL;
     struct command_delivery *delivery = &command->as.delivery;
-    delivery->source = request->source;
-    delivery->received_at = clock_wall_ms();
-    delivery->id = id_new(delivery->received_at);
-    struct sha256 hash = sha256_of(request->body, request->body_len);
+    struct sha256 hash = hash_of(from);
     memcpy(delivery->sha256, hash.bytes, sizeof delivery->sha256);
-    delivery->body = request->body;
-    delivery->body_len = request->body_len;
+    if (!take_body(request, result, delivery)) {
+        command_free(command);
+        return NULL;
+    }
+    delivery->source = request->source;
+    delivery->received_at = from->now;
+    delivery->id = id_new(delivery->received_at);
     delivery->alerts = taking->alerts;
     delivery->n_alerts = taking->n_alerts;
-    request->body = NULL;
+    delivery->notice_kind = result->notice_kind;
+    delivery->is_loud = result->is_loud;
+    memcpy(delivery->notice, result->notice, sizeof delivery->notice);
     return command;
 }
 
 /* Takes what the delivery owns. */
-static void push(struct request *request, struct taking *taking)
+static void push(struct request *request, const struct handler_request *from, struct handler_result *result,
+                 struct taking *taking)
 {
     struct http *http = request_http(request);
-    struct command *command = delivery_new(request, taking);
+    struct command *command = delivery_new(request, from, result, taking);
     if (!command) {
         taking_done(taking);
         answer_later(request, "out of memory");
@@ -209,7 +297,7 @@ static void push(struct request *request, struct taking *taking)
 }
 
 /* An Alertmanager with an empty group (none is known to send one) has said nothing: nothing is stored, so there is no
- * delivery to name. */
+ * delivery to name. Nor has a HEAD. */
 static void answer_nothing_said(struct request *request)
 {
     struct strbuf text = STRBUF_INIT;
@@ -217,24 +305,112 @@ static void answer_nothing_said(struct request *request)
     answer_text(request, MHD_HTTP_OK, "application/json", &text);
 }
 
-static void hook_serve(struct request *request)
+/* ---- needs ------------------------------------------------------------------------------------------------------- */
+
+static void need_completed(struct need_job *job)
 {
-    const struct http_settings *settings = &request_http(request)->settings;
-    struct taking taking = {.settings = settings, .source = request->source};
-    struct errmsg why = {""};
-    const struct handler *handler = settings->sources[request->source].handler;
-    enum err err = handler->parse(request->body ? request->body : "", request->body_len, take_alert, &taking, &why);
-    if (err == ERR_OK && !reserve_alerts(request, &taking))
-        err = err_set(&why, ERR_FULL, "too much is being received at the moment");
-    if (err == ERR_OK && taking.n_alerts > 0) {
-        push(request, &taking);
+    struct exchange *exchange = job->context;
+    exchange->need = job;
+    exchange_complete(exchange);
+}
+
+/* Suspends the request until what it needs is there, or for as long as a commit may take. */
+static void push_need(struct request *request, const struct source *source, const struct handler_need *need)
+{
+    struct http *http = request_http(request);
+    struct need_job *job = http->settings.needs ? calloc(1, sizeof *job) : NULL;
+    struct exchange *exchange =
+        job ? exchange_begin(request, clock_steady_ms() + http->settings.commit_deadline_ms) : NULL;
+    if (!exchange) {
+        free(job);
+        answer_later(request, "what the delivery needs cannot be had at the moment");
         return;
     }
-    taking_done(&taking);
+    *job = (struct need_job){.source = source, .need = *need, .done = need_completed, .context = exchange};
+    enum err err = needs_push(http->settings.needs, job);
+    if (err != ERR_OK) {
+        job->err = err_set(&job->why, err, "too many deliveries wait for a certificate or a confirmation");
+        need_completed(job);
+    }
+}
+
+/* ---- the delivery ------------------------------------------------------------------------------------------------ */
+
+struct query {
+    struct handler_field fields[MAX_QUERY];
+    size_t n;
+};
+
+static enum MHD_Result add_parameter(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    struct query *query = context;
+    if (query->n < MAX_QUERY)
+        query->fields[query->n++] = (struct handler_field){name, value ? value : ""};
+    return MHD_YES;
+}
+
+static const char *header_of(const struct handler_request *request, const char *name)
+{
+    return request_header(request->context, name);
+}
+
+/* Whether the handler has all it needs; if not, the request waits or is answered. */
+static bool is_met(struct request *request, const struct source *source, const struct handler_need *need)
+{
+    if (need->kind == HANDLER_NEEDS_NOTHING || (need->kind == HANDLER_NEEDS_CONFIRMATION && request->is_confirmed))
+        return true;
+    if (request->n_needs++ < MAX_NEEDS)
+        push_need(request, source, need);
+    else
+        answer_later(request, "what the delivery needs could not be had");
+    return false;
+}
+
+static void parsed(struct request *request, const struct handler_request *from, struct handler_result *result,
+                   struct taking *taking, enum err err, struct errmsg *why)
+{
+    if (err == ERR_OK && !is_met(request, from->source, &result->need)) {
+        taking_done(taking);
+        return;
+    }
+    if (err == ERR_OK && !reserve_alerts(request, taking))
+        err = err_set(why, ERR_FULL, "too much is being received at the moment");
+    if (err == ERR_OK && (taking->n_alerts > 0 || result->notice_kind || result->nothing[0])) {
+        push(request, from, result, taking);
+        return;
+    }
+    taking_done(taking);
     if (err == ERR_OK)
         answer_nothing_said(request);
     else
-        refuse_body(request, err, &why);
+        refuse_body(request, err, why);
+}
+
+static void hook_serve(struct request *request)
+{
+    if (strcmp(request->method, "HEAD") == 0) {
+        answer_nothing_said(request);
+        return;
+    }
+    const struct http_settings *settings = &request_http(request)->settings;
+    const struct source *source = &settings->sources[request->source];
+    struct taking taking = {.settings = settings, .source = request->source};
+    struct query query = {.n = 0};
+    MHD_get_connection_values(request->mhd, MHD_GET_ARGUMENT_KIND, add_parameter, &query);
+    const struct handler_request from = {.source = source,
+                                         .body = request->body ? request->body : "",
+                                         .len = request->body_len,
+                                         .query = query.fields,
+                                         .n_query = query.n,
+                                         .header = header_of,
+                                         .context = request,
+                                         .now = clock_wall_ms()};
+    struct handler_result result = {.take = take_alert, .context = &taking};
+    struct errmsg why = {""};
+    enum err err = source->handler->parse(&from, &result, &why);
+    parsed(request, &from, &result, &taking, err, &why);
+    strbuf_done(&result.stored);
 }
 
 /* ---- the answer -------------------------------------------------------------------------------------------------- */
@@ -250,12 +426,27 @@ static void answer_stored(struct request *request, const struct command_delivery
     answer_text(request, delivery->is_duplicate ? MHD_HTTP_OK : MHD_HTTP_ACCEPTED, "application/json", &text);
 }
 
+/* The need is met or not: the delivery is judged again, and says itself what it makes of it. */
+static void need_resumed(struct request *request, const struct need_job *job)
+{
+    if (job->err == ERR_OK && job->need.kind == HANDLER_NEEDS_CONFIRMATION)
+        request->is_confirmed = true;
+    if (job->err == ERR_OK || job->need.kind == HANDLER_NEEDS_CERTIFICATE) {
+        hook_serve(request);
+        return;
+    }
+    refusal_of_source(request, job->why.text);
+    answer_later(request, job->why.text);
+}
+
 static void hook_resumed(struct request *request)
 {
     struct exchange *exchange = exchange_end(request);
     if (atomic_load(&exchange->state) == EXCHANGE_LATE) {
         atomic_fetch_add(&request_http(request)->deliveries_late, 1);
         answer_later(request, "it could not be stored in time");
+    } else if (exchange->need) {
+        need_resumed(request, exchange->need);
     } else if (exchange->command->err != ERR_OK) {
         const char *why = exchange->command->why.text;
         answer_later(request, why[0] ? why : "it cannot be stored at the moment");
@@ -267,6 +458,11 @@ static void hook_resumed(struct request *request)
 
 const struct route hooks_routes[] = {
     {"POST", "/hooks/*", ACCESS_SOURCE, 0, hook_begin, hook_serve, hook_resumed, "", 0},
+    {"POST", "/hooks/*/*", ACCESS_SOURCE, 0, hook_begin, hook_serve, hook_resumed, "", 0},
+    {"PUT", "/hooks/*", ACCESS_SOURCE, 0, hook_begin, hook_serve, hook_resumed, "", 0},
+    {"PUT", "/hooks/*/*", ACCESS_SOURCE, 0, hook_begin, hook_serve, hook_resumed, "", 0},
+    {"GET", "/hooks/*", ACCESS_SOURCE, 0, hook_begin, hook_serve, hook_resumed, "", 0},
+    {"GET", "/hooks/*/*", ACCESS_SOURCE, 0, hook_begin, hook_serve, hook_resumed, "", 0},
     {"GET", "/healthz", ACCESS_OPEN, 0, NULL, health_alive, NULL, "", 0},
     {"GET", "/readyz", ACCESS_OPEN, 0, NULL, health_ready, NULL, "", 0},
     {NULL, NULL, ACCESS_OPEN, 0, NULL, NULL, NULL, NULL, 0},

@@ -11,6 +11,7 @@
 #include "command.h"
 #include "core/model.h"
 #include "handlers/source.h"
+#include "needs.h"
 
 #include <sys/socket.h>
 
@@ -30,6 +31,7 @@ struct http_settings {
     int n_operators;
     const struct model *model;
     struct command_queue *queue;
+    struct needs *needs;      /* NULL: what needs anything is answered 503 */
     const char *database;     /* for readers */
     size_t max_body;          /* bytes; beyond: 413 */
     size_t max_bodies;        /* bytes of all bodies in memory; beyond: 503 before reading */

@@ -7,6 +7,7 @@
 #define TURNOUT_HTTP_INTERNAL_H
 
 #include "http/http.h"
+#include "needs.h"
 #include "store/store.h"
 
 #include <microhttpd.h>
@@ -14,6 +15,8 @@
 #include <stdatomic.h>
 
 #define MAX_ARGUMENT 256    /* bytes of one path segment or query value */
+#define MAX_QUERY 64        /* parameters of a delivery */
+#define MAX_NEEDS 2         /* of one delivery: its certificate, its confirmation */
 #define MAX_CALL_BODY 65536 /* of an operator's call */
 #define MAX_HEAD 16384      /* bytes of a request's line and headers, and of libmicrohttpd's memory per connection */
 #define DROP_FACTOR 4       /* so many times max_body is read and dropped before a connection is just closed */
@@ -34,7 +37,8 @@ enum access {
 
 struct route {
     const char *method; /* "GET" also answers HEAD */
-    const char *path;   /* '*' stands for one segment, which becomes request->argument */
+    const char *path;   /* '*' stands for one segment: the first becomes request->argument, a second, which ends the
+                           path, request->rest */
     enum access access;
     size_t max_body;                          /* 0: of the settings */
     void (*begin)(struct request *request);   /* after the headers; refuses by an answer. NULL: nothing to look at */
@@ -62,6 +66,7 @@ struct exchange {
     size_t reserved;         /* of the bodies' memory, given back with the exchange */
     struct command *command; /* set before DONE; owned */
     struct worker_job *job;  /* the same for slow work; owned */
+    struct need_job *need;   /* the same for what a delivery needs; owned */
 };
 
 /* ---- request ----------------------------------------------------------------------------------------------------- */
@@ -73,7 +78,10 @@ struct request {
     const struct route *route; /* NULL: none matches */
     const char *method, *path; /* borrowed from libmicrohttpd; the path is decoded, the query left out */
     char argument[MAX_ARGUMENT];
-    int source;                         /* hooks: index */
+    const char *rest; /* borrowed from `path`; NULL: the route has no second '*'. A token: never recorded */
+    int source;       /* hooks: index */
+    int n_needs;      /* hooks: so many things were done for this delivery elsewhere */
+    bool is_confirmed;
     const struct http_operator *caller; /* api: whose token it is */
     /* the body */
     bool is_dropping;  /* read and dropped, since the answer is known */
@@ -256,7 +264,9 @@ enum MHD_Result answer_send(struct request *request);
 void route_find(struct request *request);
 
 /* credential.c */
-bool credential_is_right(const struct source *source, const char *authorization);
+/* Whether one of the source's credentials is there; also when it has none. `path_token` NULL: there is none. */
+bool credential_is_right(const struct source *source, const char *authorization, const char *path_token);
+bool credential_is_needed(const struct source *source);
 /* The token of "Bearer TOKEN"; NULL when it is not of that form. */
 const char *credential_bearer(const char *authorization);
 

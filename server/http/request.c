@@ -59,6 +59,8 @@ static enum MHD_Result request_go_on(struct request *request)
     struct connection *connection = request->connection;
     if (connection->exchange) {
         request->route->resumed(request);
+        if (connection->exchange)
+            return MHD_YES;
     } else if (!request->response) {
         connection_stage(connection, STAGE_WORK);
         request->route->serve(request);

@@ -5,16 +5,28 @@
 
 #include <string.h>
 
+struct segments {
+    const char *first; /* `len` bytes */
+    size_t len;
+    const char *rest; /* the second, to the end of the path; NULL: there is none */
+};
+
 /* '*' in the pattern stands for one segment that is not empty. */
-static bool path_matches(const char *pattern, const char *path, const char **ret_segment, size_t *ret_len)
+static bool path_matches(const char *pattern, const char *path, struct segments *ret)
 {
+    *ret = (struct segments){.first = ""};
     for (; *pattern && *path; pattern++) {
         if (*pattern == '*') {
-            *ret_segment = path;
-            *ret_len = strcspn(path, "/");
-            if (*ret_len == 0)
+            size_t len = strcspn(path, "/");
+            if (len == 0)
                 return false;
-            path += *ret_len;
+            if (ret->len == 0) {
+                ret->first = path;
+                ret->len = len;
+            } else {
+                ret->rest = path;
+            }
+            path += len;
         } else if (*pattern != *path++) {
             return false;
         }
@@ -56,10 +68,9 @@ void route_find(struct request *request)
     struct strbuf allowed = STRBUF_INIT;
     request->max_body = request_http(request)->settings.max_body;
     for (const struct route *route = request->connection->listener->routes; route->path; route++) {
-        const char *segment = "";
-        size_t len = 0;
-        if (!path_matches(route->path, request->path, &segment, &len) || len >= sizeof request->argument ||
-            !is_text(segment, len))
+        struct segments segments;
+        if (!path_matches(route->path, request->path, &segments) || segments.len >= sizeof request->argument ||
+            !is_text(segments.first, segments.len))
             continue;
         if (!method_matches(route->method, request->method)) {
             const char *methods = strcmp(route->method, "GET") == 0 ? "GET, HEAD" : route->method;
@@ -67,8 +78,9 @@ void route_find(struct request *request)
                 strbuf_addf(&allowed, "%s%s", allowed.len > 0 ? ", " : "", methods);
             continue;
         }
-        memcpy(request->argument, segment, len);
-        request->argument[len] = '\0';
+        memcpy(request->argument, segments.first, segments.len);
+        request->argument[segments.len] = '\0';
+        request->rest = segments.rest;
         request->route = route;
         if (route->max_body > 0)
             request->max_body = route->max_body;

@@ -235,6 +235,7 @@ static void bind_delivery(struct bind *bind, const void *data)
     bind_int(bind, row->received_at);
     bind_int(bind, row->alerts);
     bind_int(bind, row->changed);
+    bind_int(bind, row->services);
     bind_blob(bind, row->sha256, sizeof row->sha256);
     bind_blob(bind, row->body, row->body_len);
 }
@@ -248,6 +249,7 @@ static void bind_alert(struct bind *bind, const void *data)
     bind_text(bind, alert_state_text(row->state));
     bind_optional_time(bind, row->starts_at);
     bind_optional_time(bind, row->ends_at);
+    bind_optional_time(bind, row->asserted_at);
     bind_int(bind, row->first_seen_at);
     bind_int(bind, row->last_seen_at);
     bind_int(bind, row->changed_at);

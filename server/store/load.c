@@ -20,6 +20,7 @@ static enum err alert_get(struct connection *connection, struct alert_row *row, 
         COLUMN_WORD(&columns, alert_state, &row->state);
         row->starts_at = column_time(&columns);
         row->ends_at = column_time(&columns);
+        row->asserted_at = column_time(&columns);
         row->first_seen_at = column_int(&columns);
         row->last_seen_at = column_int(&columns);
         row->changed_at = column_int(&columns);

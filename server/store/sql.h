@@ -15,10 +15,11 @@
 
 /* One row each; see batch.c. */
 #define SQL_WRITE_LIST(X)                                                                                              \
-    X(SQL_DELIVERY, "INSERT INTO delivery (seq, id, source, received_at, alerts, changed, sha256, body) "              \
-                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?)")                                                                 \
-    X(SQL_ALERT, "INSERT OR REPLACE INTO alert (key, source, state, starts_at, ends_at, first_seen_at, last_seen_at, " \
-                 "changed_at, count, delivery, n_matches) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                   \
+    X(SQL_DELIVERY, "INSERT INTO delivery (seq, id, source, received_at, alerts, changed, services, sha256, body) "    \
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                              \
+    X(SQL_ALERT, "INSERT OR REPLACE INTO alert (key, source, state, starts_at, ends_at, asserted_at, first_seen_at, "  \
+                 "last_seen_at, changed_at, count, delivery, n_matches) "                                              \
+                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                        \
     X(SQL_MATCH, "INSERT INTO match (key, service, site, source) VALUES (?, ?, ?, ?) "                                 \
                  "ON CONFLICT (key, service, site) DO NOTHING") /* the key holds the source: nothing to replace */     \
     X(SQL_MATCH_REMOVE, "DELETE FROM match WHERE key = ?")                                                             \
@@ -44,8 +45,8 @@
     X(SQL_ROLLBACK, "ROLLBACK")                                                                                        \
     X(SQL_EPOCH_RAISE, "UPDATE epoch SET epoch = epoch + 1")                                                           \
     X(SQL_EPOCH, "SELECT epoch FROM epoch")                                                                            \
-    X(SQL_ALERT_GET, "SELECT state, starts_at, ends_at, first_seen_at, last_seen_at, changed_at, count, delivery, "    \
-                     "n_matches FROM alert WHERE key = ?")                                                             \
+    X(SQL_ALERT_GET, "SELECT state, starts_at, ends_at, asserted_at, first_seen_at, last_seen_at, changed_at, count, " \
+                     "delivery, n_matches FROM alert WHERE key = ?")                                                   \
     X(SQL_MATCHES_GET, "SELECT service, site, source FROM match WHERE key = ? ORDER BY service, site")                 \
     X(SQL_LOAD_VOTES, "SELECT service, site, source, alerts FROM vote WHERE alerts > 0 "                               \
                       "ORDER BY service, site, source")                                                                \

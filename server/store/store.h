@@ -36,6 +36,7 @@ struct delivery_row {
     const char *source;
     int64_t received_at;
     int alerts, changed;
+    int services; /* that its alerts speak of, each alert counted for itself */
     uint8_t sha256[32];
     const char *body;
     size_t body_len;

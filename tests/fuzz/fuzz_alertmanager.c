@@ -204,7 +204,9 @@ static void compare_handler(const char *text, size_t len, const json_t *theirs, 
 {
     struct errmsg why = {""};
     struct walk walk = {json_object_get(theirs, "alerts"), 0};
-    enum err err = handler_find("alertmanager")->parse(text, len, take, &walk, &why);
+    const struct handler_request request = {.body = text, .len = len, .is_stored = true};
+    struct handler_result result = {.take = take, .context = &walk};
+    enum err err = handler_find("alertmanager")->parse(&request, &result, &why);
     expect(err == ERR_OK || err == ERR_INVALID || err == ERR_TOO_BIG, "code");
     expect((err == ERR_OK) == (why.text[0] == '\0'), "a message without an error, or the other way round");
     if (!theirs && json_error_code(their_error) == json_error_numeric_overflow)

@@ -19,6 +19,7 @@ LAYERS = [
     ("http", ["server/http/*"]),
     ("command", ["server/command*"]),
     ("fetch", ["server/fetch*"]),
+    ("needs", ["server/needs*"]),
     ("config", ["server/config*", "server/yaml*"]),
     ("orchestrator", ["server/orchestrator*"]),
     ("executor", ["server/executor*"]),
@@ -39,7 +40,8 @@ MAY_INCLUDE = {
     "config": ["handlers", "actions", "core", "base"],
     "executor": ["command", "store", "actions", "core", "base"],
     "orchestrator": ["command", "store", "core", "base"],
-    "http": ["command", "store", "handlers", "core", "base"],
+    "needs": ["fetch", "handlers", "core", "base"],
+    "http": ["needs", "command", "store", "handlers", "core", "base"],
     "main": [name for name, _ in LAYERS if name != "main"],
 }
 

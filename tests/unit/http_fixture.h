@@ -32,6 +32,7 @@
 struct fixture {
     struct model model;
     struct source sources[2];
+    struct basic_credential basic;
     struct secret tokens[2];
     struct http_operator operators[2];
     struct http_settings settings;
@@ -179,6 +180,13 @@ static struct service fixture_services[] = {
 };
 static char *fixture_source_names[] = {fixture_prometheus, fixture_other};
 
+static inline void fixture_secret(struct secret_list *list, const char *text)
+{
+    struct secret *secret = secret_list_add(list);
+    assert_non_null(secret);
+    assert_int_equal(secret_set(secret, text, strlen(text)), ERR_OK);
+}
+
 static inline void fixture_init(struct fixture *f)
 {
     memset(f, 0, sizeof *f);
@@ -189,10 +197,12 @@ static inline void fixture_init(struct fixture *f)
         f->sources[i].name = fixture_source_names[i];
         f->sources[i].handler = handler_find("alertmanager");
     }
-    assert_int_equal(secret_set(&f->sources[0].bearer, BEARER, strlen(BEARER)), ERR_OK);
-    f->sources[0].basic_user = fixture_user;
-    assert_int_equal(secret_set(&f->sources[0].basic_password, "pa:ss", 5), ERR_OK);
-    assert_int_equal(secret_set(&f->sources[1].bearer, "other", 5), ERR_OK);
+    fixture_secret(&f->sources[0].bearer, BEARER);
+    f->sources[0].basic = &f->basic;
+    f->sources[0].n_basic = 1;
+    f->basic.user = fixture_user;
+    assert_int_equal(secret_set(&f->basic.password, "pa:ss", 5), ERR_OK);
+    fixture_secret(&f->sources[1].bearer, "other");
     assert_int_equal(secret_set(&f->tokens[0], OPERATOR_TOKEN, strlen(OPERATOR_TOKEN)), ERR_OK);
     assert_int_equal(secret_set(&f->tokens[1], VIEWER_TOKEN, strlen(VIEWER_TOKEN)), ERR_OK);
     f->operators[0] = (struct http_operator){"oncall", ROLE_OPERATOR, &f->tokens[0]};
@@ -227,10 +237,11 @@ static inline void fixture_done(struct fixture *f)
     http_stop(f->http);
     command_queue_free(f->queue);
     for (int i = 0; i < 2; i++) {
-        secret_done(&f->sources[i].bearer);
-        secret_done(&f->sources[i].basic_password);
+        secret_list_done(&f->sources[i].bearer);
+        secret_list_done(&f->sources[i].path_token);
         secret_done(&f->tokens[i]);
     }
+    secret_done(&f->basic.password);
     pthread_mutex_destroy(&f->mutex);
 }
 

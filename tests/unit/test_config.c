@@ -170,11 +170,13 @@ static void test_whole(void **state)
     assert_string_equal(config->sources[0].name, "two");
     assert_string_equal(config->model.source_names[1], "one");
     assert_ptr_equal(config->sources[0].handler, handler_find("alertmanager"));
-    assert_true(secret_is_set(&config->sources[0].bearer));
-    assert_null(config->sources[0].basic_user);
-    assert_false(secret_is_set(&config->sources[1].bearer));
-    assert_string_equal(config->sources[1].basic_user, "am");
-    assert_true(secret_equal(&config->sources[1].basic_password, "0123456789abcdef", 16));
+    assert_int_equal(config->sources[0].bearer.n, 1);
+    assert_int_equal(config->sources[0].n_basic, 0);
+    assert_int_equal(config->sources[0].trust, TRUST_SECRET);
+    assert_int_equal(config->sources[1].bearer.n, 0);
+    assert_int_equal(config->sources[1].n_basic, 1);
+    assert_string_equal(config->sources[1].basic[0].user, "am");
+    assert_true(secret_equal(&config->sources[1].basic[0].password, "0123456789abcdef", 16));
     assert_int_equal(config->model.n_providers, 1);
     assert_string_equal(config->providers[0].name, "li");
     assert_string_equal(json_string_value(json_object_get(config->providers[0].args, "url")), "http://127.0.0.1:1/v4");

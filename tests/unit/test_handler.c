@@ -49,7 +49,9 @@ static enum err parse(const char *body, size_t len, struct seen *seen, struct er
     memcpy(copy, body, len);
     *seen = (struct seen){0};
     why->text[0] = '\0';
-    return handler_find("alertmanager")->parse(copy, len, take, seen, why);
+    const struct handler_request request = {.body = copy, .len = len, .is_stored = true};
+    struct handler_result result = {.take = take, .context = seen};
+    return handler_find("alertmanager")->parse(&request, &result, why);
 }
 
 static void the_list_is_the_folder(void **state)
@@ -207,7 +209,9 @@ static void the_taker_can_stop(void **state)
         "{\"status\":\"firing\",\"labels\":{\"a\":\"2\"}},{\"status\":\"firing\",\"labels\":{\"a\":\"3\"}}]}";
     struct seen seen = {.stop_at = 2};
     struct errmsg why;
-    assert_int_equal(handler_find("alertmanager")->parse(body, strlen(body), take, &seen, &why), ERR_FULL);
+    const struct handler_request request = {.body = body, .len = strlen(body), .is_stored = true};
+    struct handler_result result = {.take = take, .context = &seen};
+    assert_int_equal(handler_find("alertmanager")->parse(&request, &result, &why), ERR_FULL);
     assert_int_equal(seen.count, 2);
     assert_string_equal(why.text, "stop");
 }
