@@ -103,6 +103,10 @@ static void hook_begin(struct request *request)
     }
     const struct source *source = &http->settings.sources[request->source];
     const struct handler *handler = source->handler;
+    if (request->rest && source->path_token.n == 0) {
+        answer_error(request, MHD_HTTP_NOT_FOUND, "not_found", "this source has no path_token: its URL ends here");
+        return;
+    }
     if (handler->max_body > 0 && handler->max_body < request->max_body)
         request->max_body = handler->max_body;
     if (!credential_is_right(source, request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), request->rest))

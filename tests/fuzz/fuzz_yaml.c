@@ -35,9 +35,14 @@ static void check_config(const struct config *config)
     const struct model *model = &config->model;
     expect(model->n_services > 0);
     expect(config->hooks.address_len > 0 && config->api.address_len > 0 && config->database);
-    for (int i = 0; i < model->n_sources; i++)
-        expect(config->sources[i].handler &&
-               (secret_is_set(&config->sources[i].bearer) || secret_is_set(&config->sources[i].basic_password)));
+    for (int i = 0; i < model->n_sources; i++) {
+        const struct source *source = &config->sources[i];
+        expect(source->handler && model->source_trust[i] == source->trust);
+        expect(source->trust == TRUST_SIGNED || source->bearer.n + source->n_basic + source->path_token.n > 0);
+        expect(source->path_token.n == 0 || source->trust != TRUST_SECRET);
+        for (size_t j = 0; j < source->n_basic; j++)
+            expect(source->basic[j].user && secret_is_set(&source->basic[j].password));
+    }
     for (int i = 0; i < model->n_services; i++) {
         const struct service *service = &model->services[i];
         expect(service->n_sites >= 2 && service->n_sites <= MAX_SITES && service->n_steps > 0);
