@@ -104,15 +104,16 @@ static void hook_begin(struct request *request)
     const struct source *source = &http->settings.sources[request->source];
     const struct handler *handler = source->handler;
     if (request->rest && source->path_token.n == 0) {
-        answer_error(request, MHD_HTTP_NOT_FOUND, "not_found", "this source has no path_token: its URL ends here");
+        answer_error(request, MHD_HTTP_NOT_FOUND, "not_found",
+                     "this source has no path_token: its URL ends with its name");
         return;
     }
     if (handler->max_body > 0 && handler->max_body < request->max_body)
         request->max_body = handler->max_body;
-    if (!credential_is_right(source, request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), request->rest))
-        refuse_credential(request, source);
-    else if (!is_method_of(handler->methods, request->method))
+    if (!is_method_of(handler->methods, request->method))
         refuse_method(request, handler);
+    else if (!credential_is_right(source, request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), request->rest))
+        refuse_credential(request, source);
     else if (handler->media == HANDLER_JSON && !is_json(request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE)))
         answer_error(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
                      "expected Content-Type: application/json");

@@ -73,7 +73,7 @@ static void refusals_by_the_table(void **state)
     } cases[] = {
         {"POST", "/hooks/nobody", AUTHORIZED, good, 404, "no such source", NULL, NULL},
         {"POST", "/hooks/", AUTHORIZED, good, 404, "nothing at this path", NULL, NULL},
-        {"POST", "/hooks/prometheus/x", AUTHORIZED, good, 404, "nothing", NULL, NULL},
+        {"POST", "/hooks/prometheus/x", AUTHORIZED, good, 404, "no path_token", NULL, NULL},
         {"POST", "/hooks/prometheus%00x", AUTHORIZED, good, 404, "nothing", NULL, NULL},
         {"POST", "/", AUTHORIZED, good, 404, "nothing", NULL, NULL},
         {"GET", "/hooks/prometheus", AUTHORIZED, NULL, 405, "takes POST", "Allow", "POST"},
