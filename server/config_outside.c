@@ -100,8 +100,6 @@ static struct secret *basic_slot(void *owner, const char *row)
 
 static void read_basic_item(struct reading *r, const struct node *node, struct basic_credential *basic)
 {
-    if (!expect_item(r, node, NODE_MAP, "basic"))
-        return;
     keys_check(r, node, &(struct keys){.rows = {basic_rows}});
     const struct row_reader reader = {.reading = r, .secret_slot = basic_slot, .owner = basic};
     json_t *values = rows_read(&reader, node, basic_rows);
@@ -125,8 +123,11 @@ static void read_basic(struct reading *r, const struct node *node, struct source
     if (!source->basic)
         return;
     source->n_basic = n;
-    for (size_t i = 0; i < n; i++)
-        read_basic_item(r, is_list ? node->items[i] : node, &source->basic[i]);
+    for (size_t i = 0; i < n; i++) {
+        const struct node *item = is_list ? node->items[i] : node;
+        if (is_list ? expect_item(r, item, NODE_MAP, "basic") : expect_kind(r, item, NODE_MAP, "basic"))
+            read_basic_item(r, item, &source->basic[i]);
+    }
 }
 
 static void expect_tokens(struct reading *r, const char *key, const struct node *node, const struct secret_list *list)

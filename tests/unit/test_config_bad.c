@@ -17,6 +17,10 @@
     "providers: {li: {kind: linode, token: '${env:T_TOKEN}'}, ov: {kind: ovh, application_key: '${env:T_TOKEN}', "     \
     "application_secret: '${env:T_TOKEN}', consumer_key: '${env:T_TOKEN}'}}\n"
 
+#define NETWORK(column, text)                                                                                          \
+    "1:" #column ": \"from\" cannot be \"" text "\"; it must be an IP address, or ADDRESS/PREFIX without bits behind " \
+    "the prefix, or a list of them\n"
+
 struct bad {
     const char *yaml;
     const char *errors; /* one per line */
@@ -123,7 +127,7 @@ static const struct bad operators[] = {
      "1:44: secret file \"/tmp\", for \"token\", cannot be read: it is not a regular file; give one that turnout may "
      "read\n"},
     {"operators: [{name: a, role: viewer, token: ['${env:T_TOKEN}']}]\n" SERVICE,
-     "1:44: \"token\" as a list is not supported yet; give one secret\n"},
+     "1:44: \"token\" cannot be a list; give one secret\n"},
     {"operators: [{name: a, role: viewer, token: {}}]\n" SERVICE,
      "1:44: \"token\" cannot be a mapping; it must be a secret, as \"${env:NAME}\" or \"${file:PATH}\"\n"},
     {"operators: [{name: a, role: viewer, token: ''}]\n" SERVICE,
@@ -138,27 +142,22 @@ static const struct bad operators[] = {
 static const struct bad outside[] = {
     {"sources: []\n" SERVICE, "1:10: \"sources\" cannot be a list; it must be a mapping\n"},
     {"sources: {am: x}\n" SERVICE, "1:15: \"am\" cannot be text; it must be a mapping\n"},
-    {"sources: {am: {}}\n" SERVICE, "1:15: \"kind\" is missing; it says what this is\n"
-                                    "1:15: the source has no credential; give it \"bearer\" or \"basic\"\n"},
+    {"sources: {am: {}}\n" SERVICE, "1:15: \"kind\" is missing; it says what this is\n"},
     {"sources: {am: {kind: alertmanger, bearer: x}}\n" SERVICE,
      "1:22: unknown kind of source \"alertmanger\"; did you mean \"alertmanager\"?\n"},
-    {"sources: {aws: {kind: sns, topics: []}, p: {kind: pingdom}, u: {kind: uptimerobot}, g: {kind: grafana}, x: "
-     "{kind: generic}}\n" SERVICE,
-     "1:16: the source has no credential; give it \"bearer\" or \"basic\"\n"
-     "1:23: kind of source \"sns\" is not supported yet; *\n"
-     "1:44: the source has no credential; give it \"bearer\" or \"basic\"\n"
-     "1:51: kind of source \"pingdom\" is not supported yet; *\n"
-     "1:64: the source has no credential; give it \"bearer\" or \"basic\"\n"
-     "1:71: kind of source \"uptimerobot\" is not supported yet; *\n"
-     "1:88: the source has no credential; give it \"bearer\" or \"basic\"\n"
-     "1:95: kind of source \"grafana\" is not supported yet; *\n"
-     "1:108: the source has no credential; give it \"bearer\" or \"basic\"\n"
-     "1:115: kind of source \"generic\" is not supported yet; *\n"},
+    {"sources: {am: {kind: ''}, n: {kind: nagios}, t: {kind: text, colour: red}}\n" SERVICE,
+     "1:22: unknown kind of source \"\"; it can be *\n"
+     "1:37: unknown kind of source \"nagios\"; it can be *\n"
+     "1:56: unknown kind of source \"text\"; it can be *\n"},
     {"sources: {am: {kind: alertmanager}}\n" SERVICE,
-     "1:15: the source has no credential; give it \"bearer\" or \"basic\"\n"},
-    {"sources: {am: {kind: alertmanager, path_token: x}}\n" SERVICE,
-     "1:15: the source has no credential; give it \"bearer\" or \"basic\"\n"
-     "1:36: key \"path_token\" is not supported yet; remove it\n"},
+     "1:15: the source has no credential; give it \"bearer\", \"basic\" or \"path_token\"\n"},
+    {"sources: {am: {kind: alertmanager, from: 192.0.2.1, rate: 10}}\n" SERVICE,
+     "1:15: the source has no credential; give it \"bearer\", \"basic\" or \"path_token\"\n"},
+    {"sources: {am: {kind: alertmanager, token: '${env:T_TOKEN}'}}\n" SERVICE,
+     "1:15: the source has no credential; give it \"bearer\", \"basic\" or \"path_token\"\n"
+     "1:36: unknown key \"token\"; it can be bearer, basic, path_token, from, rate*\n"},
+    {"sources: {am: {kind: alertmanager, path_tokn: '${env:T_TOKEN}', bearer: '${env:T_TOKEN}'}}\n" SERVICE,
+     "1:36: unknown key \"path_tokn\"; did you mean \"path_token\"?\n"},
     {"sources: {'a/m': {kind: alertmanager, bearer: '${env:T_TOKEN}'}}\n" SERVICE,
      "1:11: \"a/m\" cannot be the name of a source; it must be up to 63 letters, digits, \"_\", \".\" and \"-\", and "
      "begin with a letter or digit\n"},
@@ -171,8 +170,73 @@ static const struct bad outside[] = {
      "1:43: \"basic\" cannot be text; it must be a mapping\n"},
     {"sources: {am: {kind: alertmanager, basic: {user: a, pasword: x, password: '${env:T_TOKEN}'}}}\n" SERVICE,
      "1:53: unknown key \"pasword\"; did you mean \"password\"?\n"},
-    {"sources: {am: {kind: alertmanager, bearer: [a, b]}}\n" SERVICE,
-     "1:44: \"bearer\" as a list is not supported yet; give one secret\n"},
+    {"sources: {am: {kind: alertmanager, basic: []}}\n" SERVICE,
+     "1:43: \"basic\" cannot be a list of 0; it must hold 1 to 8\n"},
+    {"sources: {am: {kind: alertmanager, basic: ~}}\n" SERVICE,
+     "1:43: \"user\" is missing; it must be text of 1 to 255 bytes: that deliveries must bear\n"
+     "1:43: \"password\" is missing; it must be a secret, as \"${env:NAME}\" or \"${file:PATH}\": that deliveries must "
+     "bear\n"},
+    {"sources: {am: {kind: alertmanager, basic: [x, {user: a}, {user: 'b:', password: '${env:T_TOKEN}'}, {user: c, "
+     "password: ['${env:T_TOKEN}']}, {user: d, password: '${env:T_MISSING}'}]}}\n" SERVICE,
+     "1:44: an element of \"basic\" cannot be text; it must be a mapping\n"
+     "1:47: \"password\" is missing; it must be a secret, as \"${env:NAME}\" or \"${file:PATH}\": that deliveries must "
+     "bear\n"
+     "1:65: \"user\" holds a colon, which basic authentication cannot carry\n"
+     "1:120: \"password\" cannot be a list; give one secret\n"
+     "1:161: environment variable T_MISSING, for \"password\", is not set; set it where turnout is started\n"},
+    {"sources: {am: {kind: alertmanager, basic: [{}, {}, {}, {}, {}, {}, {}, {}, {}]}}\n" SERVICE,
+     "1:43: \"basic\" cannot be a list of 9; it must hold 1 to 8\n"},
+    {"sources: {am: {kind: alertmanager, bearer: []}}\n" SERVICE,
+     "1:44: \"bearer\" cannot be a list of 0; it must hold 1 to 8\n"},
+    {"sources: {am: {kind: alertmanager, bearer: [a, b, c, d, e, f, g, h, i]}}\n" SERVICE,
+     "1:44: \"bearer\" cannot be a list of 9; it must hold 1 to 8\n"},
+    {"sources: {am: {kind: alertmanager, bearer: ['${env:T_TOKEN}', '', '${env:T_SPACES}', [x], {}, "
+     "'${env:T_MISSING}', ~]}}\n" SERVICE,
+     "1:63: \"bearer\" cannot be empty; it must be a secret, as \"${env:NAME}\" or \"${file:PATH}\"\n"
+     "1:67: \"bearer\" holds a space; a token must be one word\n"
+     "1:86: \"bearer\" cannot be a list; give one secret\n"
+     "1:91: \"bearer\" cannot be a mapping; it must be a secret, as \"${env:NAME}\" or \"${file:PATH}\"\n"
+     "1:95: environment variable T_MISSING, for \"bearer\", is not set; set it where turnout is started\n"
+     "1:115: \"bearer\" cannot be nothing; it must be a secret, as \"${env:NAME}\" or \"${file:PATH}\"\n"},
+    {"sources: {am: {kind: alertmanager, path_token: []}}\n" SERVICE,
+     "1:48: \"path_token\" cannot be a list of 0; it must hold 1 to 8\n"},
+    {"sources: {am: {kind: alertmanager, path_token: [a, b, c, d, e, f, g, h, i]}}\n" SERVICE,
+     "1:48: \"path_token\" cannot be a list of 9; it must hold 1 to 8\n"},
+    {"sources: {am: {kind: alertmanager, path_token: a/b}}\n" SERVICE,
+     "1:48: \"path_token\" holds a character that a URL cannot carry as it is; it must be letters, digits, \"-\", "
+     "\".\", \"_\" and \"~\"\n"},
+    {"sources: {am: {kind: alertmanager, path_token: [Az09-._~, 'a?b', 'a%2fb', 'a#b', 'é', 'a+b', 'a:b', 'a b']}}\n"
+     "" SERVICE,
+     "1:59: \"path_token\" holds a character that a URL cannot carry*\n"
+     "1:66: \"path_token\" holds a character that a URL cannot carry*\n"
+     "1:75: \"path_token\" holds a character that a URL cannot carry*\n"
+     "1:82: \"path_token\" holds a character that a URL cannot carry*\n"
+     "1:87: \"path_token\" holds a character that a URL cannot carry*\n"
+     "1:94: \"path_token\" holds a character that a URL cannot carry*\n"
+     "1:101: \"path_token\" holds a space; a token must be one word\n"
+     "1:101: \"path_token\" holds a character that a URL cannot carry*\n"},
+    {"sources: {am: {kind: alertmanager, path_token: {}}}\n" SERVICE,
+     "1:48: \"path_token\" cannot be a mapping; it must be a secret, as \"${env:NAME}\" or \"${file:PATH}\"\n"},
+    {"sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}', from: [192.0.2.1/24, 2001:db8::1/32, 192.0.2.0/33, "
+     "10.0.0.0/08, '2001:db8::/129', example.com, '', 192.0.2.0/, '[::1]']}}\n" SERVICE,
+     NETWORK(69, "192.0.2.1/24") NETWORK(83, "2001:db8::1/32") NETWORK(99, "192.0.2.0/33") NETWORK(113, "10.0.0.0/08")
+         NETWORK(126, "2001:db8::/129") NETWORK(144, "example.com") NETWORK(157, "") NETWORK(161, "192.0.2.0/")
+             NETWORK(173, "[::1]")},
+    {"sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}', from: []}}\n" SERVICE,
+     "1:68: \"from\" cannot be a list of 0; it must hold 1 to 100\n"},
+    {"sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}', from: {}}}\n" SERVICE,
+     "1:68: \"from\" cannot be a mapping; it must be an IP address, or ADDRESS/PREFIX without bits behind the prefix, "
+     "or a list of them\n"},
+    {"sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}', from: '${env:T_TOKEN}'}}\n" SERVICE,
+     "1:68: \"from\" cannot take ${env:...} or ${file:...}: they give secrets, for keys that are secret; write the "
+     "value itself\n"},
+    {"sources: {a: {kind: alertmanager, bearer: '${env:T_TOKEN}', rate: 0}, b: {kind: alertmanager, bearer: "
+     "'${env:T_TOKEN}', rate: 1000001}, c: {kind: alertmanager, bearer: '${env:T_TOKEN}', rate: 10/s}, d: {kind: "
+     "alertmanager, bearer: '${env:T_TOKEN}', rate: '10'}}\n" SERVICE,
+     "1:67: \"rate\" cannot be \"0\"; it must be a whole number from 1 to 1000000\n"
+     "1:127: \"rate\" cannot be \"1000001\"; it must be a whole number from 1 to 1000000\n"
+     "1:193: \"rate\" cannot be \"10/s\"; it must be a whole number from 1 to 1000000\n"
+     "1:256: \"rate\" cannot be the text \"10\"; it must be a whole number from 1 to 1000000, without quotes\n"},
     {"sources: {am: {kind: [alertmanager], bearer: '${env:T_TOKEN}'}}\n" SERVICE,
      "1:22: \"kind\" cannot be a list; it must be text\n"},
     {"providers: {li: {kind: linod}}\n" SERVICE,
@@ -266,12 +330,12 @@ static const struct bad services[] = {
      "1d\n"
      "4:72: \"cool_down\" cannot be \"1h30m\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 0s to 7d\n"},
     {HEAD SITES
-     "    trigger: {mode: manual, votes: 01, hold: 99999999999999999s, trusted_votes: 1, probe: {}}\n" PLAYBOOK,
+     "    trigger: {mode: manual, votes: 01, hold: 99999999999999999s, trusted_votes: 65, probe: {}}\n" PLAYBOOK,
      "4:36: \"votes\" cannot be \"01\"; it must be a whole number from 1 to 64\n"
      "4:46: \"hold\" cannot be \"99999999999999999s\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 0s "
      "to 1d\n"
-     "4:66: key \"trusted_votes\" is not supported yet; remove it\n"
-     "4:84: key \"probe\" is not supported yet; remove it\n"},
+     "4:81: \"trusted_votes\" cannot be \"65\"; it must be a whole number from 0 to 64\n"
+     "4:85: key \"probe\" is not supported yet; remove it\n"},
     {HEAD SITES TRIGGER "    failback: {mode: automatic, after: 30m}\n" PLAYBOOK,
      "5:22: \"mode\" cannot be \"automatic\" yet, that is not supported; it must be manual\n"
      "5:33: key \"after\" is not supported yet; remove it\n"},
