@@ -12,12 +12,17 @@ import re
 import shutil
 import socket
 import statistics
+import struct
 import subprocess
+import sys
 import tempfile
 import threading
 import time
 import urllib.error
 import urllib.request
+
+sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "end_to_end"))
+import storm  # noqa: E402
 
 TOKEN = "bench-source-token-0123456789"
 OPERATOR = "bench-operator-token-0123456789"
@@ -80,13 +85,14 @@ class Bench:
 
 
 class Turnout:
-    """The daemon under measurement, with 16 sources and, for the decision, one service."""
+    """The daemon under measurement, with 16 sources and, for the decision, one service; `sources`: others instead."""
 
-    def __init__(self, binary, folder, provider_port=9):
+    def __init__(self, binary, folder, provider_port=9, sources=None):
         self.binary, self.folder, self.provider_port = binary, folder, provider_port
         self.hooks, self.api = free_port(), free_port()
         self.process = None
-        sources = "".join("  s%d: {kind: alertmanager, bearer: \"${env:AM_TOKEN}\"}\n" % i for i in range(SOURCES))
+        others = "".join("  %s: %s\n" % (name, json.dumps(source)) for name, source in (sources or {}).items())
+        sources = others + "".join("  s%d: {kind: alertmanager, bearer: \"${env:AM_TOKEN}\"}\n" % i for i in range(SOURCES))
         with open(os.path.join(folder, "turnout.yaml"), "w", encoding="utf-8") as file:
             file.write("""server: {hooks: "127.0.0.1:%d", api: "127.0.0.1:%d"}
 operators: [{name: bench, role: operator, token: "${env:OP_TOKEN}"}]
@@ -215,6 +221,12 @@ def decision_ms(binary, folder, rounds):
     return figures
 
 
+def measure_decision(args, folder):
+    figures = decision_ms(args.binary, folder, 40)
+    print("deciding delivery to first provider request: median %.2f ms, p90 %.2f ms, max %.2f ms (%d runs)" % (
+        statistics.median(figures), sorted(figures)[int(len(figures) * 0.9)], max(figures), len(figures)))
+
+
 def median_of(rounds, key):
     return statistics.median(round_[key] for round_ in rounds)
 
@@ -229,7 +241,7 @@ def measure(args, folder):
     bench = Bench(args.build, folder)
     bearer = "Authorization: Bearer " + TOKEN
     rounds = {name: [] for name in ("bare", "new", "repeat", "webhook", "alertmanager")}
-    turnout = Turnout(args.binary, os.path.join(folder))
+    turnout = Turnout(args.binary, folder)
     turnout.start()
     peers = [start_bare(args.build), start_webhook(folder), start_alertmanager(folder)]
     commits = []
@@ -303,6 +315,67 @@ def measure_stored(args, bench, turnout, bare, turnout_round, commits, wal, bear
     print("start to ready with %d deliveries stored: median %.3f s, max %.3f s" % (args.stored, statistics.median(starts), max(starts)))
 
 
+def write_requests(path, requests):
+    with open(path, "wb") as file:
+        for request in requests:
+            file.write(struct.pack("<I", len(request)) + request)
+
+
+def measure_kinds(args, folder):
+    """New deliveries of each kind, in turns; a signed one costs its check of an RSA signature."""
+    certificates = os.path.join(folder, "certificates")
+    signer = storm.Signer(certificates)
+    kinds = {"alertmanager": (storm.of_alertmanager, 20000), "grafana": (storm.of_grafana, 20000),
+             "uptimerobot": (storm.of_uptimerobot, 20000), "pingdom": (storm.of_pingdom, 20000),
+             "generic": (storm.of_generic, 20000), "sns": (lambda number: storm.of_sns(number, signer), 4000)}
+    turnout = Turnout(args.binary, folder, sources=storm.sources(certificates))
+    turnout.start()
+    rates = {kind: [] for kind in kinds}
+    try:
+        for round_ in range(args.rounds):
+            for kind, (make, count) in kinds.items():
+                path = os.path.join(folder, "requests")
+                write_requests(path, [make(round_ * count + number + 1) for number in range(count)])
+                command = [os.path.join(args.build, "load"), "--port", str(turnout.hooks), "--requests", path]
+                result = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+                if result["2xx"] != count:
+                    print("  note: %s answered %s" % (kind, {k: result[k] for k in ("2xx", "4xx", "5xx", "errors")}))
+                rates[kind].append(result)
+    finally:
+        turnout.stop()
+    peer = median_of(rates["alertmanager"], "rate")
+    print("\n%-42s %9s %16s %9s %9s" % ("new deliveries by kind", "per s", "to alertmanager", "p50 ms", "p99 ms"))
+    for kind, rounds in rates.items():
+        rate = median_of(rounds, "rate")
+        print("%-42s %9.0f %16.2f %9.2f %9.2f" % (kind, rate, rate / peer, median_of(rounds, "p50_ms"), median_of(rounds, "p99_ms")))
+
+
+def measure_storm(args, folder):
+    """200 connections, a third of them hostile: how long an operator waits for an answer meanwhile."""
+    certificates = os.path.join(folder, "certificates")
+    turnout = Turnout(args.binary, folder, sources=storm.sources(certificates))
+    deliveries = storm.make_deliveries(3000, certificates)
+    turnout.start()
+    try:
+        before = memory_mib(turnout.process.pid, "VmRSS")
+        operator = storm.Operator(turnout.api, OPERATOR)
+        operator.start()
+        began = time.monotonic()
+        result = storm.run(turnout.hooks, deliveries, 30000)
+        took = time.monotonic() - began
+        operator.stop()
+        print("\nstorm: %d deliveries of four kinds over 134 connections in %.1f s (by a sender in Python), %d accepted, %d known, %d told "
+              "to come later; %d requests of 66 hostile connections" % (
+                  len(result.accepted) + len(result.known), took, len(result.accepted), len(result.known), result.later, result.hostile))
+        print("operator in the middle of it: %d requests, p50 %.1f ms, p99 %.1f ms, max %.1f ms, failed %d; peak memory %.0f MiB (%.0f before)" % (
+            len(operator.took_ms), operator.percentile(0.5), operator.percentile(0.99), max(operator.took_ms), len(operator.failed),
+            memory_mib(turnout.process.pid, "VmHWM"), before))
+        if result.wrong or result.hostile_accepted:
+            print("  note: wrong answers %s, hostile ones accepted %s" % (result.wrong[:3], result.hostile_accepted[:3]))
+    finally:
+        turnout.stop()
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True)
@@ -310,15 +383,16 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--stored", type=int, default=STORED, help="deliveries for the second part; 0 leaves it out")
+    parser.add_argument("--part", choices=["all", "decision", "kinds", "storm", "intake"], default="all")
     parser.add_argument("--folder", default=None, help="where the databases go (default: a temporary folder)")
     args = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="turnout-bench-", dir=args.folder)
     try:
-        os.mkdir(os.path.join(folder, "decision"))
-        figures = decision_ms(args.binary, os.path.join(folder, "decision"), 40)
-        print("deciding delivery to first provider request: median %.2f ms, p90 %.2f ms, max %.2f ms (%d runs)" % (
-            statistics.median(figures), sorted(figures)[int(len(figures) * 0.9)], max(figures), len(figures)))
-        measure(args, folder)
+        parts = {"decision": measure_decision, "kinds": measure_kinds, "storm": measure_storm, "intake": measure}
+        for name, part in parts.items():
+            if args.part in (name, "all"):
+                os.mkdir(os.path.join(folder, name))
+                part(args, os.path.join(folder, name))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

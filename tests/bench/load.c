@@ -40,6 +40,9 @@ struct settings {
     int n_sources;
     int64_t first, distinct; /* alerts are numbered from first; after `distinct` of them they repeat */
     int64_t count;           /* requests to send; 0: for `seconds` */
+    char **requests;         /* whole requests from a file instead, in order; NULL: none */
+    size_t *request_lens;
+    size_t n_requests;
     double seconds;
 };
 
@@ -106,8 +109,40 @@ static int write_body(char *body, size_t room, const struct settings *settings, 
         number, spread((uint64_t)number + 1));
 }
 
+/* A file of requests, each behind its length as four bytes, little end first: what the load cannot make fast enough by
+ * itself (signed ones), or that is of other kinds. */
+static void read_requests(struct settings *settings, const char *path)
+{
+    FILE *file = fopen(path, "rb");
+    unsigned char head[4];
+    if (!file)
+        die(path);
+    while (fread(head, sizeof head, 1, file) == 1) {
+        size_t len = head[0] | (size_t)head[1] << 8 | (size_t)head[2] << 16 | (size_t)head[3] << 24;
+        char *request = malloc(len);
+        settings->requests = realloc(settings->requests, (settings->n_requests + 1) * sizeof *settings->requests);
+        settings->request_lens =
+            realloc(settings->request_lens, (settings->n_requests + 1) * sizeof *settings->request_lens);
+        if (len > MAX_REQUEST || !request || !settings->requests || !settings->request_lens ||
+            fread(request, 1, len, file) != len)
+            die("requests");
+        settings->requests[settings->n_requests] = request;
+        settings->request_lens[settings->n_requests++] = len;
+    }
+    fclose(file);
+    settings->count = (int64_t)settings->n_requests;
+}
+
 static void prepare(struct connection *connection, const struct settings *settings, int64_t number)
 {
+    connection->sent = 0;
+    connection->answer_len = 0;
+    connection->began_ns = now_ns();
+    if (settings->requests) {
+        connection->request_len = settings->request_lens[number];
+        memcpy(connection->request, settings->requests[number], connection->request_len);
+        return;
+    }
     char body[MAX_REQUEST / 2];
     char path[256];
     int body_len = write_body(body, sizeof body, settings, number);
@@ -117,9 +152,6 @@ static void prepare(struct connection *connection, const struct settings *settin
                        "%d\r\n%s%sContent-Type: application/json\r\n\r\n%s",
                        path, settings->port, body_len, settings->header, settings->header[0] ? "\r\n" : "", body);
     connection->request_len = (size_t)len;
-    connection->sent = 0;
-    connection->answer_len = 0;
-    connection->began_ns = now_ns();
 }
 
 static bool flush(struct connection *connection)
@@ -184,9 +216,9 @@ static double percentile_ms(double share)
 static void parse(int argc, char **argv, struct settings *settings)
 {
     static const struct option OPTIONS[] = {
-        {"port", 1, NULL, 'p'},  {"connections", 1, NULL, 'c'}, {"path", 1, NULL, 'u'},  {"header", 1, NULL, 'h'},
-        {"list", 0, NULL, 'l'},  {"sources", 1, NULL, 's'},     {"first", 1, NULL, 'f'}, {"distinct", 1, NULL, 'd'},
-        {"count", 1, NULL, 'n'}, {"seconds", 1, NULL, 't'},     {NULL, 0, NULL, 0}};
+        {"port", 1, NULL, 'p'},  {"connections", 1, NULL, 'c'}, {"path", 1, NULL, 'u'},     {"header", 1, NULL, 'h'},
+        {"list", 0, NULL, 'l'},  {"sources", 1, NULL, 's'},     {"first", 1, NULL, 'f'},    {"distinct", 1, NULL, 'd'},
+        {"count", 1, NULL, 'n'}, {"seconds", 1, NULL, 't'},     {"requests", 1, NULL, 'r'}, {NULL, 0, NULL, 0}};
     int letter;
     while ((letter = getopt_long(argc, argv, "", OPTIONS, NULL)) != -1) {
         switch (letter) {
@@ -219,6 +251,9 @@ static void parse(int argc, char **argv, struct settings *settings)
             break;
         case 't':
             settings->seconds = atof(optarg);
+            break;
+        case 'r':
+            read_requests(settings, optarg);
             break;
         default:
             exit(2);
