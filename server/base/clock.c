@@ -211,3 +211,16 @@ enum err time_parse(const char *text, size_t len, int64_t *ret_ms)
     *ret_ms = seconds * MS_PER_SECOND + ms;
     return ERR_OK;
 }
+
+enum err time_parse_seconds(const char *text, size_t len, int64_t *ret_ms)
+{
+    struct scanner scanner = {text, text + len};
+    int64_t seconds = 0;
+    int digit, ms;
+    while (seconds <= LAST_MS / MS_PER_SECOND && scan_number(&scanner, 1, &digit))
+        seconds = seconds * 10 + digit;
+    if (seconds == 0 || seconds > LAST_MS / MS_PER_SECOND || !scan_fraction(&scanner, &ms) || scanner.at < scanner.end)
+        return ERR_INVALID;
+    *ret_ms = seconds * MS_PER_SECOND + ms;
+    return ERR_OK;
+}

@@ -29,5 +29,8 @@ const char *time_format(int64_t wall_ms, char text[TIME_TEXT_SIZE]);
 /* RFC 3339 as senders write it: 0 to 9 digits of fraction, any offset, "Z" or "z", a year from 0001. The result is
  * milliseconds since 1970, negative before. ERR_INVALID for anything else. Pure. */
 MUST_CHECK enum err time_parse(const char *text, size_t len, int64_t *ret_ms);
+/* Seconds since 1970 in digits, with or without a fraction, to the end of the year 9999. ERR_INVALID for anything else,
+ * 0 among it, which senders write for no time. Pure. */
+MUST_CHECK enum err time_parse_seconds(const char *text, size_t len, int64_t *ret_ms);
 
 #endif

@@ -40,6 +40,26 @@ size_t utf8_character_len(const char *text, size_t len)
     return need;
 }
 
+char *utf8_put(char *to, int32_t code)
+{
+    if (code < 0x80) {
+        *to++ = (char)code;
+    } else if (code < 0x800) {
+        *to++ = (char)(0xC0 | (code >> 6));
+        *to++ = (char)(0x80 | (code & 0x3F));
+    } else if (code < 0x10000) {
+        *to++ = (char)(0xE0 | (code >> 12));
+        *to++ = (char)(0x80 | ((code >> 6) & 0x3F));
+        *to++ = (char)(0x80 | (code & 0x3F));
+    } else {
+        *to++ = (char)(0xF0 | (code >> 18));
+        *to++ = (char)(0x80 | ((code >> 12) & 0x3F));
+        *to++ = (char)(0x80 | ((code >> 6) & 0x3F));
+        *to++ = (char)(0x80 | (code & 0x3F));
+    }
+    return to;
+}
+
 void utf8_clean(char *text)
 {
     size_t left = strlen(text);

@@ -103,6 +103,44 @@ static void assert_format(int64_t ms, const char *wanted)
     assert_string_equal(time_format(ms, text), wanted);
 }
 
+static void parse_seconds(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        int64_t ms; /* 0: no such time */
+    } cases[] = {
+        {"1", 1000},
+        {"1480215246", 1480215246000},
+        {"0001480215246", 1480215246000},
+        {"1480215246.5", 1480215246500},
+        {"1480215246.123456789", 1480215246123},
+        {"253402300799", 253402300799000},
+        {"253402300800", 0},
+        {"1480215246000", 0}, /* milliseconds */
+        {"99999999999999999999999", 0},
+        {"", 0},
+        {"0", 0},
+        {"000", 0},
+        {"0.5", 0},
+        {"-1", 0},
+        {"+1", 0},
+        {" 1", 0},
+        {"1 ", 0},
+        {"1.", 0},
+        {".5", 0},
+        {"1e9", 0},
+        {"1480215246x", 0},
+        {"2026-11-21T02:00:00Z", 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int64_t ms = 0;
+        enum err err = time_parse_seconds(cases[i].text, strlen(cases[i].text), &ms);
+        if (ms != cases[i].ms || (err == ERR_OK) != (ms != 0))
+            fail_msg("\"%s\": %lld", cases[i].text, (long long)ms);
+    }
+}
+
 static void format(void **state)
 {
     (void)state;
@@ -175,6 +213,7 @@ int main(void)
         cmocka_unit_test(parse_year_one),
         cmocka_unit_test(parse_nothing_else),
         cmocka_unit_test(parse_reads_only_its_part),
+        cmocka_unit_test(parse_seconds),
         cmocka_unit_test(format),
         cmocka_unit_test(format_and_parse_agree),
         cmocka_unit_test(steady_reads_like_wall_at_start),

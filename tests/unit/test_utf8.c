@@ -40,6 +40,31 @@ static void invalid_characters(void **state)
     assert_int_equal(CHARACTER_LEN("\xf0\x9f\x98q"), 0);
 }
 
+/* Every character, at the bounds of each length, is written as what is read back as one. */
+static void characters_are_written_as_they_are_read(void **state)
+{
+    (void)state;
+    static const struct {
+        int32_t code;
+        const char *text;
+    } cases[] = {
+        {1, "\x01"},
+        {0x7f, "\x7f"},
+        {0x80, "\xc2\x80"},
+        {0x7ff, "\xdf\xbf"},
+        {0x800, "\xe0\xa0\x80"},
+        {0xffff, "\xef\xbf\xbf"},
+        {0x10000, "\xf0\x90\x80\x80"},
+        {0x10ffff, "\xf4\x8f\xbf\xbf"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[5] = "";
+        assert_int_equal(utf8_put(text, cases[i].code) - text, strlen(cases[i].text));
+        assert_string_equal(text, cases[i].text);
+        assert_int_equal(utf8_character_len(text, strlen(text)), strlen(text));
+    }
+}
+
 static void cleaning_keeps_the_length(void **state)
 {
     (void)state;
@@ -71,6 +96,7 @@ int main(void)
         cmocka_unit_test(valid_characters),
         cmocka_unit_test(invalid_characters),
         cmocka_unit_test(cleaning),
+        cmocka_unit_test(characters_are_written_as_they_are_read),
         cmocka_unit_test(cleaning_keeps_the_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
