@@ -1,2 +1,5 @@
 /* The registry: one line per handler. A test compares it with the folder. */
-#define HANDLER_LIST(X) X(alertmanager)
+#define HANDLER_LIST(X)                                                                                                \
+    X(alertmanager)                                                                                                    \
+    X(pingdom)                                                                                                         \
+    X(uptimerobot)
