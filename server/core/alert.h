@@ -64,7 +64,7 @@ enum alert_verdict {
 enum alert_verdict alert_take(const struct alert_row *row, const struct alert *said, int64_t now,
                               struct alert_row *ret);
 
-/* A label as a handler gives it; pointers borrow from the handler. */
+/* A label as a handler gives it; pointers borrow from the handler. Several may have one name, as a check's tags do. */
 struct label {
     const char *name;
     size_t name_len;

@@ -8,15 +8,6 @@
 
 #define REGEX_VALUE_MAX 4096 /* bytes; a longer value never matches */
 
-static const struct label *label_find(const struct label *labels, size_t n, const char *name)
-{
-    size_t len = strlen(name);
-    for (size_t i = 0; i < n; i++)
-        if (labels[i].name_len == len && memcmp(labels[i].name, name, len) == 0)
-            return &labels[i];
-    return NULL;
-}
-
 static bool regex_matches(const regex_t *regex, const struct label *label)
 {
     char value[REGEX_VALUE_MAX + 1];
@@ -30,16 +21,25 @@ static bool regex_matches(const regex_t *regex, const struct label *label)
     return regexec(regex, value, 0, NULL, 0) == 0;
 }
 
-static bool condition_holds(const struct label_match *match, const struct label *labels, size_t n_labels)
+static bool value_matches(const struct label_match *match, const struct label *label)
 {
-    const struct label *label = label_find(labels, n_labels, match->label);
-    if (!label)
-        return false;
     if (match->regex)
         return regex_matches(match->regex, label);
     for (size_t i = 0; i < match->n_values; i++) {
         size_t len = strlen(match->values[i]);
         if (label->value_len == len && (len == 0 || memcmp(label->value, match->values[i], len) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* Of several labels of that name (tags) any one will do. */
+static bool condition_holds(const struct label_match *match, const struct label *labels, size_t n_labels)
+{
+    size_t len = strlen(match->label);
+    for (size_t i = 0; i < n_labels; i++) {
+        const struct label *label = &labels[i];
+        if (label->name_len == len && memcmp(label->name, match->label, len) == 0 && value_matches(match, label))
             return true;
     }
     return false;

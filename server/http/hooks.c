@@ -24,10 +24,22 @@ static int source_find(const struct http_settings *settings, const char *name)
     return -1;
 }
 
-/* The name, and whether the URL was put together without the "?" that must stand before what the sender appends. */
-static bool is_run_together(const char *token)
+#define RUN_TOGETHER                                                                                                   \
+    "the URL in the monitor's settings must end in \"?\", so that what it appends does not become part of %s"
+
+/* Whether a URL was put together without the "?" that must stand before what the sender appends. */
+static bool is_run_together(const char *segment)
 {
-    return token && (strstr(token, "monitorID=") || strstr(token, "monitorURL="));
+    return segment && (strstr(segment, "monitorID=") || strstr(segment, "monitorURL="));
+}
+
+static void refuse_source(struct request *request)
+{
+    if (is_run_together(request->argument))
+        answer_error(request, MHD_HTTP_NOT_FOUND, "not_found", "there is no such source: " RUN_TOGETHER,
+                     "the source's name");
+    else
+        answer_error(request, MHD_HTTP_NOT_FOUND, "not_found", "there is no such source");
 }
 
 static void ask_for_credential(struct request *request, const struct source *source)
@@ -43,12 +55,14 @@ static void ask_for_credential(struct request *request, const struct source *sou
 static void refuse_credential(struct request *request, const struct source *source)
 {
     bool is_given = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION) || request->rest;
+    bool is_joined = is_run_together(request->rest);
     if (is_given || !source->handler->is_challenged)
-        refusal_of_source(request, is_given ? "wrong credential" : "no credential");
-    if (is_run_together(request->rest))
-        answer_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized",
-                     "the credential is wrong: the URL in the monitor's settings must end in \"?\", so that what it "
-                     "appends does not become part of the token");
+        refusal_of_source(request, is_joined  ? "wrong credential: the URL lacks the \"?\" at its end"
+                                   : is_given ? "wrong credential"
+                                              : "no credential");
+    if (is_joined)
+        answer_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized", "the credential is wrong: " RUN_TOGETHER,
+                     "the token");
     else
         answer_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized", "the credential is %s",
                      is_given ? "wrong" : "missing");
@@ -98,7 +112,7 @@ static void hook_begin(struct request *request)
     const struct http *http = request_http(request);
     request->source = source_find(&http->settings, request->argument);
     if (request->source < 0) {
-        answer_error(request, MHD_HTTP_NOT_FOUND, "not_found", "there is no such source");
+        refuse_source(request);
         return;
     }
     const struct source *source = &http->settings.sources[request->source];

@@ -37,8 +37,8 @@ enum access {
 
 struct route {
     const char *method; /* "GET" also answers HEAD */
-    const char *path;   /* '*' stands for one segment: the first becomes request->argument, a second, which ends the
-                           path, request->rest */
+    const char *path;   /* the first '*' stands for one segment, which becomes request->argument, a second, at the end,
+                           for what is left of the path: request->rest */
     enum access access;
     size_t max_body;                          /* 0: of the settings */
     void (*begin)(struct request *request);   /* after the headers; refuses by an answer. NULL: nothing to look at */

@@ -11,21 +11,22 @@ struct segments {
     const char *rest; /* the second, to the end of the path; NULL: there is none */
 };
 
-/* '*' in the pattern stands for one segment that is not empty. */
+/* The first '*' in the pattern stands for one segment that is not empty, a second for what is left of the path, slashes
+ * and all: a URL that a monitor has put together wrongly is to be told so, and not that there is nothing. */
 static bool path_matches(const char *pattern, const char *path, struct segments *ret)
 {
     *ret = (struct segments){.first = ""};
     for (; *pattern && *path; pattern++) {
+        if (*pattern == '*' && ret->len > 0) {
+            ret->rest = path;
+            return pattern[1] == '\0';
+        }
         if (*pattern == '*') {
             size_t len = strcspn(path, "/");
             if (len == 0)
                 return false;
-            if (ret->len == 0) {
-                ret->first = path;
-                ret->len = len;
-            } else {
-                ret->rest = path;
-            }
+            ret->first = path;
+            ret->len = len;
             path += len;
         } else if (*pattern != *path++) {
             return false;

@@ -136,6 +136,11 @@ static void rules(void **state)
         {0, "check_id=85975", ""}, /* another source */
         {1, "alertname=SiteDown region=gra", ""},
         {1, "tag=my-wiki check_id=85975", "shop:active wiki:rbx"},
+        {1, "tag=eu tag=prod", ""},
+        {1, "tag=wiki tag=eu tag=prod", "wiki:rbx"}, /* several of one name: any of them */
+        {1, "tag=eu tag=prod tag=wiki", "wiki:rbx"},
+        {1, "check_id=1 tag=wiki check_id=85975", "shop:active wiki:rbx"},
+        {0, "alertname=SiteUp alertname=SiteGone region=gra region=rbx", "shop:rbx mail:gra"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         const char *got = targets_of(*state, cases[i].source, cases[i].labels);
