@@ -78,18 +78,23 @@ static void take_news(struct alert_row *row, const struct alert *said, int64_t n
     row->changed_at = now;
 }
 
-/* A time far ahead of ours would make everything that follows look old; one before 1970 is none. */
-static int64_t believed(int64_t asserted_at, int64_t now)
+/* A time far ahead of ours would make everything that follows look old, and so would the start or the end that the same
+ * clock gave. One before 1970 is none. */
+static struct alert believed(const struct alert *given, int64_t now)
 {
-    return asserted_at <= 0 || asserted_at > now + ALERT_CLOCK_AHEAD_MS ? TIME_UNKNOWN : asserted_at;
+    struct alert alert = *given;
+    if (alert.asserted_at <= 0)
+        alert.asserted_at = TIME_UNKNOWN;
+    if (alert.asserted_at > now + ALERT_CLOCK_AHEAD_MS)
+        alert.asserted_at = alert.starts_at = alert.ends_at = TIME_UNKNOWN;
+    return alert;
 }
 
 enum alert_verdict alert_take(const struct alert_row *row, const struct alert *given, int64_t now,
                               struct alert_row *ret)
 {
-    struct alert believed_alert = *given;
-    const struct alert *said = &believed_alert;
-    believed_alert.asserted_at = believed(given->asserted_at, now);
+    const struct alert alert = believed(given, now);
+    const struct alert *said = &alert;
     enum alert_verdict verdict = judge(row, said, now);
     struct alert_row after = *row;
     switch (verdict) {

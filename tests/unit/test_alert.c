@@ -84,8 +84,11 @@ static struct alert_row row_of(const struct alert_case *c)
 static void check_case(const struct alert_case *c)
 {
     const struct alert_row row = row_of(c);
-    const struct alert said = {
-        .key.bytes[0] = 1, .state = c->said, .starts_at = c->said_starts, .ends_at = c->said_ends};
+    const struct alert said = {.key.bytes[0] = 1,
+                               .state = c->said,
+                               .starts_at = c->said_starts,
+                               .ends_at = c->said_ends,
+                               .asserted_at = NEVER};
     struct alert_row after = {.count = 99};
     enum alert_verdict verdict = alert_take(&row, &said, NOW, &after);
     if (verdict != c->verdict || after.starts_at != c->starts_after || after.ends_at != c->ends_after)
@@ -147,6 +150,172 @@ static void a_twin_behind(void **state)
     assert_int_equal(row.count, 11);
 }
 
+/* ---- senders whose times order what they say --------------------------------------------------------------------- */
+
+struct assertion {
+    int64_t at;   /* arrives so many ms after NOW */
+    int64_t when; /* asserted, in seconds of the sender's clock; -1: it does not say */
+    enum alert_state said;
+    enum alert_verdict verdict;
+};
+
+#define AHEAD ((NOW + ALERT_CLOCK_AHEAD_MS) / 1000) /* the last second that is believed of a delivery at NOW */
+
+static struct alert assertion_of(const struct assertion *one)
+{
+    int64_t when = one->when < 0 ? NEVER : one->when * 1000;
+    return (struct alert){.state = one->said,
+                          .asserted_at = when,
+                          .starts_at = one->said == ALERT_FIRING ? when : NEVER,
+                          .ends_at = one->said == ALERT_RESOLVED ? when : NEVER};
+}
+
+static struct alert_row tell(const char *name, const struct assertion *story, size_t n)
+{
+    struct alert_row row = {.exists = false};
+    for (size_t i = 0; i < n; i++) {
+        const struct alert said = assertion_of(&story[i]);
+        struct alert_row after;
+        enum alert_verdict verdict = alert_take(&row, &said, NOW + story[i].at, &after);
+        if (verdict != story[i].verdict || (verdict != NEW && after.state != row.state))
+            fail_msg("%s, %zu: verdict %d, state %d", name, i, (int)verdict, (int)after.state);
+        row = after;
+    }
+    return row;
+}
+
+#define TELL(name, story) tell(name, story, COUNT_OF(story))
+
+static void out_of_order(void **state)
+{
+    (void)state;
+    static const struct assertion overtaken[] = {
+        {0, 160, ALERT_RESOLVED, NEW}, /* UP overtakes the DOWN before it */
+        {10, 100, ALERT_FIRING, LATE}, /* however soon */
+        {600000, 100, ALERT_FIRING, LATE} /* or late: unlike an order by arrival no window ends it */,
+        {600010, 200, ALERT_FIRING, NEW},    /* the next outage */
+        {600020, 160, ALERT_RESOLVED, LATE}, /* UP of the episode before, again */
+        {600030, 200, ALERT_FIRING, DUPLICATE},
+        {600040, 100, ALERT_FIRING, LATE},
+        {600050, 260, ALERT_RESOLVED, NEW},
+    };
+    struct alert_row row = TELL("overtaken", overtaken);
+    assert_int_equal(row.state, ALERT_RESOLVED);
+    assert_int_equal(row.starts_at, 200000);
+    assert_int_equal(row.ends_at, 260000);
+    assert_int_equal(row.asserted_at, 260000);
+    assert_int_equal(row.count, 8);
+
+    static const struct assertion repeats[] = {
+        {0, 100, ALERT_FIRING, NEW},     {10, 400, ALERT_FIRING, DUPLICATE}, /* a repeat while it goes on */
+        {20, 300, ALERT_RESOLVED, LATE}, /* older than that repeat: it came up and went down again */
+        {30, 500, ALERT_RESOLVED, NEW},  {40, 400, ALERT_FIRING, LATE},      {50, 500, ALERT_RESOLVED, DUPLICATE},
+    };
+    row = TELL("repeats", repeats);
+    assert_int_equal(row.starts_at, 100000);
+    assert_int_equal(row.asserted_at, 500000);
+}
+
+/* Senders count in seconds: two of one second are taken in the order in which they come, each once. */
+static void within_one_second(void **state)
+{
+    (void)state;
+    static const struct assertion down_up[] = {
+        {0, 100, ALERT_FIRING, NEW},          {10, 100, ALERT_RESOLVED, NEW}, {20, 100, ALERT_FIRING, LATE},
+        {30, 100, ALERT_RESOLVED, DUPLICATE}, {40, 101, ALERT_FIRING, NEW},   {50, 100, ALERT_RESOLVED, LATE},
+    };
+    assert_int_equal(TELL("down, up", down_up).state, ALERT_FIRING);
+    static const struct assertion up_down[] = {
+        {0, 50, ALERT_FIRING, NEW},      {10, 100, ALERT_RESOLVED, NEW},     {20, 100, ALERT_FIRING, NEW},
+        {30, 100, ALERT_RESOLVED, LATE}, {40, 100, ALERT_FIRING, DUPLICATE},
+    };
+    assert_int_equal(TELL("up, down", up_down).state, ALERT_FIRING);
+    static const struct assertion with_unknown[] = {
+        {0, 100, ALERT_FIRING, NEW},
+        {10, 100, ALERT_UNKNOWN, NEW},
+        {20, 100, ALERT_FIRING, LATE},
+        {30, 100, ALERT_UNKNOWN, DUPLICATE},
+    };
+    assert_int_equal(TELL("with unknown", with_unknown).state, ALERT_UNKNOWN);
+}
+
+static void unknown_between(void **state)
+{
+    (void)state;
+    static const struct assertion story[] = {
+        {0, 100, ALERT_FIRING, NEW},         {10, 110, ALERT_UNKNOWN, NEW}, /* the check is paused: the vote is
+                                                                               withdrawn */
+        {20, 110, ALERT_UNKNOWN, DUPLICATE}, {30, 100, ALERT_FIRING, LATE}, /* a retry from before */
+        {40, 120, ALERT_FIRING, NEW},                                       /* it goes on, and is down still */
+        {50, 110, ALERT_UNKNOWN, LATE},      {60, 130, ALERT_UNKNOWN, NEW}, {70, 140, ALERT_RESOLVED, NEW},
+        {80, 135, ALERT_UNKNOWN, LATE},
+    };
+    struct alert_row row = TELL("unknown between", story);
+    assert_int_equal(row.ends_at, 140000);
+    static const struct assertion first[] = {
+        {0, 100, ALERT_UNKNOWN, NEW},
+        {10, 90, ALERT_FIRING, LATE},
+        {20, 110, ALERT_RESOLVED, NEW},
+    };
+    row = TELL("first heard of as unknown", first);
+    assert_int_equal(row.starts_at, NEVER);
+}
+
+/* Templates without the time: the order is that of arrival, until a time comes. */
+static void some_without_a_time(void **state)
+{
+    (void)state;
+    static const struct assertion story[] = {
+        {0, -1, ALERT_FIRING, NEW},     {10, -1, ALERT_FIRING, DUPLICATE}, {20, -1, ALERT_RESOLVED, NEW},
+        {30, -1, ALERT_FIRING, NEW},    {40, 100, ALERT_RESOLVED, NEW},    {50, -1, ALERT_RESOLVED, DUPLICATE},
+        {60, -1, ALERT_FIRING, NEW}, /* it cannot be said that it is old */
+        {70, 90, ALERT_RESOLVED, LATE}, {80, 110, ALERT_RESOLVED, NEW},
+    };
+    assert_int_equal(TELL("without a time", story).asserted_at, 110000);
+}
+
+/* A time far ahead of ours orders nothing, or all that follows would look old for as long. */
+static void clocks_far_ahead(void **state)
+{
+    (void)state;
+    static const struct assertion believed[] = {
+        {0, AHEAD, ALERT_FIRING, NEW}, /* the last that is believed */
+        {10, AHEAD - 1, ALERT_RESOLVED, LATE},
+        {20, AHEAD, ALERT_RESOLVED, NEW},
+    };
+    TELL("within the bound", believed);
+    static const struct assertion once[] = {
+        {0, NOW / 1000, ALERT_RESOLVED, NEW},
+        {10, AHEAD + 10, ALERT_FIRING, NEW},
+        {20, NOW / 1000 + 1, ALERT_RESOLVED, NEW},
+        {30, NOW / 1000 + 2, ALERT_FIRING, NEW},
+    };
+    assert_int_equal(TELL("once", once).asserted_at, (NOW / 1000 + 2) * 1000);
+    /* The first that is heard of the alert: its start is of the same clock, and must not make every end look old. */
+    static const struct assertion at_first[] = {
+        {0, 4000000000, ALERT_FIRING, NEW},
+        {10, NOW / 1000 + 1, ALERT_RESOLVED, NEW},
+        {20, NOW / 1000 + 2, ALERT_FIRING, NEW},
+    };
+    struct alert_row row = TELL("at first", at_first);
+    assert_int_equal(row.starts_at, (NOW / 1000 + 2) * 1000);
+    static const struct assertion always[] = {
+        {0, 4000000000, ALERT_FIRING, NEW},
+        {10, 4000000060, ALERT_RESOLVED, NEW},
+        {20, 4000000120, ALERT_FIRING, NEW},
+        {30, 4000000120, ALERT_FIRING, DUPLICATE},
+    };
+    row = TELL("always", always);
+    assert_int_equal(row.asserted_at, NEVER);
+    assert_int_equal(row.starts_at, NEVER);
+    static const struct assertion resolved_ahead[] = {
+        {0, NOW / 1000, ALERT_FIRING, NEW},
+        {10, 4000000000, ALERT_RESOLVED, NEW},
+        {20, NOW / 1000 + 1, ALERT_FIRING, NEW}, /* the end that was told does not outlast it */
+    };
+    assert_int_equal(TELL("resolved ahead", resolved_ahead).ends_at, NEVER);
+}
+
 /* `ret` may be the row itself. */
 static void in_place(void **state)
 {
@@ -161,9 +330,9 @@ static void in_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_cases),
-        cmocka_unit_test(a_twin_behind),
-        cmocka_unit_test(in_place),
+        cmocka_unit_test(all_cases),           cmocka_unit_test(a_twin_behind),     cmocka_unit_test(in_place),
+        cmocka_unit_test(out_of_order),        cmocka_unit_test(within_one_second), cmocka_unit_test(unknown_between),
+        cmocka_unit_test(some_without_a_time), cmocka_unit_test(clocks_far_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
