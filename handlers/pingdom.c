@@ -252,7 +252,7 @@ static const struct row rows[] = {{.name = NULL}};
 extern const struct handler handler_pingdom;
 const struct handler handler_pingdom = {
     .kind = "pingdom",
-    .help = "Pingdom's webhook of state changes, of uptime and transaction checks",
+    .help = "Pingdom's webhook of state changes, not BeepManager's older one",
     .rows = rows,
     .labels_help = "check_id, check_name, check_type, hostname, importance, and tag: of several tags any one",
     .methods = "POST",

@@ -102,8 +102,8 @@ static bool is_method_of(const char *methods, const char *method)
 
 static void refuse_method(struct request *request, const struct handler *handler)
 {
-    answer_error(request, MHD_HTTP_METHOD_NOT_ALLOWED, "method_not_allowed", "a source of kind %s takes %s",
-                 handler->kind, handler->methods);
+    answer_error(request, MHD_HTTP_METHOD_NOT_ALLOWED, "method_not_allowed", "a source of kind %s takes %s: %s",
+                 handler->kind, handler->methods, handler->help);
     answer_header(request, MHD_HTTP_HEADER_ALLOW, handler->methods);
 }
 
