@@ -41,6 +41,19 @@ struct sha256 hmac_sha256(const void *key, size_t key_len, const void *data, siz
     return ret;
 }
 
+struct sha256 hmac_sha256_of_parts(const void *key, size_t key_len, const struct bytes_view *parts, size_t n_parts)
+{
+    struct sha256 ret;
+    gnutls_hmac_hd_t hmac;
+    digest_require(gnutls_hmac_init(&hmac, GNUTLS_MAC_SHA256, key_len ? key : "", key_len));
+    for (size_t i = 0; i < n_parts; i++) {
+        if (parts[i].len > 0)
+            digest_require(gnutls_hmac(hmac, parts[i].data, parts[i].len));
+    }
+    gnutls_hmac_deinit(hmac, ret.bytes);
+    return ret;
+}
+
 void sha1_of(const void *data, size_t len, uint8_t ret[SHA1_SIZE])
 {
     digest_require(gnutls_hash_fast(GNUTLS_DIG_SHA1, len ? data : "", len, ret));

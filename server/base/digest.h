@@ -22,6 +22,7 @@ struct bytes_view {
 struct sha256 sha256_of(const void *data, size_t len);
 struct sha256 sha256_of_parts(const struct bytes_view *parts, size_t n_parts); /* hash of the concatenation */
 struct sha256 hmac_sha256(const void *key, size_t key_len, const void *data, size_t len);
+struct sha256 hmac_sha256_of_parts(const void *key, size_t key_len, const struct bytes_view *parts, size_t n_parts);
 void sha1_of(const void *data, size_t len, uint8_t ret[SHA1_SIZE]);
 
 /* Lower-case hex; `text` holds 2 * len + 1. */

@@ -44,6 +44,11 @@ static void hmac(void **state)
     assert_hex(digest.bytes, SHA256_SIZE, "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54");
     digest = hmac_sha256(NULL, 0, NULL, 0);
     assert_hex(digest.bytes, SHA256_SIZE, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+    digest = hmac_sha256_of_parts(NULL, 0, NULL, 0);
+    assert_hex(digest.bytes, SHA256_SIZE, "b613679a0814d9ec772f95d778c35fc5ff1697c493715653c6c712144292c5ad");
+    const struct bytes_view parts[] = {{"what do ya ", 11}, {NULL, 0}, {"want for nothing?", 17}};
+    digest = hmac_sha256_of_parts("Jefe", 4, parts, 3);
+    assert_hex(digest.bytes, SHA256_SIZE, "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
 }
 
 static void sha1(void **state)
