@@ -1,11 +1,5 @@
-/* Prometheus Alertmanager's webhook, version 4 of its body.
- *
- * The format: template/template.go (Data) and notify/webhook of prometheus/alertmanager; fields are added without a new
- * version, and none of those that we do not need is looked at. Only alerts[] is read: the group's `status` is computed
- * over a list that `max_alerts` may have cut, and says "resolved" while an alert that was cut still fires.
- * An alert's identity is its fingerprint, a hash of its label set alone; startsAt is not part of it, because it differs
- * between the two of an HA pair and moves backwards. Do not conclude anything from what is absent. */
-#include "handlers/handler.h"
+/* See alertmanager_body.h. */
+#include "handlers/alertmanager_body.h"
 
 #include "base/clock.h"
 #include "handlers/json_reader.h"
@@ -31,9 +25,11 @@ struct parser {
     struct json_reader reader;
     struct arena arena;
     struct errmsg *why;
+    const struct alertmanager_dialect *dialect;
     struct parsed_alert *first, **last;
     size_t n_alerts;
     bool has_alerts;                 /* the field was there */
+    bool is_foreign;                 /* the dialect's foreign field was there */
     struct label labels[MAX_LABELS]; /* of the alert being read */
 };
 
@@ -235,20 +231,24 @@ static bool identity_of_labels(struct parser *p, const struct fields *fields, st
     return true;
 }
 
-static bool missing(struct parser *p, const char *field, const char *hint)
+static bool missing(struct parser *p, const char *field)
 {
-    return fail(p, err_set(p->why, ERR_INVALID, "byte %zu: alerts[%zu] has no `%s`%s", json_reader_offset(&p->reader),
-                           p->n_alerts, field, hint));
+    return fail(p, err_set(p->why, ERR_INVALID,
+                           "byte %zu: alerts[%zu] has no `%s`; a custom payload must keep the fields of %s's own",
+                           json_reader_offset(&p->reader), p->n_alerts, field, p->dialect->sender));
 }
 
 static bool alert_complete(struct parser *p, const struct fields *fields)
 {
     if (!fields->has_status)
-        return missing(p, "status", "; a custom payload must keep the fields of Alertmanager's own");
+        return missing(p, "status");
     if (!fields->has_labels)
-        return missing(p, "labels", "; a custom payload must keep the fields of Alertmanager's own");
+        return missing(p, "labels");
     if (fields->fingerprint.len == 0 && fields->n_labels == 0)
-        return missing(p, "fingerprint", " and no labels, so nothing tells it from others");
+        return fail(p, err_set(p->why, ERR_INVALID,
+                               "byte %zu: alerts[%zu] has no `fingerprint` and no labels, so nothing tells it from "
+                               "others",
+                               json_reader_offset(&p->reader), p->n_alerts));
     struct parsed_alert *parsed = arena_get(&p->arena, sizeof *parsed);
     if (!parsed)
         return fail(p, err_set(p->why, ERR_NO_MEMORY, "out of memory"));
@@ -309,55 +309,53 @@ static bool read_alerts(struct parser *p)
     return p->reader.err == ERR_OK;
 }
 
+static bool read_member(struct parser *p, const struct json_text *name)
+{
+    if (text_is(name, "alerts"))
+        return read_alerts(p);
+    if (p->dialect->foreign_field && text_is(name, p->dialect->foreign_field))
+        p->is_foreign = true;
+    return json_reader_skip(&p->reader);
+}
+
 static enum err read_body(struct parser *p)
 {
     enum json_kind kind = json_reader_peek(&p->reader);
     if (kind != JSON_KIND_NONE && kind != JSON_KIND_OBJECT)
-        return err_set(p->why, ERR_INVALID, "the body must be a JSON object as Alertmanager sends it, not %s",
+        return err_set(p->why, ERR_INVALID, "the body must be a JSON object as %s sends it, not %s", p->dialect->sender,
                        json_kind_text(kind));
     struct json_text name;
     if (!json_reader_object(&p->reader))
         return p->reader.err;
     while (json_reader_member(&p->reader, &name)) {
-        if (!(text_is(&name, "alerts") ? read_alerts(p) : json_reader_skip(&p->reader)))
+        if (!read_member(p, &name))
             return p->reader.err;
     }
     enum err err = json_reader_end(&p->reader);
-    if (err == ERR_OK && !p->has_alerts)
-        err = err_set(p->why, ERR_INVALID,
-                      "the body has no `alerts`; a custom payload must keep the fields of Alertmanager's own");
-    return err;
+    if (err != ERR_OK || p->has_alerts)
+        return err;
+    if (p->is_foreign)
+        return err_set(p->why, ERR_INVALID, "%s", p->dialect->foreign_text);
+    return err_set(p->why, ERR_INVALID, "the body has no `alerts`; a custom payload must keep the fields of %s's own",
+                   p->dialect->sender);
 }
 
-static enum err alertmanager_parse(const struct handler_request *request, struct handler_result *result,
-                                   struct errmsg *why)
+enum err alertmanager_body_parse(const struct alertmanager_dialect *dialect, const struct handler_request *request,
+                                 struct handler_result *result, struct errmsg *why)
 {
     struct parser p;
     arena_init(&p.arena);
     json_reader_init(&p.reader, request->body, request->len, &p.arena, why);
     p.why = why;
+    p.dialect = dialect;
     p.first = NULL;
     p.last = &p.first;
     p.n_alerts = 0;
     p.has_alerts = false;
+    p.is_foreign = false;
     enum err err = read_body(&p);
     for (const struct parsed_alert *parsed = p.first; parsed && err == ERR_OK; parsed = parsed->next)
         err = result->take(result->context, &parsed->alert, why);
     arena_done(&p.arena);
     return err;
 }
-
-/* Nothing but the credentials that every source has. */
-static const struct row rows[] = {{.name = NULL}};
-
-extern const struct handler handler_alertmanager;
-const struct handler handler_alertmanager = {
-    .kind = "alertmanager",
-    .help = "Prometheus Alertmanager's webhook receiver (version 4 of its body)",
-    .rows = rows,
-    .labels_help = "the labels of the alert",
-    .identifying = "alertname",
-    .methods = "POST",
-    .media = HANDLER_JSON,
-    .parse = alertmanager_parse,
-};
