@@ -68,6 +68,18 @@ json_t *document_at(json_t *root, const char *pointer)
     return value;
 }
 
+enum document_found document_find(json_t *root, const char *pointer, json_t **ret)
+{
+    *ret = document_at(root, pointer);
+    if (*ret)
+        return json_is_null(*ret) ? DOCUMENT_NULL : DOCUMENT_FOUND;
+    char token[MAX_TOKEN];
+    json_t *value = root;
+    while (value && !json_is_null(value) && *pointer == '/' && token_read(&pointer, token))
+        value = json_is_array(value) ? item_at(value, token) : json_object_get(value, token);
+    return json_is_null(value) ? DOCUMENT_NULL : DOCUMENT_NOTHING;
+}
+
 static bool printed(const json_t *number, struct arena *arena, struct json_text *ret)
 {
     char *text = json_dumps(number, JSON_ENCODE_ANY);

@@ -16,6 +16,13 @@ MUST_CHECK enum err document_load(const char *text, size_t len, json_t **ret, st
 
 /* The value at a JSON pointer (RFC 6901), "" for the root; NULL when there is none. Borrowed. */
 json_t *document_at(json_t *root, const char *pointer);
+enum document_found {
+    DOCUMENT_FOUND,
+    DOCUMENT_NULL,    /* it, or something on the way to it, is null */
+    DOCUMENT_NOTHING, /* there is no such place */
+};
+/* The same, and whether a null is why there is none. *ret is NULL unless it was found, or is null itself. */
+enum document_found document_find(json_t *root, const char *pointer, json_t **ret);
 /* "" or "/…", each "~" followed by 0 or 1. */
 bool document_is_pointer(const char *text);
 
