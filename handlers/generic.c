@@ -252,7 +252,7 @@ static enum err read_body(struct parser *p, const struct handler_request *reques
 {
     enum err err = document_load(request->body, request->len, ret_root, p->why);
     if (err != ERR_OK)
-        return err_prefix(p->why, err, "the body is not JSON, which is what the monitor must be set to send: ");
+        return err_prefix(p->why, err, "the body is not JSON, which is what the monitor must be set to send");
     const char *items = text_of(p->args, "items");
     return items ? read_items(p, *ret_root, items) : read_item(p, *ret_root);
 }

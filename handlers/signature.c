@@ -10,7 +10,7 @@
 #define MAX_SIGNATURES 16       /* in one header; a sender that changes its key sends two */
 #define MAX_ID 256              /* bytes of webhook-id */
 #define MAX_TIMESTAMP_DIGITS 12 /* seconds; enough for 30,000 years */
-#define MIN_KEY 24
+#define MIN_KEY 16
 #define MAX_KEY 64
 
 /* Signatures as they were given, decoded. */

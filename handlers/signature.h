@@ -35,8 +35,8 @@ MUST_CHECK enum err signature_verify(const struct signature_rule *rule, const st
 MUST_CHECK enum err signature_verify_standard(const struct secret_list *keys, int64_t tolerance_ms,
                                               const struct handler_request *request, struct errmsg *why);
 
-/* The key that a Standard Webhooks secret stands for: "whsec_" and the base64 of 24 to 64 bytes. ERR_INVALID when it is
- * none, with a text that shows nothing of it; ERR_NO_MEMORY. */
+/* The key that a Standard Webhooks secret stands for: "whsec_" and the base64 of 16 to 64 bytes (its text asks for 24,
+ * but shorter ones are about). ERR_INVALID when it is none, with a text that shows nothing of it; ERR_NO_MEMORY. */
 MUST_CHECK enum err signature_key_read(const struct secret *text, struct secret *ret, struct errmsg *why);
 
 #endif

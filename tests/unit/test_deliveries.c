@@ -40,7 +40,8 @@ static void config_cleanup(struct config **config)
 
 static struct config *source_load(const char *path, const json_t *file)
 {
-    char *source = json_dumps(json_object_get(file, "source"), JSON_ENCODE_ANY);
+    const json_t *given = json_object_get(file, "source");
+    char *source = json_is_string(given) ? strdup(json_string_value(given)) : json_dumps(given, JSON_ENCODE_ANY);
     struct strbuf text = STRBUF_INIT;
     strbuf_addf(&text,
                 "sources: {s: %s}\n"
