@@ -7,6 +7,7 @@
  * pointer. The signature is verified before the body is looked at. Do not add what only one monitor needs: it has a
  * kind of its own then. */
 #include "handlers/document.h"
+#include "handlers/generic_check.h"
 #include "handlers/generic_time.h"
 #include "handlers/signature.h"
 #include "handlers/source.h"
@@ -17,7 +18,6 @@
 
 #define MAX_BODY ((size_t)256 * 1024)
 #define MAX_ITEMS 1000         /* alerts of one body */
-#define MAX_IDENTITY 8         /* pointers */
 #define MAX_IDENTITY_PART 1024 /* bytes at one pointer */
 
 /* source->state: what standard_webhooks_secret stands for. */
@@ -107,7 +107,7 @@ static enum err read_identity(struct parser *p, json_t *item, struct json_text *
 {
     const json_t *pointers = json_object_get(p->args, "identity");
     size_t n = json_array_size(pointers);
-    struct json_text parts[MAX_IDENTITY];
+    struct json_text parts[GENERIC_MAX_IDENTITY];
     bool is_null = false;
     *ret = (struct json_text){NULL, 0};
     for (size_t i = 0; i < n; i++) {
@@ -123,23 +123,22 @@ static enum err read_identity(struct parser *p, json_t *item, struct json_text *
     return is_null ? ERR_OK : join(p, parts, n, ret);
 }
 
-static bool is_one_of(const json_t *values, const struct json_text *text)
+/* Of what moves nothing, as a reminder that does not say of which state: kept, and no alert. */
+static bool is_ignored(struct parser *p, const struct json_text *state)
 {
-    size_t i;
-    json_t *value;
-    json_array_foreach((json_t *)(uintptr_t)values, i, value)
-    {
-        if (json_string_length(value) == text->len && memcmp(json_string_value(value), text->text, text->len) == 0)
-            return true;
-    }
-    return false;
+    if (!generic_is_listed(json_object_get(p->args, "ignored"), state))
+        return false;
+    if (!p->result->nothing[0])
+        snprintf(p->result->nothing, sizeof p->result->nothing, "%sthe state is \"%.*s\", which is to be ignored",
+                 p->where, shown(state), state->text);
+    return true;
 }
 
 static enum alert_state state_of(const json_t *args, const struct json_text *text)
 {
-    if (is_one_of(json_object_get(args, "down"), text))
+    if (generic_is_listed(json_object_get(args, "down"), text))
         return ALERT_FIRING;
-    return is_one_of(json_object_get(args, "up"), text) ? ALERT_RESOLVED : ALERT_UNKNOWN;
+    return generic_is_listed(json_object_get(args, "up"), text) ? ALERT_RESOLVED : ALERT_UNKNOWN;
 }
 
 /* A time that cannot be read must not cost us the alert: the order of arrival counts then, and the notice says so. */
@@ -205,7 +204,7 @@ static enum err read_item(struct parser *p, json_t *item)
     enum err err = read_identity(p, item, &identity);
     if (err == ERR_OK)
         err = scalar_at(p, item, "state", text_of(p->args, "state"), &state);
-    if (err != ERR_OK || !identity.text || !state.text)
+    if (err != ERR_OK || !identity.text || !state.text || is_ignored(p, &state))
         return err;
     struct parsed_alert *parsed = arena_get(&p->arena, sizeof *parsed);
     if (!parsed)
@@ -309,59 +308,6 @@ static enum err generic_parse(const struct handler_request *request, struct hand
 
 /* ---- the configuration ------------------------------------------------------------------------------------------- */
 
-static enum err expect_pointer(const char *row, const json_t *value, struct errmsg *why)
-{
-    const char *pointer = json_string_value(value);
-    if (pointer && !document_is_pointer(pointer))
-        return err_set(why, ERR_INVALID,
-                       "\"%.100s\" (%s) is not a JSON pointer; it must be \"\" or \"/\" and the names on the way, with "
-                       "\"~1\" for \"/\" and \"~0\" for \"~\" in them",
-                       pointer, row);
-    return ERR_OK;
-}
-
-static enum err expect_pointers(const char *row, const json_t *list, struct errmsg *why)
-{
-    enum err err = ERR_OK;
-    for (size_t i = 0; i < json_array_size(list) && err == ERR_OK; i++)
-        err = expect_pointer(row, json_array_get(list, i), why);
-    return err;
-}
-
-static enum err check_pointers(const json_t *args, struct errmsg *why)
-{
-    const char *name;
-    json_t *pointer;
-    if (json_array_size(json_object_get(args, "identity")) > MAX_IDENTITY)
-        return err_set(why, ERR_INVALID, "\"identity\" names more than %d places", MAX_IDENTITY);
-    enum err err = expect_pointers("identity", json_object_get(args, "identity"), why);
-    if (err == ERR_OK)
-        err = expect_pointer("state", json_object_get(args, "state"), why);
-    if (err == ERR_OK)
-        err = expect_pointers("time", json_object_get(args, "time"), why);
-    if (err == ERR_OK)
-        err = expect_pointer("items", json_object_get(args, "items"), why);
-    json_object_foreach(json_object_get(args, "labels"), name, pointer)
-    {
-        if (err == ERR_OK)
-            err = expect_pointer("labels", pointer, why);
-    }
-    return err;
-}
-
-static enum err check_states(const json_t *args, struct errmsg *why)
-{
-    size_t i;
-    json_t *value;
-    json_array_foreach(json_object_get(args, "up"), i, value)
-    {
-        const struct json_text text = {json_string_value(value), json_string_length(value)};
-        if (is_one_of(json_object_get(args, "down"), &text))
-            return err_set(why, ERR_INVALID, "\"%.100s\" cannot mean both \"up\" and \"down\"", text.text);
-    }
-    return ERR_OK;
-}
-
 static enum err check_signature(const struct source *source, struct errmsg *why)
 {
     bool has_hmac = source_secrets(source, "hmac_secret")->n > 0;
@@ -392,9 +338,7 @@ static enum err read_keys(const struct source *source, struct secret_list *keys,
 
 static enum err generic_open(struct source *source, struct errmsg *why)
 {
-    enum err err = check_pointers(source->args, why);
-    if (err == ERR_OK)
-        err = check_states(source->args, why);
+    enum err err = generic_check(source->args, why);
     if (err == ERR_OK)
         err = check_signature(source, why);
     if (err != ERR_OK)
@@ -432,6 +376,9 @@ static const struct row rows[] = {
      .type = ROW_STRINGS,
      .is_required = true,
      .help = "states that mean that it is over; any other state is \"unknown\", which is no vote"},
+    {.name = "ignored",
+     .type = ROW_STRINGS,
+     .help = "states that say nothing new, as a reminder; such a delivery is kept and changes nothing"},
     {.name = "time",
      .type = ROW_STRINGS,
      .help = "JSON pointers to when the monitor found it so; the first that finds a time counts. It puts deliveries in "
