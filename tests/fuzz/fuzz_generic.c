@@ -9,7 +9,8 @@
 #define SECRET "fuzz"
 #define KEY "0123456789abcdef"
 #define COMMON                                                                                                         \
-    "kind: generic, identity: [/id, /on/0/~1], state: /state, down: [down, 0, false], up: [up, 1, true], "             \
+    "kind: generic, identity: [/id, /on/0/~1], state: /state, down: [down, 0, false], up: [up, 1, true], ignored: "    \
+    "[x, 2], "                                                                                                         \
     "labels: {a: /a, b: /on/0/b, '': ''}, time: [/then, /at], "
 
 static void base64_encode(const uint8_t *bytes, char text[45])
