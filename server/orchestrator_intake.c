@@ -444,7 +444,9 @@ void intake_delivery(struct orchestrator *o, struct command *command)
     snprintf(who, sizeof who, "source %s", o->settings.model->source_names[delivery->source]);
     const struct cause cause = {.who = who, .delivery = &delivery->id, .command = command};
     struct news news = look_ahead(o, delivery);
-    if (delivery->notice_kind)
+    /* Not with every repeat: the log would say the same for as long as the alert lasts. */
+    bool is_worth_noting = delivery->n_alerts == 0 || news.n_firing + news.n_resolved + news.n_unknown > 0;
+    if (delivery->notice_kind && is_worth_noting)
         note_notice(o, delivery, who);
     if (news.n_services > 0)
         note_alerts(o, delivery, &news, who);
