@@ -1,6 +1,6 @@
 /* Which services and sites an alert speaks of, by its labels. Labels are hostile: regular expressions see bounded
  * values only, and never a value that would end early at a NUL. A label that is not there matches nothing. */
-#include "core/alert.h"
+#include "core/match.h"
 
 #include <regex.h>
 #include <stdlib.h>
@@ -33,15 +33,17 @@ static bool value_matches(const struct label_match *match, const struct label *l
     return false;
 }
 
-/* Of several labels of that name (tags) any one will do. */
-static bool condition_holds(const struct label_match *match, const struct label *labels, size_t n_labels)
+bool label_is(const struct label *label, const char *name)
 {
-    size_t len = strlen(match->label);
-    for (size_t i = 0; i < n_labels; i++) {
-        const struct label *label = &labels[i];
-        if (label->name_len == len && memcmp(label->name, match->label, len) == 0 && value_matches(match, label))
+    size_t len = strlen(name);
+    return label->name_len == len && memcmp(label->name, name, len) == 0;
+}
+
+bool condition_holds(const struct label_match *match, const struct label *labels, size_t n_labels)
+{
+    for (size_t i = 0; i < n_labels; i++)
+        if (label_is(&labels[i], match->label) && value_matches(match, &labels[i]))
             return true;
-    }
     return false;
 }
 
@@ -53,8 +55,8 @@ static bool rule_holds(const struct alert_rule *rule, const struct label *labels
     return true;
 }
 
-static const struct alert_rule *rule_find(const struct service *service, int source, const struct label *labels,
-                                          size_t n_labels)
+const struct alert_rule *rule_find(const struct service *service, int source, const struct label *labels,
+                                   size_t n_labels)
 {
     for (size_t i = 0; i < service->n_rules; i++)
         if (service->rules[i].source == source && rule_holds(&service->rules[i], labels, n_labels))
