@@ -114,6 +114,9 @@ struct handler {
                   int64_t now, enum err err, const struct errmsg *why);
 };
 
+/* What a delivery that parse() refuses so is answered: 400, 413 or 403; 0: it may be right later, 503. */
+int handler_refusal_status(enum err err);
+
 /* NULL when there is none. */
 const struct handler *handler_find(const char *kind);
 /* All of them, NULL at the end. */

@@ -20,6 +20,11 @@ const struct handler *const *handler_list(void)
     return handlers;
 }
 
+int handler_refusal_status(enum err err)
+{
+    return err == ERR_INVALID ? 400 : err == ERR_TOO_BIG ? 413 : err == ERR_DENIED ? 403 : 0;
+}
+
 const struct handler *handler_find(const char *kind)
 {
     for (const struct handler *const *handler = handlers; *handler; handler++) {

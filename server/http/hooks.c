@@ -204,10 +204,7 @@ static void taking_done(struct taking *taking)
 /* Each with a reason on record: a sender who is told 4xx drops what it said. */
 static void refuse_body(struct request *request, enum err err, const struct errmsg *why)
 {
-    unsigned status = err == ERR_INVALID   ? MHD_HTTP_BAD_REQUEST
-                      : err == ERR_TOO_BIG ? MHD_HTTP_CONTENT_TOO_LARGE
-                      : err == ERR_DENIED  ? MHD_HTTP_FORBIDDEN
-                                           : 0;
+    unsigned status = (unsigned)handler_refusal_status(err);
     if (status == 0) {
         answer_later(request, why->text);
         return;
