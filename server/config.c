@@ -127,27 +127,33 @@ static bool reading_start(struct reading *r, const char *path, const char *bytes
     return true;
 }
 
+static enum err load_bytes(struct reading *r, const char *path, const char *bytes, size_t len, struct config **ret,
+                           struct strbuf *errors, struct strbuf *warnings)
+{
+    CLEANUP(tree_cleanup) struct yaml_tree *tree = NULL;
+    struct yaml_problem problem;
+    if (reading_start(r, path, bytes, len)) {
+        if (yaml_tree_load(bytes, len, &tree, &problem) == ERR_OK) {
+            r->root = yaml_tree_root(tree);
+            read_all(r);
+        } else {
+            problems_add_at(&r->errors, problem.line, problem.column, problem.text.text);
+        }
+    }
+    const bool is_right = r->errors.count == 0 && r->errors.n_left_out == 0;
+    problems_print(&r->errors, path, errors);
+    problems_print(&r->warnings, path, warnings);
+    if (!is_right)
+        return ERR_INVALID;
+    *ret = TAKE(r->config);
+    return ERR_OK;
+}
+
 enum err config_load_bytes(const char *path, const char *bytes, size_t len, bool may_read_files, struct config **ret,
                            struct strbuf *errors, struct strbuf *warnings)
 {
     CLEANUP(reading_done) struct reading r = {.may_read_files = may_read_files};
-    CLEANUP(tree_cleanup) struct yaml_tree *tree = NULL;
-    struct yaml_problem problem;
-    if (reading_start(&r, path, bytes, len)) {
-        if (yaml_tree_load(bytes, len, &tree, &problem) == ERR_OK) {
-            r.root = yaml_tree_root(tree);
-            read_all(&r);
-        } else {
-            problems_add_at(&r.errors, problem.line, problem.column, problem.text.text);
-        }
-    }
-    const bool is_right = r.errors.count == 0 && r.errors.n_left_out == 0;
-    problems_print(&r.errors, path, errors);
-    problems_print(&r.warnings, path, warnings);
-    if (!is_right)
-        return ERR_INVALID;
-    *ret = TAKE(r.config);
-    return ERR_OK;
+    return load_bytes(&r, path, bytes, len, ret, errors, warnings);
 }
 
 /* Up to one byte more than a file may have, so that the tree's bound tells. Takes a pipe too. */
@@ -171,7 +177,8 @@ static enum err read_bytes(const char *path, char *bytes, size_t room, size_t *r
     return ERR_OK;
 }
 
-enum err config_load(const char *path, struct config **ret, struct strbuf *errors, struct strbuf *warnings)
+static enum err load_file(struct reading *r, const char *path, struct config **ret, struct strbuf *errors,
+                          struct strbuf *warnings)
 {
     const size_t room = YAML_MAX_BYTES + 1;
     char *bytes = malloc(room);
@@ -183,9 +190,21 @@ enum err config_load(const char *path, struct config **ret, struct strbuf *error
         strbuf_addf(errors, "%s: the configuration cannot be read: %s; give the path of a file that can\n", path,
                     strerror(errno));
     else
-        err = config_load_bytes(path, bytes, len, true, ret, errors, warnings);
+        err = load_bytes(r, path, bytes, len, ret, errors, warnings);
     if (bytes)
         secret_wipe(bytes, room);
     free(bytes);
     return err;
+}
+
+enum err config_load(const char *path, struct config **ret, struct strbuf *errors, struct strbuf *warnings)
+{
+    CLEANUP(reading_done) struct reading r = {.may_read_files = true};
+    return load_file(&r, path, ret, errors, warnings);
+}
+
+enum err config_load_for_trial(const char *path, struct config **ret, struct strbuf *errors, struct strbuf *warnings)
+{
+    CLEANUP(reading_done) struct reading r = {.may_read_files = true, .may_stand_in = true};
+    return load_file(&r, path, ret, errors, warnings);
 }

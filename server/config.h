@@ -36,6 +36,7 @@ struct config {
     int n_operators;
     struct source *sources;     /* index = source index of the model */
     struct provider *providers; /* index = provider index of the model */
+    int n_stand_ins;            /* see config_load_for_trial() */
     struct model model;
 };
 
@@ -44,6 +45,10 @@ struct config {
  * "warning: " before the text. Secrets are read (environment, files) but never shown. Returns
  * ERR_OK with *ret (free with config_free()), or ERR_INVALID with none. */
 MUST_CHECK enum err config_load(const char *path, struct config **ret, struct strbuf *errors, struct strbuf *warnings);
+/* The same for what only looks at a configuration: where a secret is not there (its environment variable, its file)
+ * something else stands in for it, and is counted in config->n_stand_ins. Never for what lets anybody in. */
+MUST_CHECK enum err config_load_for_trial(const char *path, struct config **ret, struct strbuf *errors,
+                                          struct strbuf *warnings);
 void config_free(struct config *config); /* accepts NULL */
 
 /* What actions and kinds of sources take, from the rows that validate: all of them in short, or (name given) one in

@@ -17,6 +17,7 @@ struct reading {
     const char *path;
     char *folder;        /* of the file: "", or with a slash at the end */
     bool may_read_files; /* ${file:...}; not when the bytes are not trusted at all */
+    bool may_stand_in;   /* something else may stand in for a secret that is not there */
     struct problems errors, warnings;
     struct config *config;         /* under construction */
     const struct node *root;       /* the whole file */

@@ -45,6 +45,14 @@ static bool secret_add(const struct source_of_secret *from, struct secret_text *
     return true;
 }
 
+/* In place of a secret that is not there: text that can be a token, part of a path or base64, and no two alike. */
+static bool secret_add_stand_in(const struct source_of_secret *from, struct secret_text *s)
+{
+    char text[40];
+    int len = snprintf(text, sizeof(text), "StandsInForASecretNotHere%07d", ++from->reading->config->n_stand_ins);
+    return secret_add(from, s, text, (size_t)len);
+}
+
 static bool secret_add_env(const struct source_of_secret *from, struct secret_text *s, const char *name)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
@@ -56,6 +64,8 @@ static bool secret_add_env(const struct source_of_secret *from, struct secret_te
         return false;
     }
     const char *value = getenv(name);
+    if ((!value || !value[0]) && from->reading->may_stand_in)
+        return secret_add_stand_in(from, s);
     if (!value || !value[0]) {
         complain(from->reading, from->node,
                  "environment variable %s, for \"%s\", is %s; set it where turnout is started", name, from->key,
@@ -105,7 +115,10 @@ static bool secret_add_file(const struct source_of_secret *from, struct secret_t
         return false;
     }
     struct errmsg why;
-    if (file_read(path, file.bytes, MAX_SECRET + 1, &file.len, &why) != ERR_OK) {
+    enum err err = file_read(path, file.bytes, MAX_SECRET + 1, &file.len, &why);
+    if (err != ERR_OK && r->may_stand_in)
+        return secret_add_stand_in(from, s);
+    if (err != ERR_OK) {
         complain(r, from->node, "secret file %s, for \"%s\", cannot be read: %s; give one that turnout may read",
                  shown(path).text, from->key, why.text);
         return false;

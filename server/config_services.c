@@ -237,14 +237,16 @@ static void read_failback(struct reading *r, const struct node *failback)
     json_decref(rows_read(&(struct row_reader){.reading = r, .later = later}, failback, failback_rows));
 }
 
-/* Sources with a rule that can speak of this site. */
-static int count_voters(const struct service *service, int site)
+/* Sources with a rule that can speak of this site, of at least this trust. */
+static int count_voters(const struct reading *r, const struct service *service, int site, enum trust least)
 {
+    const enum trust *trusts = r->config->model.source_trust;
     bool is_voter[MAX_SOURCES] = {false};
     int count = 0;
     for (size_t i = 0; i < service->n_rules; i++) {
         const struct alert_rule *rule = &service->rules[i];
-        if ((rule->site == site || rule->site == SITE_OF_ALERT_TIME) && rule->source >= 0 && !is_voter[rule->source]) {
+        bool is_of_site = rule->site == site || rule->site == SITE_OF_ALERT_TIME;
+        if (is_of_site && rule->source >= 0 && !is_voter[rule->source] && trusts[rule->source] >= least) {
             is_voter[rule->source] = true;
             count++;
         }
@@ -252,20 +254,46 @@ static int count_voters(const struct service *service, int site)
     return count;
 }
 
+static void doubt_site_votes(struct reading *r, const struct node *trigger, const struct service *service, int site)
+{
+    const struct node *votes = child(trigger, "votes"), *trusted = child(trigger, "trusted_votes");
+    const char *name = service->sites[site].name;
+    int count = count_voters(r, service, site, TRUST_OPEN);
+    int n_trusted = count_voters(r, service, site, TRUST_SECRET);
+    if (count < service->votes)
+        doubt(r, votes ? votes : trigger,
+              "site %s can never be found down: \"votes\" is %d, but %d of the sources %s "
+              "named for it in \"alerts\"",
+              shown(name).text, service->votes, count, count == 1 ? "is" : "are");
+    if (n_trusted < service->trusted_votes)
+        doubt(r, trusted ? trusted : trigger,
+              "site %s can never be found down: \"trusted_votes\" is %d, but %d of the sources named for it in "
+              "\"alerts\" %s the trust secret or signed",
+              shown(name).text, service->trusted_votes, n_trusted, n_trusted == 1 ? "has" : "have");
+}
+
 static void doubt_votes(struct reading *r, const struct node *map, const struct service *service)
 {
     const struct node *trigger = child(map, "trigger");
     if (service->votes < 1 || !trigger || (service->n_rules == 0 && service->mode == MODE_MANUAL))
         return;
-    const struct node *votes = child(trigger, "votes");
-    for (int i = 0; i < service->n_sites; i++) {
-        int count = count_voters(service, i);
-        if (count < service->votes)
-            doubt(r, votes ? votes : trigger,
-                  "site %s can never be found down: \"votes\" is %d, but %d of the sources %s "
-                  "named for it in \"alerts\"",
-                  shown(service->sites[i].name).text, service->votes, count, count == 1 ? "is" : "are");
-    }
+    for (int i = 0; i < service->n_sites; i++)
+        doubt_site_votes(r, trigger, service, i);
+}
+
+/* A name that is spelled otherwise in the rules is told there; one that is only forgotten is told here. */
+static void doubt_sources(struct reading *r)
+{
+    const struct model *model = &r->config->model;
+    bool is_used[MAX_SOURCES] = {false};
+    for (int i = 0; i < model->n_services; i++)
+        for (size_t k = 0; k < model->services[i].n_rules; k++)
+            if (model->services[i].rules[k].source >= 0)
+                is_used[model->services[i].rules[k].source] = true;
+    for (int i = 0; i < model->n_sources; i++)
+        if (!is_used[i])
+            doubt(r, r->sources[i], "source %s is named in no \"alerts\": whatever it says, no service hears of it",
+                  shown(model->source_names[i]).text);
 }
 
 /* ---- services ---------------------------------------------------------------------------------------------------- */
@@ -324,4 +352,5 @@ void read_services(struct reading *r)
         service->name = new_text(r, key->text);
         read_service(r, map->pairs[i].value, service);
     }
+    doubt_sources(r);
 }

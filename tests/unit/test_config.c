@@ -192,6 +192,17 @@ static void test_whole(void **state)
 #define OPERATORS "operators: [{name: a, role: viewer, token: '${env:T_TOKEN}'}]\n"
 #define PROVIDERS "providers: {li: {kind: linode, token: '${env:T_TOKEN}'}}\n"
 
+/* Two sources for both sites, and a service that asks for so many trusted votes. */
+#define TRUSTING(n)                                                                                                    \
+    "services:\n  s:\n"                                                                                                \
+    "    trigger: {mode: automatic, votes: 2, trusted_votes: " #n "}\n"                                                \
+    "    sites: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}}\n"                                                            \
+    "    alerts:\n"                                                                                                    \
+    "      - {source: am, match: {alertname: x}, site: active}\n"                                                      \
+    "      - {source: in, match: {alertname: x}, site: active}\n"                                                      \
+    "    playbook: [{action: linode.dns_record, provider: li, domain: example.com, record: app, type: A, "             \
+    "target: '${to.ip}'}]\n"
+
 static void test_defaults(void **state)
 {
     (void)state;
@@ -220,7 +231,27 @@ static void test_doubts(void **state)
          "t:2:39: warning: \"token\" is written out in this file; \"${env:NAME}\" or \"${file:PATH}\" keeps it "
          "elsewhere\n"},
         {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_SHORT}'}}\n" SERVICE,
+         "t:3:11: warning: source \"am\" is named in no \"alerts\": whatever it says, no service hears of it\n"
          "t:3:44: warning: \"bearer\" is shorter than 16 characters and can be guessed\n"},
+        {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}'}, in: {kind: alertmanager, "
+                             "path_token: '${env:T_TOKEN}'}}\n" TRUSTING(1),
+         ""},
+        {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}', path_token: "
+                             "'${env:T_TOKEN}'}, in: {kind: alertmanager, path_token: '${env:T_TOKEN}'}}\n" TRUSTING(1),
+         "t:6:57: warning: site \"a\" can never be found down: \"trusted_votes\" is 1, but 0 of the sources named for "
+         "it "
+         "in \"alerts\" have the trust secret or signed\n"
+         "t:6:57: warning: site \"b\" can never be found down: \"trusted_votes\" is 1, but 0 of the sources named for "
+         "it "
+         "in \"alerts\" have the trust secret or signed\n"},
+        {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}'}, in: {kind: alertmanager, "
+                             "path_token: '${env:T_TOKEN}'}}\n" TRUSTING(2),
+         "t:6:57: warning: site \"a\" can never be found down: \"trusted_votes\" is 2, but 1 of the sources named for "
+         "it "
+         "in \"alerts\" has the trust secret or signed\n"
+         "t:6:57: warning: site \"b\" can never be found down: \"trusted_votes\" is 2, but 1 of the sources named for "
+         "it "
+         "in \"alerts\" has the trust secret or signed\n"},
         {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}'}}\n" SERVICE
                              "    alerts: [{source: am, match: {region: a}, site: a}]\n",
          "t:7:14: warning: site \"b\" can never be found down: \"votes\" is 1, but 0 of the sources are named for it "
@@ -306,6 +337,34 @@ static void test_files(void **state)
     assert_null(config);
 }
 
+/* For `turnout try`: on a computer where the secrets are not. */
+static void test_stand_ins(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/turnout-test-XXXXXX";
+    int fd = mkstemp(path);
+    static const char yaml[] = "operators: [{name: a, role: viewer, token: '${env:T_NONE}'}, {name: b, role: viewer, "
+                               "token: '${file:/nowhere/secret}'}]\n"
+                               "providers: {li: {kind: linode, token: '${env:T_TOKEN}'}}\n"
+                               "sources: {am: {kind: alertmanager, path_token: ['${env:T_NONE}', 'x${env:T_NONE}']}}\n";
+    assert_int_equal(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
+    assert_int_equal(write(fd, SERVICE, strlen(SERVICE)), (ssize_t)strlen(SERVICE));
+    close(fd);
+    CLEANUP(strbuf_done) struct strbuf errors = STRBUF_INIT;
+    CLEANUP(strbuf_done) struct strbuf warnings = STRBUF_INIT;
+    CLEANUP(config_cleanup) struct config *config = NULL;
+    assert_int_equal(config_load(path, &config, &errors, &warnings), ERR_INVALID);
+    assert_non_null(strstr(strbuf_text(&errors), "environment variable T_NONE, for \"token\", is not set"));
+    strbuf_clear(&errors);
+    assert_int_equal(config_load_for_trial(path, &config, &errors, &warnings), ERR_OK);
+    assert_string_equal(strbuf_text(&errors), "");
+    assert_int_equal(config->n_stand_ins, 4);
+    assert_true(secret_equal(provider_secret(&config->providers[0], "token"), "0123456789abcdef", 16));
+    assert_int_equal(config->sources[0].path_token.n, 2);
+    assert_int_equal(config->sources[0].path_token.items[0].len, 32);
+    unlink(path);
+}
+
 /* Many services from one anchor: each is made by itself, and the time stays small. */
 static void test_many_services(void **state)
 {
@@ -374,9 +433,9 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),        cmocka_unit_test(test_defaults), cmocka_unit_test(test_doubts),
-        cmocka_unit_test(test_secret_files), cmocka_unit_test(test_files),    cmocka_unit_test(test_many_services),
-        cmocka_unit_test(test_help),
+        cmocka_unit_test(test_whole),        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_doubts),
+        cmocka_unit_test(test_secret_files), cmocka_unit_test(test_files),     cmocka_unit_test(test_many_services),
+        cmocka_unit_test(test_help),         cmocka_unit_test(test_stand_ins),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
