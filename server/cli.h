@@ -14,7 +14,8 @@
 
 struct options {
     const char *config, *database, *url, *token, *to, *reason; /* NULL: not given */
-    bool is_json;
+    const char *query;
+    bool is_json, is_unmatched;
     const char *words[MAX_WORDS]; /* what is not an option, after the subcommand */
     int n_words;
 };
@@ -26,9 +27,12 @@ int command_check(const struct options *options);
 int command_actions(const struct options *options);
 int command_sources(const struct options *options);
 int command_audit(const struct options *options); /* tail, export, verify: of --database, or of a daemon */
+/* try.c: the same; exit 3 where a delivery speaks of no service */
+int command_try(const struct options *options);
 /* client.c: of a running daemon, over its API */
 int command_status(const struct options *options);
 int command_runs(const struct options *options);
+int command_deliveries(const struct options *options);
 int command_failover(const struct options *options);
 int command_failback(const struct options *options);
 int command_adopt(const struct options *options);

@@ -87,6 +87,11 @@ static const char *text_of(const json_t *object, const char *key)
     return text ? text : "-";
 }
 
+static json_int_t number_of(const json_t *object, const char *key)
+{
+    return json_integer_value(json_object_get(object, key));
+}
+
 static void print_incident(const json_t *incident)
 {
     if (!json_is_object(incident))
@@ -243,6 +248,38 @@ int command_runs(const struct options *options)
     return show(options, path, options->n_words ? print_run_and_steps : print_run, options->n_words == 0);
 }
 
+static void print_delivery(const json_t *delivery)
+{
+    size_t i;
+    const json_t *sentence;
+    json_int_t n = number_of(delivery, "alerts");
+    printf("%s  %s  %s: %" JSON_INTEGER_FORMAT " alert%s, %" JSON_INTEGER_FORMAT " changed%s\n",
+           text_of(delivery, "id"), text_of(delivery, "received_at"), text_of(delivery, "source"), n, n == 1 ? "" : "s",
+           number_of(delivery, "changed"), number_of(delivery, "services") == 0 ? ", speaks of no service" : "");
+    json_array_foreach(json_object_get(delivery, "explanation"), i, sentence)
+        printf("  => %s\n", json_string_value(sentence));
+}
+
+static void print_delivery_and_body(const json_t *delivery)
+{
+    print_delivery(delivery);
+    if (json_is_true(json_object_get(delivery, "is_cut")))
+        printf("the body's beginning, of %" JSON_INTEGER_FORMAT " bytes:\n", number_of(delivery, "body_bytes"));
+    printf("%s\n", text_of(delivery, "body"));
+}
+
+int command_deliveries(const struct options *options)
+{
+    char path[256] = "/api/v1/deliveries";
+    if (options->n_words && !is_plain(options->words[0]))
+        return EXIT_USAGE;
+    if (options->n_words)
+        snprintf(path, sizeof path, "/api/v1/deliveries/%s", options->words[0]);
+    else if (options->is_unmatched)
+        snprintf(path, sizeof path, "/api/v1/deliveries?unmatched=true");
+    return show(options, path, options->n_words ? print_delivery_and_body : print_delivery, options->n_words == 0);
+}
+
 static int post(const struct options *options, const char *collection, const char *verb)
 {
     char path[256];
@@ -310,11 +347,6 @@ int command_health(const struct options *options)
     if (code != EXIT_DONE)
         fprintf(stderr, "turnout: not ready\n");
     return code == EXIT_DONE ? EXIT_DONE : EXIT_FAILED;
-}
-
-static json_int_t number_of(const json_t *object, const char *key)
-{
-    return json_integer_value(json_object_get(object, key));
 }
 
 /* In the words of cli.c, which reads a file. */

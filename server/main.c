@@ -17,11 +17,15 @@ struct subcommand {
 static const struct subcommand SUBCOMMANDS[] = {
     {"serve", "-c FILE", "run the daemon", 0, 0, command_serve},
     {"check", "-c FILE", "read a configuration and say all that is wrong with it", 0, 0, command_check},
+    {"try", "-c FILE SOURCE [BODY] [--query Q]", "what a delivery would be taken for; BODY: a file, or - for stdin", 1,
+     2, command_try},
     {"status", "[SERVICE]", "the services: active site, votes, timers, run", 0, 1, command_status},
     {"failover", "SERVICE [--to SITE] --reason TEXT", "start a failover", 1, 1, command_failover},
     {"failback", "SERVICE --reason TEXT", "start the way back home", 1, 1, command_failback},
     {"adopt", "SERVICE --to SITE --reason TEXT", "say which site is active", 1, 1, command_adopt},
     {"runs", "[UUID]", "the runs, newest first, or one with its steps", 0, 1, command_runs},
+    {"deliveries", "[UUID] [--unmatched]", "what the monitors sent, newest first, or one with its body", 0, 1,
+     command_deliveries},
     {"retry", "UUID --reason TEXT", "try the failed step of a run again", 1, 1, command_retry},
     {"skip", "UUID --reason TEXT", "go on without the failed step", 1, 1, command_skip},
     {"cancel", "UUID --reason TEXT", "end a run", 1, 1, command_cancel},
@@ -48,15 +52,18 @@ static void usage(FILE *out)
             "      --to SITE         the site to move to; of adopt: the site where it is\n"
             "      --reason TEXT     why; it stands in the audit log\n"
             "      --database FILE   a database file, read without a daemon\n"
+            "      --query QUERY     of try: the query string, as the monitor appends it to the URL\n"
+            "      --unmatched       of deliveries: only those that no rule matched\n"
             "      --json            print for programs\n"
             "      --version\n\n"
-            "Exit: 0 done, 1 failed, 2 usage, 3 refused.\n");
+            "Exit: 0 done, 1 failed, 2 usage, 3 refused; of try: 3 when no rule matches.\n");
 }
 
 static const struct option LONG_OPTIONS[] = {
     {"config", required_argument, NULL, 'c'}, {"database", required_argument, NULL, 'd'},
     {"url", required_argument, NULL, 'u'},    {"token", required_argument, NULL, 't'},
     {"to", required_argument, NULL, 'o'},     {"reason", required_argument, NULL, 'r'},
+    {"query", required_argument, NULL, 'q'},  {"unmatched", no_argument, NULL, 'n'},
     {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
 };
@@ -84,6 +91,12 @@ static int parse(int argc, char **argv, struct options *options)
             break;
         case 'r':
             options->reason = optarg;
+            break;
+        case 'q':
+            options->query = optarg;
+            break;
+        case 'n':
+            options->is_unmatched = true;
             break;
         case 'j':
             options->is_json = true;

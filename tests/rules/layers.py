@@ -23,7 +23,7 @@ LAYERS = [
     ("config", ["server/config*", "server/yaml*"]),
     ("orchestrator", ["server/orchestrator*"]),
     ("executor", ["server/executor*"]),
-    ("main", ["server/main*", "server/serve*", "server/client*", "server/cli*"]),
+    ("main", ["server/main*", "server/serve*", "server/client*", "server/cli*", "server/try*"]),
     ("handlers", ["handlers/*"]),
     ("actions", ["actions/*"]),
 ]
