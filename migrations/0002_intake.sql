@@ -4,6 +4,9 @@
 
 ALTER TABLE delivery ADD COLUMN services INTEGER NOT NULL DEFAULT 1;
 CREATE INDEX delivery_unmatched ON delivery (seq) WHERE services = 0;
+-- Of one source, the newest first: each index ends with the seq by itself, and grows at the right edge of each source.
+CREATE INDEX delivery_source ON delivery (source);
+CREATE INDEX delivery_source_unmatched ON delivery (source) WHERE services = 0;
 
 -- A CHECK cannot be changed in place.
 CREATE TABLE alert_of_0002 (

@@ -184,6 +184,14 @@ bool column_blob(struct columns *columns, void *ret, size_t len)
     return true;
 }
 
+const void *column_bytes(struct columns *columns, size_t *ret_len)
+{
+    const void *data = sqlite3_column_blob(columns->statement, columns->n);
+    *ret_len = (size_t)sqlite3_column_bytes(columns->statement, columns->n);
+    columns->n++;
+    return data;
+}
+
 struct id column_id(struct columns *columns)
 {
     struct id id = {0};

@@ -56,7 +56,8 @@ int64_t column_int(struct columns *columns);      /* NULL: 0 */
 int64_t column_time(struct columns *columns);     /* NULL: TIME_UNKNOWN */
 const char *column_text(struct columns *columns); /* NULL: "" */
 bool column_blob(struct columns *columns, void *ret, size_t len);
-struct id column_id(struct columns *columns); /* NULL: nil */
+const void *column_bytes(struct columns *columns, size_t *ret_len); /* until the next row; NULL where there are none */
+struct id column_id(struct columns *columns);                       /* NULL: nil */
 /* A column with a state: *ret as it was when the text is unknown. */
 #define COLUMN_WORD(columns, prefix, ret)                                                                              \
     do {                                                                                                               \

@@ -10,6 +10,7 @@
 #define STEP_COLUMNS                                                                                                   \
     "run, n, name, action, state, phase, tries, n_attempts, attempt_at, has_applied, has_unknown_apply, began_at, "    \
     "next_at, offset_ms, boot_id, started_at, finished_at, error, token, observed"
+#define DELIVERY_COLUMNS "seq, id, source, received_at, alerts, changed, services, length(body)"
 #define TIMER_COLUMNS "service, site, kind, due_at, offset_ms, boot_id"
 #define INCIDENT_COLUMNS "id, service, site, opened_at, resolved_at, is_standing, last_reason, run"
 
@@ -69,7 +70,8 @@
     X(SQL_IDEMPOTENCY_GET, "SELECT request, run FROM idempotency WHERE who = ? AND key = ?")                           \
     X(SQL_RUN_IS_KNOWN, "SELECT 1 FROM run WHERE id = ?")
 
-/* Of readers. The parameters of the four streams are service, kind, before, limit, whichever of them there are. */
+/* Of readers. The parameters of the four streams are service, kind, before, limit, whichever of them there are; of the
+ * deliveries source, before, limit. */
 #define SQL_READER_LIST(X)                                                                                             \
     X(SQL_READ_BEGIN, "BEGIN")                                                                                         \
     X(SQL_READ_END, "COMMIT")                                                                                          \
@@ -95,6 +97,18 @@
                                     "WHERE service = ?1 AND state = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4")         \
     X(SQL_RUN_GET, "SELECT " RUN_COLUMNS " FROM run WHERE id = ?")                                                     \
     X(SQL_RUN_STEPS, "SELECT " STEP_COLUMNS " FROM step WHERE run = ? ORDER BY n")                                     \
+    X(SQL_DELIVERIES, "SELECT " DELIVERY_COLUMNS " FROM delivery WHERE seq < ?2 ORDER BY seq DESC LIMIT ?3")           \
+    X(SQL_DELIVERIES_OF_SOURCE, "SELECT " DELIVERY_COLUMNS " FROM delivery INDEXED BY delivery_source "                \
+                                "WHERE source = ?1 AND seq < ?2 ORDER BY seq DESC LIMIT ?3")                           \
+    X(SQL_DELIVERIES_UNMATCHED, "SELECT " DELIVERY_COLUMNS " FROM delivery INDEXED BY delivery_unmatched "             \
+                                "WHERE services = 0 AND seq < ?2 ORDER BY seq DESC LIMIT ?3")                          \
+    X(SQL_DELIVERIES_UNMATCHED_OF_SOURCE,                                                                              \
+      "SELECT " DELIVERY_COLUMNS " FROM delivery INDEXED BY delivery_source_unmatched "                                \
+      "WHERE source = ?1 AND services = 0 AND seq < ?2 ORDER BY seq DESC LIMIT ?3")                                    \
+    X(SQL_DELIVERY_GET, "SELECT " DELIVERY_COLUMNS ", substr(body, 1, ?2) FROM delivery WHERE id = ?1")                \
+    X(SQL_SOURCE_GET, "SELECT (SELECT open_alerts FROM source WHERE name = ?1), "                                      \
+                      "(SELECT received_at FROM delivery INDEXED BY delivery_source "                                  \
+                      "WHERE source = ?1 ORDER BY seq DESC LIMIT 1)")                                                  \
     X(SQL_STEP_ATTEMPTS, "SELECT n, phase, outcome, text, started_at, finished_at, detail FROM attempt "               \
                          "WHERE run = ? AND step = ? ORDER BY n DESC LIMIT ?")                                         \
     X(SQL_ATTEMPT_IS_CURRENT, "SELECT count(*) FROM run JOIN attempt ON attempt.run = run.id "                         \

@@ -11,6 +11,7 @@
 #include "base/digest.h"
 #include "base/err.h"
 #include "base/id.h"
+#include "base/strbuf.h"
 #include "core/alert.h"
 #include "core/vocabulary.h"
 
@@ -240,6 +241,18 @@ MUST_CHECK enum err store_services(struct store_reader *reader, json_t **ret, st
 MUST_CHECK enum err store_runs_page(struct store_reader *reader, const struct id *before, int limit,
                                     const char *service, const char *state, json_t **ret_items, struct id *ret_next,
                                     struct errmsg *why);
+/* Deliveries newest first, seq < before (0: from the end), at most `limit` (1..500); source NULL: any; those that spoke
+ * of no service only. Each item: {"id", "source", "received_at": T, "alerts", "changed", "services", "body_bytes"}.
+ * *ret_next: `before` of the next page, 0 when there is none. */
+MUST_CHECK enum err store_deliveries_page(struct store_reader *reader, int64_t before, int limit, const char *source,
+                                          bool is_unmatched, json_t **ret_items, int64_t *ret_next, struct errmsg *why);
+/* One of them, and the first `max` bytes of its body, added to `ret_body`. ERR_NOT_FOUND. */
+MUST_CHECK enum err store_delivery_get(struct store_reader *reader, const struct id *id, size_t max, json_t **ret,
+                                       struct strbuf *ret_body, struct errmsg *why);
+/* What is stored of a source: how many of its alerts fire, and when its last delivery came that changed anything (0:
+ * none did). One that nothing is known of has no alerts. */
+MUST_CHECK enum err store_source_get(struct store_reader *reader, const char *source, int64_t *ret_open_alerts,
+                                     int64_t *ret_last_at, struct errmsg *why);
 /* One run with "steps": [{"n", "name", "action", "state", "error", "started_at": T|null, "finished_at": T|null,
  * "n_attempts", "attempts": [{"n", "phase", "outcome", "text", "started_at": T, "finished_at": T|null, "detail":
  * {…}|null}]}], of each step its last STORE_MAX_ATTEMPTS attempts. ERR_NOT_FOUND. */

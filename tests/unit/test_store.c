@@ -372,6 +372,12 @@ static void plans_of_pages(void **state)
         {SQL_RUNS_IN_STATE, "INDEX run_state (state=? AND id<?)"},
         {SQL_RUNS_OF_SERVICE_IN_STATE, "INDEX run_service (service=? AND id<?)"},
         {SQL_LOAD_INCIDENTS, "INDEX incident_open"},
+        {SQL_DELIVERIES, "USING INTEGER PRIMARY KEY (rowid<?)"},
+        {SQL_DELIVERIES_OF_SOURCE, "INDEX delivery_source (source=? AND rowid<?)"},
+        {SQL_DELIVERIES_UNMATCHED, "INDEX delivery_unmatched (seq<?)"},
+        {SQL_DELIVERIES_UNMATCHED_OF_SOURCE, "INDEX delivery_source_unmatched (source=? AND rowid<?)"},
+        {SQL_DELIVERY_GET, "INDEX delivery_id (id=?)"},
+        {SQL_SOURCE_GET, "INDEX delivery_source (source=?)"},
         {SQL_DELIVERY_HEAD, "SEARCH delivery"},
     };
     char plan[2048];

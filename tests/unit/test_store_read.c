@@ -266,6 +266,120 @@ static void runs_by_pages(void **state)
     store_reader_close(reader);
 }
 
+/* ---- deliveries -------------------------------------------------------------------------------------------------- */
+
+static void add_delivery_of(struct fixture *f, int n, const char *source, int services, const char *body)
+{
+    batch_delivery(f->batch, &(struct delivery_row){.seq = n,
+                                                    .id = id_of(n),
+                                                    .source = source,
+                                                    .received_at = NOW + n,
+                                                    .alerts = 2,
+                                                    .changed = 1,
+                                                    .services = services,
+                                                    .body = body,
+                                                    .body_len = strlen(body)});
+}
+
+/* Goes through all pages; returns how many there were, newest first and all of them fitting. */
+static int walk_deliveries(struct fixture *f, const char *source, bool is_unmatched, int limit)
+{
+    struct store_reader *reader = fixture_reader(f);
+    int64_t before = 0;
+    char last[ID_TEXT_SIZE] = "ffffffff";
+    int n = 0;
+    do {
+        json_t *items = NULL;
+        assert_ok(f, store_deliveries_page(reader, before, limit, source, is_unmatched, &items, &before, &f->why));
+        assert_true(before == 0 || json_array_size(items) == (size_t)limit);
+        size_t i;
+        json_t *item;
+        json_array_foreach(items, i, item)
+        {
+            const char *id = json_string_value(json_object_get(item, "id"));
+            assert_true(strcmp(id, last) < 0);
+            strcpy(last, id);
+            if (source)
+                assert_string_equal(json_string_value(json_object_get(item, "source")), source);
+            if (is_unmatched)
+                assert_int_equal(json_integer_value(json_object_get(item, "services")), 0);
+            n++;
+        }
+        json_decref(items);
+    } while (before != 0);
+    store_reader_close(reader);
+    return n;
+}
+
+static void deliveries_by_pages(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 1; i <= 60; i++)
+        add_delivery_of(f, i, i % 3 ? "pingdom" : "robot", i % 2, "{}");
+    fixture_write(f);
+    static const int limits[] = {1, 7, 20, 60, 500};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        assert_int_equal(walk_deliveries(f, NULL, false, limits[i]), 60);
+        assert_int_equal(walk_deliveries(f, NULL, true, limits[i]), 30);
+        assert_int_equal(walk_deliveries(f, "pingdom", false, limits[i]), 40);
+        assert_int_equal(walk_deliveries(f, "robot", true, limits[i]), 10);
+        assert_int_equal(walk_deliveries(f, "none", false, limits[i]), 0);
+    }
+    struct store_reader *reader = fixture_reader(f);
+    int64_t next;
+    json_t *items = NULL;
+    assert_int_equal(store_deliveries_page(reader, 0, 501, NULL, false, &items, &next, &f->why), ERR_INVALID);
+    store_reader_close(reader);
+}
+
+static void delivery_with_its_body(void **state)
+{
+    struct fixture *f = *state;
+    add_delivery_of(f, 7, "pingdom", 0, "{\"check_id\": 1}");
+    add_delivery_of(f, 8, "pingdom", 1, "");
+    fixture_write(f);
+    struct store_reader *reader = fixture_reader(f);
+    struct strbuf body = STRBUF_INIT;
+    json_t *delivery = NULL;
+    struct id id = id_of(7);
+    assert_ok(f, store_delivery_get(reader, &id, 100, &delivery, &body, &f->why));
+    assert_string_equal(strbuf_text(&body), "{\"check_id\": 1}");
+    assert_json(delivery, "{'id': '01000000-0000-0000-0000-000000000007', 'source': 'pingdom', 'received_at': "
+                          "'2026-11-21T02:20:07.130Z', 'alerts': 2, 'changed': 1, 'services': 0, 'body_bytes': 15}");
+    strbuf_clear(&body);
+    assert_ok(f, store_delivery_get(reader, &id, 4, &delivery, &body, &f->why));
+    assert_string_equal(strbuf_text(&body), "{\"ch");
+    json_decref(delivery);
+    strbuf_clear(&body);
+    id = id_of(8);
+    assert_ok(f, store_delivery_get(reader, &id, 4, &delivery, &body, &f->why));
+    assert_int_equal(body.len, 0);
+    json_decref(delivery);
+    id = id_of(9);
+    assert_int_equal(store_delivery_get(reader, &id, 4, &delivery, &body, &f->why), ERR_NOT_FOUND);
+    strbuf_done(&body);
+    store_reader_close(reader);
+}
+
+static void what_is_known_of_a_source(void **state)
+{
+    struct fixture *f = *state;
+    add_delivery_of(f, 1, "pingdom", 1, "{}");
+    add_delivery_of(f, 2, "pingdom", 1, "{}");
+    add_delivery_of(f, 3, "robot", 1, "{}");
+    batch_source(f->batch, "pingdom", 5);
+    fixture_write(f);
+    struct store_reader *reader = fixture_reader(f);
+    int64_t open_alerts = -1, last_at = -1;
+    assert_ok(f, store_source_get(reader, "pingdom", &open_alerts, &last_at, &f->why));
+    assert_true(open_alerts == 5 && last_at == NOW + 2);
+    assert_ok(f, store_source_get(reader, "robot", &open_alerts, &last_at, &f->why));
+    assert_true(open_alerts == 0 && last_at == NOW + 3);
+    assert_ok(f, store_source_get(reader, "none", &open_alerts, &last_at, &f->why));
+    assert_true(open_alerts == 0 && last_at == 0);
+    store_reader_close(reader);
+}
+
 static void add_step(struct fixture *f, int n, enum step_state step_state, int n_attempts)
 {
     batch_step(f->batch, &(struct step_row){.run = id_of(1),
@@ -486,6 +600,9 @@ int main(void)
         DATABASE(wal_is_not_left_out),
         DATABASE(services_are_empty_at_first),
         DATABASE(services_with_everything),
+        DATABASE(deliveries_by_pages),
+        DATABASE(delivery_with_its_body),
+        DATABASE(what_is_known_of_a_source),
         DATABASE(runs_by_pages),
         DATABASE(run_with_steps_and_attempts),
         DATABASE(only_the_last_attempts_are_shown),
