@@ -55,13 +55,18 @@ static void add_what_goes(struct fixture *f)
 struct countdown {
     sqlite3 *db;
     int left;
+    bool is_over;
 };
 
-/* SQLite also asks when COMMIT has done its work, and would then call a failure what is none. */
+/* Once, and inside the transaction only: SQLite also asks when COMMIT has done its work, and would then call a failure
+ * what is none. */
 static int count_down(void *context)
 {
     struct countdown *countdown = context;
-    return --countdown->left <= 0 && !sqlite3_get_autocommit(countdown->db);
+    if (--countdown->left > 0 || countdown->is_over || sqlite3_get_autocommit(countdown->db))
+        return 0;
+    countdown->is_over = true;
+    return 1;
 }
 
 /* SQLite stops after its n-th instruction, for every n. */
@@ -75,7 +80,7 @@ static void batch_is_atomic(void **state)
     do {
         f->chain = before;
         add_everything(f);
-        struct countdown countdown = {f->store->connection.db, n += 3};
+        struct countdown countdown = {.db = f->store->connection.db, .left = n += 3};
         sqlite3_progress_handler(countdown.db, 1, count_down, &countdown);
         err = fixture_try_write(f);
         sqlite3_progress_handler(f->store->connection.db, 0, NULL, NULL);
