@@ -2,6 +2,7 @@
 #include "base/address.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
 #include <string.h>
 
 #define IPV4_PREFIX 96 /* bits of ::ffff:0:0/96 */
@@ -82,6 +83,18 @@ bool network_parse(const char *text, struct network *ret)
     }
     *ret = network;
     return true;
+}
+
+const char *network_format(const struct network *network, char text[NETWORK_TEXT_SIZE])
+{
+    char address[ADDRESS_TEXT_SIZE];
+    int prefix = network->prefix - (is_ipv4(&network->address) ? IPV4_PREFIX : 0);
+    address_format(&network->address, address);
+    if (network->prefix == 128)
+        (void)snprintf(text, NETWORK_TEXT_SIZE, "%s", address);
+    else
+        (void)snprintf(text, NETWORK_TEXT_SIZE, "%s/%d", address, prefix);
+    return text;
 }
 
 bool network_holds(const struct network *network, const struct address *address)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define ADDRESS_TEXT_SIZE 46
+#define NETWORK_TEXT_SIZE (ADDRESS_TEXT_SIZE + 4)
 
 struct address {
     uint8_t bytes[16];
@@ -24,6 +25,8 @@ const char *address_format(const struct address *address, char text[ADDRESS_TEXT
 bool address_equal(const struct address *a, const struct address *b);
 /* An address, or ADDRESS/PREFIX with no bit set behind the prefix. */
 bool network_parse(const char *text, struct network *ret);
+/* As network_parse() reads it: an address alone where it is one only. Returns `text`. */
+const char *network_format(const struct network *network, char text[NETWORK_TEXT_SIZE]);
 bool network_holds(const struct network *network, const struct address *address);
 bool networks_hold(const struct network *networks, size_t n, const struct address *address);
 

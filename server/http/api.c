@@ -97,6 +97,26 @@ int api_limit(struct request *request)
     return 0;
 }
 
+bool api_cursor(struct request *request, int64_t *ret)
+{
+    const char *text = api_parameter(request, "after");
+    char *end;
+    long long value = strtoll(text, &end, 10);
+    *ret = value;
+    if (text[0] == '\0' || (text[0] >= '0' && text[0] <= '9' && *end == '\0' && value > 0 && value < INT64_MAX))
+        return true;
+    answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "`after` must be the `next` of the page before");
+    return false;
+}
+
+json_t *api_page(json_t *items, int64_t next)
+{
+    json_t *page = json_pack("{s:o}", "items", items);
+    if (next > 0)
+        json_object_set_new(page, "next", json_integer(next));
+    return page;
+}
+
 /* ---- the store --------------------------------------------------------------------------------------------------- */
 
 struct store_reader *api_reader(struct request *request)
@@ -151,6 +171,10 @@ const struct route api_routes[] = {
     CALL("/api/v1/runs/*/retry", api_call_run, RUN_EVENT_RETRY),
     CALL("/api/v1/runs/*/skip", api_call_run, RUN_EVENT_SKIP),
     CALL("/api/v1/runs/*/cancel", api_call_run, RUN_EVENT_CANCEL),
+    {"GET", "/api/v1/deliveries", ACCESS_VIEWER, 0, api_begin, api_deliveries, api_deliveries_read,
+     "source unmatched limit after ", 0},
+    {"GET", "/api/v1/deliveries/*", ACCESS_VIEWER, 0, api_begin, api_delivery, api_deliveries_read, "", 0},
+    GET("/api/v1/sources", api_sources, ""),
     GET("/api/v1/audit", api_audit, "service kind limit after "),
     GET("/api/v1/audit/export", api_audit_export, ""),
     {"GET", "/api/v1/audit/verify", ACCESS_VIEWER, 0, api_begin, api_audit_verify, api_audit_verified, "", 0},

@@ -8,23 +8,11 @@
 
 /* ---- a page ------------------------------------------------------------------------------------------------------ */
 
-static bool parse_cursor(struct request *request, int64_t *ret)
-{
-    const char *text = api_parameter(request, "after");
-    char *end;
-    long long value = strtoll(text, &end, 10);
-    *ret = value;
-    if (text[0] == '\0' || (text[0] >= '0' && text[0] <= '9' && *end == '\0' && value > 0 && value < INT64_MAX))
-        return true;
-    answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "`after` must be the `next` of the page before");
-    return false;
-}
-
 void api_audit(struct request *request)
 {
     int64_t before;
     int limit = api_limit(request);
-    if (limit == 0 || !parse_cursor(request, &before))
+    if (limit == 0 || !api_cursor(request, &before))
         return;
     struct store_reader *reader = api_reader(request);
     if (!reader)
@@ -38,10 +26,7 @@ void api_audit(struct request *request)
         api_store_failed(request, err, &why);
         return;
     }
-    json_t *page = json_pack("{s:o}", "items", items);
-    if (next > 0)
-        json_object_set_new(page, "next", json_integer(next));
-    answer_json(request, MHD_HTTP_OK, page);
+    answer_json(request, MHD_HTTP_OK, api_page(items, next));
 }
 
 /* ---- export ------------------------------------------------------------------------------------------------------ */
@@ -154,21 +139,18 @@ void api_audit_export(struct request *request)
 
 /* ---- verify ------------------------------------------------------------------------------------------------------ */
 
+static enum err verify(struct http *http, struct store_reader *reader, struct worker_job *job)
+{
+    (void)http;
+    return store_audit_verify(reader, &job->verdict, &job->why);
+}
+
 void api_audit_verify(struct request *request)
 {
     struct worker_job *job = calloc(1, sizeof *job);
-    struct exchange *exchange = job ? exchange_begin(request, INT64_MAX) : NULL;
-    if (!exchange) {
-        free(job);
-        answer_later(request, "out of memory");
-        return;
-    }
-    job->exchange = exchange;
-    if (worker_push(request_http(request), job) != ERR_OK) {
-        job->err = err_set(&job->why, ERR_FULL, "too many verifications wait");
-        exchange->job = job;
-        exchange_complete(exchange);
-    }
+    if (job)
+        job->work = verify;
+    worker_give(&request_http(request)->verifier, request, job);
 }
 
 static json_t *verdict_json(const struct audit_verdict *verdict)

@@ -67,7 +67,7 @@ void exchange_release(struct exchange *exchange)
         return;
     bodies_release(exchange->http, exchange->reserved);
     command_free(exchange->command);
-    free(exchange->job);
+    worker_job_free(exchange->job);
     if (exchange->need)
         need_job_free(exchange->need);
     http_release(exchange->http);

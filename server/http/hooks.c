@@ -431,9 +431,17 @@ static void hook_serve(struct request *request)
 
 /* ---- the answer -------------------------------------------------------------------------------------------------- */
 
+static void note_heard(const struct request *request)
+{
+    struct heard *heard = &request_http(request)->heard[request->source];
+    atomic_fetch_add(&heard->deliveries, 1);
+    atomic_store(&heard->at, clock_wall_ms());
+}
+
 static void answer_stored(struct request *request, const struct command_delivery *delivery)
 {
     struct http *http = request_http(request);
+    note_heard(request);
     char id[ID_TEXT_SIZE];
     struct strbuf text = STRBUF_INIT;
     strbuf_addf(&text, "{\"delivery\":\"%s\",\"duplicate\":%s,\"alerts\":%zu}", id_format(&delivery->answer_id, id),

@@ -121,14 +121,13 @@ static struct http *http_new(const struct http_settings *settings)
     pthread_mutex_init(&http->told_mutex, NULL);
     pthread_mutex_init(&http->refusals_mutex, NULL);
     pthread_mutex_init(&http->watchdog_mutex, NULL);
-    pthread_mutex_init(&http->worker.mutex, NULL);
-    pthread_cond_init(&http->worker.cond, NULL);
+    worker_init(&http->verifier, http);
+    worker_init(&http->rereader, http);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&http->watchdog_cond, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    http->worker.last = &http->worker.first;
     return http;
 }
 
@@ -145,9 +144,10 @@ static void http_done(struct http *http)
     connections_done(&http->api);
     pages_done(http);
     refusals_done(http);
+    free(http->heard);
     pthread_cond_destroy(&http->watchdog_cond);
-    pthread_cond_destroy(&http->worker.cond);
-    pthread_mutex_destroy(&http->worker.mutex);
+    worker_done(&http->verifier);
+    worker_done(&http->rereader);
     pthread_mutex_destroy(&http->watchdog_mutex);
     pthread_mutex_destroy(&http->refusals_mutex);
     pthread_mutex_destroy(&http->told_mutex);
@@ -156,9 +156,10 @@ static void http_done(struct http *http)
 
 static enum err start_all(struct http *http, struct errmsg *why)
 {
-    if (pages_init(http) != ERR_OK || refusals_init(http) != ERR_OK)
+    http->heard = calloc((size_t)http->settings.n_sources + 1, sizeof *http->heard);
+    if (!http->heard || pages_init(http) != ERR_OK || refusals_init(http) != ERR_OK)
         return err_set(why, ERR_NO_MEMORY, "out of memory");
-    if (worker_start(http) != ERR_OK)
+    if (worker_start(&http->verifier) != ERR_OK || worker_start(&http->rereader) != ERR_OK)
         return err_set(why, ERR_IO, "a thread cannot be started");
     enum err err = listener_start(&http->hooks, http->settings.hooks_address, why);
     if (err == ERR_OK)
@@ -251,7 +252,8 @@ void http_stop(struct http *http)
     watchdog_stop(http);
     connections_give_up(&http->hooks);
     connections_give_up(&http->api);
-    worker_stop(http);
+    worker_stop(&http->verifier);
+    worker_stop(&http->rereader);
     wait_for_answers(http);
     listener_stop(&http->hooks);
     listener_stop(&http->api);

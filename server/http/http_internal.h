@@ -1,7 +1,7 @@
 /* What the files of server/http share. Nothing outside this folder includes it.
  *
  * Threads: each listener has one libmicrohttpd thread, on which every callback of its connections runs; the watchdog
- * thread enforces deadlines; the worker thread does what is slow; completions of commands come on the orchestrator's
+ * thread enforces deadlines; two worker threads do what is slow; completions of commands come on the orchestrator's
  * thread. What only a listener's thread touches needs no lock; the rest is atomic or says what guards it. */
 #ifndef TURNOUT_HTTP_INTERNAL_H
 #define TURNOUT_HTTP_INTERNAL_H
@@ -156,9 +156,16 @@ struct refusal {
     int64_t told_at;
 };
 
+/* What a source has sent since the daemon started. */
+struct heard {
+    atomic_llong deliveries, refused; /* taken, repeats among them; refused by 4xx */
+    _Atomic int64_t at;               /* wall: the last that was taken; 0: none */
+};
+
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 struct worker {
+    struct http *http;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t cond;
@@ -192,10 +199,11 @@ struct http {
     pthread_cond_t watchdog_cond;
     bool is_watchdog_running, is_watchdog_stopping;
 
-    struct worker worker;
-    struct store_reader *reader; /* the api listener's thread's; NULL: not open */
-    struct MHD_Response **pages; /* one per static file */
-    char (*page_tags)[40];       /* their ETags */
+    struct worker verifier, rereader; /* see worker.c */
+    struct heard *heard;              /* of each source */
+    struct store_reader *reader;      /* the api listener's thread's; NULL: not open */
+    struct MHD_Response **pages;      /* one per static file */
+    char (*page_tags)[40];            /* their ETags */
 };
 
 /* http.c */
@@ -292,7 +300,12 @@ void api_store_failed(struct request *request, enum err err, const struct errmsg
 /* The `limit` parameter: 1..500, 50 when absent; 0 after answering 400. */
 int api_limit(struct request *request);
 
-/* api_services.c, api_runs.c, api_audit.c, api_calls.c */
+/* The `after` parameter where it is a number, 0 when absent; false after answering 400. */
+bool api_cursor(struct request *request, int64_t *ret);
+/* {"items", "next"}; takes the items. No `next`: 0. */
+json_t *api_page(json_t *items, int64_t next);
+
+/* api_services.c, api_runs.c, api_audit.c, api_deliveries.c, api_sources.c, api_calls.c */
 void api_services(struct request *request);
 void api_service(struct request *request);
 void api_runs(struct request *request);
@@ -301,6 +314,10 @@ void api_audit(struct request *request);
 void api_audit_export(struct request *request);
 void api_audit_verify(struct request *request);
 void api_audit_verified(struct request *request);
+void api_deliveries(struct request *request);
+void api_delivery(struct request *request);
+void api_deliveries_read(struct request *request);
+void api_sources(struct request *request);
 void api_call_move(struct request *request);
 void api_call_adopt(struct request *request);
 void api_call_run(struct request *request);
@@ -310,14 +327,28 @@ void api_call_answered(struct request *request);
 struct worker_job {
     struct worker_job *next;
     struct exchange *exchange;
+    /* What is to be done; on the worker's thread. */
+    enum err (*work)(struct http *http, struct store_reader *reader, struct worker_job *job);
     enum err err;
     struct errmsg why;
-    struct audit_verdict verdict;
+    struct audit_verdict verdict; /* of a verification */
+    struct {                      /* of deliveries: what is asked for */
+        int64_t before;
+        int limit;
+        bool is_unmatched;
+        char source[MAX_ARGUMENT]; /* "": any */
+        struct id id;
+    } asked;
+    json_t *answer;  /* owned */
+    bool is_unknown; /* there is no such thing: 404 */
 };
-MUST_CHECK enum err worker_start(struct http *http);
-void worker_stop(struct http *http);
-/* Takes the job. ERR_FULL: too many wait; then it stays the caller's. */
-MUST_CHECK enum err worker_push(struct http *http, struct worker_job *job);
+void worker_init(struct worker *worker, struct http *http);
+void worker_done(struct worker *worker);
+MUST_CHECK enum err worker_start(struct worker *worker);
+void worker_stop(struct worker *worker);
+/* Takes the job (NULL: out of memory) and suspends the request until it is done, or answers that it cannot be. */
+void worker_give(struct worker *worker, struct request *request, struct worker_job *job);
+void worker_job_free(struct worker_job *job); /* accepts NULL */
 
 /* pages.c */
 MUST_CHECK enum err pages_init(struct http *http);

@@ -78,6 +78,7 @@ void refusal_of_source(struct request *request, const char *reason)
     struct http *http = request_http(request);
     struct command_refused refused = {.what = ""};
     atomic_fetch_add(&http->rejected, 1);
+    atomic_fetch_add(&http->heard[request->source].refused, 1);
     snprintf(refused.what, sizeof refused.what, "source %s", http->settings.sources[request->source].name);
     snprintf(refused.reason, sizeof refused.reason, "%s", reason);
     connection_peer_text(request->connection, refused.from, sizeof refused.from);

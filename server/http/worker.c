@@ -1,4 +1,5 @@
-/* The thread for what is slow: verifying the audit chain. It has a reader of its own, opened for each job. */
+/* The threads for what is slow: one verifies the audit chain, which may take minutes; one reads deliveries again, a
+ * bounded number of them for each request. Each has a reader of its own, opened for each job. */
 #include "http/http_internal.h"
 
 #include <stdlib.h>
@@ -10,7 +11,7 @@ static void work(struct http *http, struct worker_job *job)
     struct store_reader *reader = NULL;
     job->err = store_reader_open(http->settings.database, &reader, &job->why);
     if (job->err == ERR_OK) {
-        job->err = store_audit_verify(reader, &job->verdict, &job->why);
+        job->err = job->work(http, reader, job);
         store_reader_close(reader);
     }
     struct exchange *exchange = job->exchange;
@@ -21,8 +22,7 @@ static void work(struct http *http, struct worker_job *job)
 /* What still waits when the daemon stops is done as well: there are few of them. */
 static void *worker_run(void *context)
 {
-    struct http *http = context;
-    struct worker *worker = &http->worker;
+    struct worker *worker = context;
     pthread_mutex_lock(&worker->mutex);
     while (worker->first || !worker->is_stopping) {
         struct worker_job *job = worker->first;
@@ -35,25 +35,37 @@ static void *worker_run(void *context)
             worker->last = &worker->first;
         worker->length--;
         pthread_mutex_unlock(&worker->mutex);
-        work(http, job);
+        work(worker->http, job);
         pthread_mutex_lock(&worker->mutex);
     }
     pthread_mutex_unlock(&worker->mutex);
     return NULL;
 }
 
-enum err worker_start(struct http *http)
+void worker_init(struct worker *worker, struct http *http)
 {
-    struct worker *worker = &http->worker;
-    if (pthread_create(&worker->thread, NULL, worker_run, http) != 0)
+    pthread_mutex_init(&worker->mutex, NULL);
+    pthread_cond_init(&worker->cond, NULL);
+    worker->last = &worker->first;
+    worker->http = http;
+}
+
+void worker_done(struct worker *worker)
+{
+    pthread_cond_destroy(&worker->cond);
+    pthread_mutex_destroy(&worker->mutex);
+}
+
+enum err worker_start(struct worker *worker)
+{
+    if (pthread_create(&worker->thread, NULL, worker_run, worker) != 0)
         return ERR_IO;
     worker->is_running = true;
     return ERR_OK;
 }
 
-void worker_stop(struct http *http)
+void worker_stop(struct worker *worker)
 {
-    struct worker *worker = &http->worker;
     if (!worker->is_running)
         return;
     pthread_mutex_lock(&worker->mutex);
@@ -64,19 +76,42 @@ void worker_stop(struct http *http)
     worker->is_running = false;
 }
 
-enum err worker_push(struct http *http, struct worker_job *job)
+static bool worker_push(struct worker *worker, struct worker_job *job)
 {
-    struct worker *worker = &http->worker;
-    enum err err = ERR_FULL;
+    bool is_taken = false;
     pthread_mutex_lock(&worker->mutex);
     if (worker->length < MAX_WAITING && !worker->is_stopping) {
         job->next = NULL;
         *worker->last = job;
         worker->last = &job->next;
         worker->length++;
-        err = ERR_OK;
+        is_taken = true;
         pthread_cond_signal(&worker->cond);
     }
     pthread_mutex_unlock(&worker->mutex);
-    return err;
+    return is_taken;
+}
+
+void worker_give(struct worker *worker, struct request *request, struct worker_job *job)
+{
+    struct exchange *exchange = job ? exchange_begin(request, INT64_MAX) : NULL;
+    if (!exchange) {
+        free(job);
+        answer_later(request, "out of memory");
+        return;
+    }
+    job->exchange = exchange;
+    if (worker_push(worker, job))
+        return;
+    job->err = err_set(&job->why, ERR_FULL, "too many requests of this kind wait");
+    exchange->job = job;
+    exchange_complete(exchange);
+}
+
+void worker_job_free(struct worker_job *job)
+{
+    if (!job)
+        return;
+    json_decref(job->answer);
+    free(job);
 }

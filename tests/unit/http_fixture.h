@@ -178,6 +178,7 @@ static struct service fixture_services[] = {
      .hold_ms = 30000},
     {.name = fixture_wiki, .sites = fixture_sites, .n_sites = 2, .mode = MODE_MANUAL, .votes = 1, .hold_ms = 1000},
 };
+static enum trust fixture_trusts[] = {TRUST_SECRET, TRUST_OPEN};
 static char *fixture_source_names[] = {fixture_prometheus, fixture_other};
 
 static inline void fixture_secret(struct secret_list *list, const char *text)
@@ -191,8 +192,11 @@ static inline void fixture_init(struct fixture *f)
 {
     memset(f, 0, sizeof *f);
     pthread_mutex_init(&f->mutex, NULL);
-    f->model = (struct model){
-        .services = fixture_services, .n_services = 2, .source_names = fixture_source_names, .n_sources = 2};
+    f->model = (struct model){.services = fixture_services,
+                              .n_services = 2,
+                              .source_names = fixture_source_names,
+                              .source_trust = fixture_trusts,
+                              .n_sources = 2};
     for (int i = 0; i < 2; i++) {
         f->sources[i].name = fixture_source_names[i];
         f->sources[i].handler = handler_find("alertmanager");

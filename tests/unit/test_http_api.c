@@ -47,6 +47,48 @@ static void add_run(struct store_batch *batch, const struct id *id, const char *
     batch_step(batch, &step);
 }
 
+#define UNMATCHED                                                                                                      \
+    "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"service\":\"shop\"}},{\"status\":\"firing\",\"labels\":{"       \
+    "\"service\":"                                                                                                     \
+    "\"shup\"},\"fingerprint\":\"f1\"}]}"
+#define N_DELIVERIES 5
+
+static struct id deliveries[N_DELIVERIES];
+static char large_body[300 * 1024];
+
+/* In the order of time: one that matches, one with an alert that does not, one of a source that went, one that is not
+ * understood, one that is large and not all text. */
+static void add_deliveries(struct store_batch *batch)
+{
+    memset(large_body, 'x', sizeof large_body);
+    memcpy(large_body, "a\x01\xff\"\n\xc3\xa9", 7);
+    const struct {
+        const char *source, *body;
+        size_t len;
+        int services;
+    } rows[N_DELIVERIES] = {
+        {"prometheus", "{\"alerts\":[{\"status\":\"resolved\",\"labels\":{\"service\":\"shop\"}}]}", 0, 1},
+        {"prometheus", UNMATCHED, 0, 0},
+        {"gone", "{}", 0, 0},
+        {"prometheus", "<html>\x1b", 0, 0},
+        {"other", large_body, sizeof large_body, 0},
+    };
+    for (int i = 0; i < N_DELIVERIES; i++) {
+        deliveries[i] = id_new(1700000000000 + i);
+        const struct delivery_row row = {.seq = i + 1,
+                                         .id = deliveries[i],
+                                         .source = rows[i].source,
+                                         .received_at = 1700000000000 + i,
+                                         .alerts = i == 1 ? 2 : 1,
+                                         .changed = 1,
+                                         .services = rows[i].services,
+                                         .body = rows[i].body,
+                                         .body_len = rows[i].len ? rows[i].len : strlen(rows[i].body)};
+        batch_delivery(batch, &row);
+    }
+    batch_source(batch, "prometheus", 3);
+}
+
 static int make_database(void **state)
 {
     (void)state;
@@ -69,6 +111,7 @@ static int make_database(void **state)
         runs[i] = id_new(1700000000000 + i);
         add_run(batch, &runs[i], "shop", i == 2 ? RUN_RUNNING : RUN_SUCCEEDED);
     }
+    add_deliveries(batch);
     const struct active_row active = {.service = "shop", .since = 1700000000000, .kind = ACTIVE_SITE, .site = "gra"};
     batch_active(batch, &active);
     const struct match_row match = {.key = {{1}}, .service = "shop", .site = "gra", .source = "prometheus"};
@@ -315,6 +358,147 @@ static void runs_in_pages(void **state)
     expect_error(get(f, "/api/v1/runs?limit=1x", VIEWER), 400, "invalid", "`limit`");
     expect_error(get(f, "/api/v1/runs?stat=x", VIEWER), 400, "unknown_parameter", "`stat`");
     expect_error(get(f, "/api/v1/services?x=1", VIEWER), 400, "unknown_parameter", "there is none");
+}
+
+/* The sentences of an item as one text. */
+static const char *explained(const json_t *item)
+{
+    static char text[4096];
+    size_t i;
+    const json_t *sentence;
+    text[0] = '\0';
+    json_array_foreach(json_object_get(item, "explanation"), i, sentence)
+    {
+        size_t len = strlen(text);
+        snprintf(text + len, sizeof text - len, "%s%s", i ? " | " : "", json_string_value(sentence));
+    }
+    return text;
+}
+
+#define NEAREST "no rule matches; nearest: services.shop.alerts[0] (site gra): "
+
+static void deliveries_in_pages(void **state)
+{
+    struct fixture *f = *state;
+    json_t *page = json_of(get(f, "/api/v1/deliveries", VIEWER), 200);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), N_DELIVERIES);
+    assert_null(json_object_get(page, "next"));
+    assert_string_equal(explained(at(page, "items", 0)), "the body is too large to be read again here");
+    assert_non_null(strstr(explained(at(page, "items", 1)), "the body cannot be read again: "));
+    assert_string_equal(explained(at(page, "items", 2)), "source gone is no longer in the configuration");
+    assert_string_equal(explained(at(page, "items", 3)),
+                        NEAREST "service is \"shup\", expected \"shop\" | and 1 more alert");
+    assert_null(json_object_get(at(page, "items", 4), "explanation"));
+    char *item = json_dumps(at(page, "items", 4), JSON_SORT_KEYS | JSON_COMPACT);
+    char expected[512], id[ID_TEXT_SIZE];
+    snprintf(expected, sizeof expected,
+             "{\"alerts\":1,\"body_bytes\":62,\"changed\":1,\"id\":\"%s\",\"received_at\":\"2023-11-14T22:13:20.000Z\","
+             "\"services\":1,\"source\":\"prometheus\"}",
+             id_format(&deliveries[0], id));
+    assert_string_equal(item, expected);
+    free(item);
+    json_decref(page);
+    page = json_of(get(f, "/api/v1/deliveries?unmatched=true&source=prometheus&limit=1", VIEWER), 200);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 1);
+    char target[128];
+    snprintf(target, sizeof target, "/api/v1/deliveries?unmatched=true&source=prometheus&after=%" JSON_INTEGER_FORMAT,
+             json_integer_value(json_object_get(page, "next")));
+    json_decref(page);
+    page = json_of(get(f, target, VIEWER), 200);
+    assert_int_equal(json_array_size(json_object_get(page, "items")), 1);
+    assert_string_equal(json_string_value(json_object_get(at(page, "items", 0), "id")), id_format(&deliveries[1], id));
+    json_decref(page);
+    expect_error(get(f, "/api/v1/deliveries", ""), 401, "unauthorized", "");
+    expect_error(get(f, "/api/v1/deliveries?unmatched=yes", VIEWER), 400, "invalid", "`unmatched`");
+    expect_error(get(f, "/api/v1/deliveries?after=x", VIEWER), 400, "invalid", "`after`");
+    expect_error(get(f, "/api/v1/deliveries?limit=0", VIEWER), 400, "invalid", "`limit`");
+}
+
+static json_t *delivery_of(const struct fixture *f, int i)
+{
+    char target[128], id[ID_TEXT_SIZE];
+    snprintf(target, sizeof target, "/api/v1/deliveries/%s", id_format(&deliveries[i], id));
+    return json_of(get(f, target, VIEWER), 200);
+}
+
+static void one_delivery(void **state)
+{
+    struct fixture *f = *state;
+    json_t *one = delivery_of(f, 1);
+    assert_string_equal(json_string_value(json_object_get(one, "body")), UNMATCHED);
+    assert_true(json_is_false(json_object_get(one, "is_cut")));
+    assert_string_equal(explained(one),
+                        "alert 1, firing: down vote for shop at gra by prometheus, 1 of 2; would hold 30 s | "
+                        "alert 2, firing: " NEAREST "service is \"shup\", expected \"shop\"");
+    const json_t *second = at(one, "read_again", 1);
+    assert_string_equal(json_string_value(json_object_get(second, "identity")), "f1");
+    assert_string_equal(json_string_value(json_object_get(json_object_get(second, "labels"), "service")), "shup");
+    assert_true(json_is_null(json_object_get(at(one, "read_again", 0), "identity")));
+    json_decref(one);
+    one = delivery_of(f, 0);
+    assert_string_equal(explained(one), "withdraws the down vote of prometheus for shop at gra");
+    json_decref(one);
+    one = delivery_of(f, 3);
+    assert_string_equal(json_string_value(json_object_get(one, "body")), "<html>?");
+    json_decref(one);
+    one = delivery_of(f, 4);
+    assert_true(json_is_true(json_object_get(one, "is_cut")));
+    assert_int_equal(json_string_length(json_object_get(one, "body")), 64 * 1024);
+    assert_memory_equal(json_string_value(json_object_get(one, "body")), "a??\"\n\xc3\xa9xxx", 10);
+    json_decref(one);
+    expect_error(get(f, "/api/v1/deliveries/00000000-0000-7000-8000-000000000000", VIEWER), 404, "not_found",
+                 "no such delivery");
+    expect_error(get(f, "/api/v1/deliveries/nonsense", VIEWER), 404, "not_found", "no delivery");
+}
+
+static void sources(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const from[] = {"192.0.2.0/24", "2001:db8::/32", "203.0.113.7", "0.0.0.0/0", "::/0"};
+    static struct network networks[5];
+    for (size_t i = 0; i < 5; i++)
+        assert_true(network_parse(from[i], &networks[i]));
+    f->sources[1].from = networks;
+    f->sources[1].n_from = 5;
+    struct answer answer = get(f, "/api/v1/sources", VIEWER);
+    assert_null(strstr(answer.body, BEARER));
+    assert_null(strstr(answer.body, "pa:ss"));
+    answer_done(&answer);
+    const char *body = "{\"alerts\":[{\"status\":\"firing\",\"labels\":{\"service\":\"shop\"}}]}";
+    const char *json = "Content-Type: application/json\r\nAuthorization: Bearer " BEARER "\r\n";
+    for (int i = 0; i < 2; i++) { /* and its repeat */
+        answer = ask(http_hooks_port(f->http), "POST", "/hooks/prometheus", json, body, strlen(body));
+        assert_int_equal(answer.status, i ? 200 : 202);
+        answer_done(&answer);
+    }
+    answer = ask(http_hooks_port(f->http), "POST", "/hooks/prometheus", json, "{}", 2);
+    assert_int_equal(answer.status, 400);
+    answer_done(&answer);
+    json_t *list = json_of(get(f, "/api/v1/sources", VIEWER), 200);
+    json_t *prometheus = at(list, "items", 0), *other = at(list, "items", 1);
+    char *credentials = json_dumps(json_object_get(prometheus, "credentials"), JSON_SORT_KEYS | JSON_COMPACT);
+    assert_string_equal(credentials, "[{\"count\":1,\"kind\":\"bearer\"},{\"count\":1,\"kind\":\"basic\"}]");
+    free(credentials);
+    const char *name, *kind, *heard_at, *other_at;
+    int rules, open_alerts, n, refused;
+    assert_int_equal(json_unpack(prometheus, "{s:s, s:s, s:i, s:i, s:i, s:i, s:s}", "name", &name, "kind", &kind,
+                                 "rules", &rules, "open_alerts", &open_alerts, "deliveries", &n, "refused", &refused,
+                                 "last_delivery_at", &heard_at),
+                     0);
+    assert_string_equal(name, "prometheus");
+    assert_string_equal(kind, "alertmanager");
+    assert_true(rules == 1 && open_alerts == 3 && n == 2 && refused == 1);
+    int64_t at_ms;
+    assert_int_equal(time_parse(heard_at, strlen(heard_at), &at_ms), ERR_OK);
+    assert_true(llabs(at_ms - clock_wall_ms()) < 20000);
+    /* Nothing since the start, but in the database. */
+    assert_int_equal(json_unpack(other, "{s:i, s:s}", "deliveries", &n, "last_delivery_at", &other_at), 0);
+    assert_int_equal(n, 0);
+    assert_string_equal(other_at, "2023-11-14T22:13:20.004Z");
+    assert_true(json_is_null(json_object_get(other, "rate")));
+    for (size_t i = 0; i < 5; i++)
+        assert_string_equal(json_string_value(at(other, "from", i)), from[i]);
+    json_decref(list);
 }
 
 static void audit_in_pages(void **state)
@@ -587,6 +771,10 @@ static void a_database_that_cannot_be_read(void **state)
     expect_error(get(f, "/api/v1/services", VIEWER), 503, "unavailable", "cannot be read");
     expect_error(get(f, "/api/v1/audit/export", VIEWER), 503, "unavailable", "cannot be read");
     expect_error(get(f, "/api/v1/audit/verify", VIEWER), 503, "unavailable", "cannot be read");
+    expect_error(get(f, "/api/v1/deliveries", VIEWER), 503, "unavailable", "cannot be read");
+    expect_error(get(f, "/api/v1/deliveries/00000000-0000-7000-8000-000000000000", VIEWER), 503, "unavailable",
+                 "cannot be read");
+    expect_error(get(f, "/api/v1/sources", VIEWER), 503, "unavailable", "cannot be read");
     assert_int_equal(rename(aside, database), 0);
     json_decref(json_of(get(f, "/api/v1/services", VIEWER), 200));
 }
@@ -612,6 +800,9 @@ int main(void)
         TEST(bytes_that_are_not_text),
         TEST(services),
         TEST(runs_in_pages),
+        TEST(deliveries_in_pages),
+        TEST(one_delivery),
+        TEST(sources),
         TEST(audit_in_pages),
         TEST(the_whole_audit_log),
         TEST(exports_are_limited),
