@@ -9,8 +9,8 @@ const LIMIT = 50;
 const KINDS = [ // a name that ends in a dot stands for all that begin with it
     "decision.", "intake.", "operator.", "run.",
     "config.loaded", "daemon.started", "daemon.stopped", "decision.active", "decision.incident", "decision.not_acted",
-    "decision.run", "decision.timer", "decision.vote", "intake.alerts", "intake.bunch", "intake.rejected",
-    "intake.unmatched", "operator.call", "operator.refused", "run.attempt", "run.attention", "run.finished",
+    "decision.run", "decision.timer", "decision.vote", "intake.alerts", "intake.bunch", "intake.refused",
+    "intake.rejected", "intake.subscription", "intake.unmatched", "intake.unsubscribed", "operator.call", "operator.refused", "run.attempt", "run.attention", "run.finished",
     "run.started", "run.step", "store.recovered",
 ];
 
@@ -66,7 +66,7 @@ function verdictBox() {
 }
 
 function entryItem({seq, hash, entry}) {
-    const mark = /refused|rejected|attention|not_acted/.test(entry.kind) ? "kind warn" : "kind";
+    const mark = /refused|rejected|unsubscribed|attention|not_acted/.test(entry.kind) ? "kind warn" : "kind";
     return h("li", {"data-key": seq, class: "entry"},
         h("details", {"data-key": "detail"},
             h("summary", null, at(entry.at), h("span", {class: mark}, entry.kind),

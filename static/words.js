@@ -127,6 +127,13 @@ export const ACTIVE_MEANS = {
         "says where the service is (adopt) or starts a run.",
 };
 
+// What each delivery of a source has proved at least.
+export const TRUST_MEANS = {
+    signed: "each delivery is signed",
+    secret: "a secret in a header",
+    open: "a token in the URL: its votes are not trusted",
+};
+
 export const RUN_MEANS = {
     attention: "The run has stopped and waits for a person: retry the failed step, skip it, or cancel the run.",
 };

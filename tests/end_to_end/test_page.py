@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from client import OVH_KEYS, LINODE_TOKEN
-from daemon import (GRA, OPERATOR_TOKEN, RBX, ROOT, VIEWER_TOKEN, Daemon, alert, configuration, delivery, request,
+from daemon import (GRA, OPERATOR_TOKEN, RBX, ROOT, SOURCE_TOKEN, VIEWER_TOKEN, Daemon, alert, configuration, delivery, request,
                     wait_for)
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
@@ -320,6 +320,51 @@ def test_the_audit_log_is_filtered_and_paged(browser, page_url, operator_token, 
     assert browser.complaints() == []
 
 
+def test_the_monitors_and_what_no_rule_matched(browser, make_daemon, sandbox):
+    config = configuration(sandbox, mode="manual", votes=2)
+    config["sources"]["leaky"] = {"kind": "alertmanager", "path_token": "${env:AM_TOKEN}"}
+    daemon = make_daemon(config)
+    assert daemon.deliver(delivery(alert("gra"))).status == 202
+    assert daemon.deliver(delivery(alert("gra"))).status == 200
+    assert daemon.deliver({"nonsense": 1}).status == 400
+    daemon.deliver(delivery(alert("gra", name="<img src=x> \u202egnp.exe")))
+    answer = daemon.deliver(delivery(alert("waw"), alert("waw", status="resolved", name="SiteSlow")))
+    browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
+    browser.wait_text("shop")
+    browser.one("#nav a[href='#/monitors']").send_keys(Keys.ENTER)
+    browser.wait_text("Deliveries that no rule matched")
+    first, _, third = browser.texts("table.monitors tbody tr")
+    for words in ("prometheus", "secret", "bearer, basic", "4 deliveries since the start", "1 refused"):
+        assert words in first
+    assert "leaky" in third and "open" in third and "not trusted" in third and "never" in third and "no rule" in third
+    assert SOURCE_TOKEN not in browser.script("document.documentElement.outerHTML")
+
+    # The same words as on the command line, the newest first.
+    nearest = 'no rule matches; nearest: services.shop.alerts[0] (site gra): region is "waw", expected "gra"'
+    rows = browser.texts("#deliveries > li")
+    assert len(rows) == 2 and nearest in rows[0] and "and 1 more alert" in rows[0] and 'alertname is "<img src=x>' in rows[1]
+    assert "\u202e" not in browser.text() and browser.all("main img") == []
+    said = daemon.command("deliveries", "--unmatched")
+    assert said.returncode == 0 and nearest in said.stdout and "SiteDown" in said.stdout
+
+    Select(browser.one("select[name=show]")).select_by_value("every")
+    wait_for(lambda: len(browser.texts("#deliveries > li")) == 3, what="all deliveries")
+    assert browser.script("location.hash") == "#/monitors?show=every"
+    Select(browser.one("select[name=source]")).select_by_value("second")
+    browser.wait_text("No delivery is like that")
+
+    browser.script("void (location.hash = arguments[0])", "#/monitors/" + answer.json["delivery"])
+    browser.wait_text("spoke of no service", ".headline")
+    assert nearest in browser.texts(".step")[0] and "resolved" in browser.texts(".step")[1]
+    assert browser.text("pre.body").startswith('{"receiver": "turnout"')
+    one = daemon.command("deliveries", answer.json["delivery"])
+    assert "alert 1, firing: " + nearest in one.stdout and '{"receiver": "turnout"' in one.stdout
+    assert daemon.command("deliveries", "00000000-0000-7000-8000-000000000000").returncode == 1
+    browser.script("void (location.hash = '#/audit?kind=intake.unmatched')")
+    browser.wait_text("matched no service", "#entries")
+    assert browser.complaints() == []
+
+
 def test_everything_is_reached_by_keyboard_and_seen(browser, page_url, operator_token):
     browser.sign_in(page_url, operator_token)
     browser.wait_text("shop")
@@ -335,7 +380,7 @@ def test_everything_is_reached_by_keyboard_and_seen(browser, page_url, operator_
         seen.append(browser.script(
             "(() => {const e = document.activeElement, s = getComputedStyle(e), b = e.getBoundingClientRect();"
             "return [e.textContent.trim(), s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2 && b.top >= 0 && b.width > 0]})()"))
-    assert [text for text, _ in seen][:6] == ["Skip to the content", "Turnout", "Services", "Runs", "Audit log", "Sign out"]
+    assert [text for text, _ in seen][:6] == ["Skip to the content", "Turnout", "Services", "Runs", "Monitors", "Audit log"]
     assert all(is_visible for _, is_visible in seen), seen
     for text in ("Fail over…", "Fail back…", "Its audit log"):
         assert text in [name for name, _ in seen]
@@ -345,10 +390,12 @@ def test_everything_is_reached_by_keyboard_and_seen(browser, page_url, operator_
 @pytest.mark.parametrize("colours", ["light", "dark"])
 def test_nothing_sticks_out_on_a_phone(browser, page_url, operator_token, daemon, colours):
     run = daemon.runs()[0]["id"]
+    unmatched = daemon.deliver(delivery(alert("w" * 300, starts="2026-11-21T10:00:00Z", name=colours))).json["delivery"]
     browser.size(360, 740, colours)
     browser.sign_in(page_url, operator_token)
     grounds = set()
-    for place, words in (("#/services", "shop"), ("#/runs", "shop"), ("#/runs/" + run, "steps finished"), ("#/audit", "Verify")):
+    for place, words in (("#/services", "shop"), ("#/runs", "shop"), ("#/runs/" + run, "steps finished"), ("#/monitors", "no rule matches"),
+                         ("#/monitors/" + unmatched, "What it is taken for"), ("#/audit", "Verify")):
         browser.script("void (location.hash = arguments[0])", place)
         browser.wait_text(words)
         time.sleep(0.3)
