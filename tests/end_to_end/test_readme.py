@@ -66,6 +66,18 @@ def test_the_container_has_a_configuration_that_can_be_served():
     assert result.returncode == 0, result.stderr
 
 
+def test_what_is_tried_prints_what_is_told(configuration, tmp_path):
+    (body,) = [text for text in re.findall(r"```json\n(.*?)```", TEXT, re.DOTALL) if '"alerts"' in text]
+    (printed,) = re.findall(r"```text\n(prometheus .*?)```", TEXT, re.DOTALL)
+    (tmp_path / "turnout.yaml").write_text(configuration, encoding="utf-8")
+    (tmp_path / "down.json").write_text(body, encoding="utf-8")
+    environment = {key: value for key, value in os.environ.items() if key not in SECRETS}
+    result = subprocess.run([BINARY, "try", "-c", "turnout.yaml", "prometheus", "down.json"], cwd=tmp_path, env=environment,
+                            capture_output=True, text=True, timeout=60, check=False)
+    there = re.sub(r"\(\d+ secrets", "(10 secrets", result.stdout)  # one of them is a file, which is there for this test
+    assert (result.returncode, result.stderr, there) == (0, "", printed)
+
+
 def test_every_command_is_one_of_the_binary():
     usage = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=60, check=True).stdout
     known = set(re.findall(r"^  ([a-z]+) ", usage, re.MULTILINE))
