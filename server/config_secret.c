@@ -45,11 +45,12 @@ static bool secret_add(const struct source_of_secret *from, struct secret_text *
     return true;
 }
 
-/* In place of a secret that is not there: text that can be a token, part of a path or base64, and no two alike. */
+/* In place of a secret that is not there: text that can be a token, part of a path, or a secret of Standard Webhooks
+ * ("whsec_" and base64), and no two alike. */
 static bool secret_add_stand_in(const struct source_of_secret *from, struct secret_text *s)
 {
-    char text[40];
-    int len = snprintf(text, sizeof(text), "StandsInForASecretNotHere%07d", ++from->reading->config->n_stand_ins);
+    char text[48];
+    int len = snprintf(text, sizeof(text), "whsec_StandsInForASecretNotHere%07d", ++from->reading->config->n_stand_ins);
     return secret_add(from, s, text, (size_t)len);
 }
 

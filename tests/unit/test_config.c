@@ -346,7 +346,9 @@ static void test_stand_ins(void **state)
     static const char yaml[] = "operators: [{name: a, role: viewer, token: '${env:T_NONE}'}, {name: b, role: viewer, "
                                "token: '${file:/nowhere/secret}'}]\n"
                                "providers: {li: {kind: linode, token: '${env:T_TOKEN}'}}\n"
-                               "sources: {am: {kind: alertmanager, path_token: ['${env:T_NONE}', 'x${env:T_NONE}']}}\n";
+                               "sources: {am: {kind: alertmanager, path_token: ['${env:T_NONE}', 'x${env:T_NONE}']},"
+                               "  ge: {kind: generic, identity: /id, state: /state, down: down, up: up, "
+                               "standard_webhooks_secret: '${env:T_NONE}'}}\n";
     assert_int_equal(write(fd, yaml, strlen(yaml)), (ssize_t)strlen(yaml));
     assert_int_equal(write(fd, SERVICE, strlen(SERVICE)), (ssize_t)strlen(SERVICE));
     close(fd);
@@ -358,10 +360,10 @@ static void test_stand_ins(void **state)
     strbuf_clear(&errors);
     assert_int_equal(config_load_for_trial(path, &config, &errors, &warnings), ERR_OK);
     assert_string_equal(strbuf_text(&errors), "");
-    assert_int_equal(config->n_stand_ins, 4);
+    assert_int_equal(config->n_stand_ins, 5);
     assert_true(secret_equal(provider_secret(&config->providers[0], "token"), "0123456789abcdef", 16));
     assert_int_equal(config->sources[0].path_token.n, 2);
-    assert_int_equal(config->sources[0].path_token.items[0].len, 32);
+    assert_int_equal(config->sources[0].path_token.items[0].len, strlen("whsec_") + 32);
     unlink(path);
 }
 
