@@ -202,14 +202,19 @@ static enum err put_known(struct parser *p, enum variable v, const struct json_t
                    p->is_in_body ? "body" : "query");
 }
 
-static void put_other(struct parser *p, const struct json_text *name, const struct json_text *text)
+/* Nor is a name kept in which one of our tokens has got caught, which makes it another one. */
+static enum err put_other(struct parser *p, const struct json_text *name, const struct json_text *text)
 {
-    for (size_t i = 0; i < p->n_others; i++) {
-        if (p->others[i].name.len == name->len && memcmp(p->others[i].name.text, name->text, name->len) == 0)
-            return;
-    }
-    if (p->n_others < MAX_OTHERS)
+    bool is_text, is_kept;
+    const char *made = value_make(p, name, &is_text);
+    if (!made)
+        return no_memory(p);
+    is_kept = strlen(made) == name->len && p->n_others < MAX_OTHERS;
+    for (size_t i = 0; i < p->n_others && is_kept; i++)
+        is_kept = p->others[i].name.len != name->len || memcmp(p->others[i].name.text, name->text, name->len) != 0;
+    if (is_kept)
         p->others[p->n_others++] = (struct other){*name, *text};
+    return ERR_OK;
 }
 
 static enum err put(struct parser *p, const struct json_text *name, const struct json_text *from)
@@ -229,10 +234,8 @@ static enum err put(struct parser *p, const struct json_text *name, const struct
             p->is_unfilled[v] = true;
         return ERR_OK;
     }
-    if (v == N_VARIABLES) {
-        put_other(p, name, &text);
-        return ERR_OK;
-    }
+    if (v == N_VARIABLES)
+        return put_other(p, name, &text);
     if (!is_text && variables[v].decides)
         return err_set(p->why, ERR_INVALID, "%s is not text: it must be UTF-8 without control characters",
                        variables[v].name);
@@ -353,16 +356,11 @@ static enum err read_all(struct parser *p)
 
 /* ---- the alert --------------------------------------------------------------------------------------------------- */
 
-static bool is_type(const struct parser *p, char digit)
-{
-    const struct json_text *type = &p->known[ALERT_TYPE].text;
-    return type->len == 1 && type->text[0] == digit;
-}
-
 /* Certificates that expire, and whatever else it may tell one day, are alerts beside the monitor's being down or up. */
-static const char *class_of(const struct parser *p)
+static const char *class_of(const struct json_text *type)
 {
-    return is_type(p, '1') || is_type(p, '2') ? "up/down" : is_type(p, '3') ? "ssl" : "other";
+    char digit = type->len == 1 ? type->text[0] : '\0';
+    return digit == '1' || digit == '2' ? "up/down" : digit == '3' ? "ssl" : "other";
 }
 
 /* The monitor's number; without it what comes nearest, though two monitors may watch one address, and a name may be
@@ -377,7 +375,7 @@ static enum err identify(struct parser *p, struct handler_alert *alert)
         return err_set(p->why, ERR_INVALID,
                        "nothing says which monitor it is: monitorID, monitorURL and monitorFriendlyName are missing%s",
                        p->is_unfilled[MONITOR_ID] ? ", or came as the names of the variables themselves" : "");
-    const char *kind = variables[by[i]].name, *class = class_of(p);
+    const char *kind = variables[by[i]].name, *class = class_of(&p->known[ALERT_TYPE].text);
     const struct json_text *text = &p->known[by[i]].text;
     size_t kind_size = strlen(kind) + 1, class_len = strlen(class);
     char *identity = arena_get(&p->arena, kind_size + text->len + 1 + class_len);
@@ -403,7 +401,9 @@ static enum err describe(struct parser *p, struct handler_alert *alert)
         return err_set(p->why, ERR_INVALID,
                        "there is no alertType: UptimeRobot's variables must come in the query, as a form or as a JSON "
                        "object");
-    alert->state = is_type(p, '1') ? ALERT_FIRING : is_type(p, '2') ? ALERT_RESOLVED : ALERT_UNKNOWN;
+    alert->state = strcmp(type->text, "1") == 0   ? ALERT_FIRING
+                   : strcmp(type->text, "2") == 0 ? ALERT_RESOLVED
+                                                  : ALERT_UNKNOWN;
     /* A time that is none is no reason to lose the alert. */
     int64_t at = TIME_UNKNOWN;
     if (time->text && time_parse_seconds(time->text, time->len, &at) != ERR_OK)
