@@ -76,7 +76,8 @@ void body_begin(struct request *request)
     read_framing(request);
     if (!request->response && request->declared > request->max_body)
         refuse_size(request);
-    bool is_wanted = !request->response && strcmp(request->route->method, "POST") == 0;
+    const char *method = request->route ? request->route->method : "";
+    bool is_wanted = !request->response && (strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0);
     if (is_wanted && request->declared > 0)
         is_wanted = make_room(request, (size_t)request->declared);
     request->is_dropping = !is_wanted;
