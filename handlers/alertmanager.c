@@ -16,7 +16,7 @@ static const struct row rows[] = {{.name = NULL}};
 extern const struct handler handler_alertmanager;
 const struct handler handler_alertmanager = {
     .kind = "alertmanager",
-    .help = "Prometheus Alertmanager's webhook receiver (version 4 of its body)",
+    .help = "Prometheus Alertmanager's webhook receiver (versions 3 and 4 of its body)",
     .rows = rows,
     .labels_help = "the labels of the alert",
     .identifying = "alertname",

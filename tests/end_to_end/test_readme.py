@@ -22,7 +22,8 @@ def block(*keys):
 def check(folder, text, name, command):
     path = folder / name
     path.write_text(text, encoding="utf-8")
-    environment = dict(os.environ, **SECRETS, AM_OUTSIDE_TOKEN="an-outside-token-for-tests")
+    environment = {name: f"a-secret-for-tests-{name}" for name in re.findall(r"\$\{env:(\w+)\}", text)}
+    environment.update(os.environ, **SECRETS)
     return subprocess.run([*command, str(path)], env=environment, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -39,9 +40,10 @@ def test_the_configuration_can_be_served(configuration, tmp_path):
     assert "1 service, 2 sources, 3 providers" in result.stdout
 
 
-def test_the_source_with_both_credentials_can_be_served(configuration, tmp_path):
+@pytest.mark.parametrize("text", [text for text in BLOCKS if set(yaml.safe_load(text)) == {"sources"}])
+def test_the_source_of_each_monitor_can_be_served(configuration, tmp_path, text):
     whole = yaml.safe_load(configuration)
-    whole["sources"].update(yaml.safe_load(block("sources"))["sources"])
+    whole["sources"].update(yaml.safe_load(text)["sources"])
     result = check(tmp_path, yaml.safe_dump(whole), "turnout.yaml", [BINARY, "check", "-c"])
     assert result.returncode == 0, result.stderr
 
