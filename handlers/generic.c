@@ -250,8 +250,10 @@ static enum err read_items(struct parser *p, json_t *root, const char *pointer)
 static enum err read_body(struct parser *p, const struct handler_request *request, json_t **ret_root)
 {
     enum err err = document_load(request->body, request->len, ret_root, p->why);
-    if (err != ERR_OK)
+    if (err == ERR_INVALID)
         return err_prefix(p->why, err, "the body is not JSON, which is what the monitor must be set to send");
+    if (err != ERR_OK)
+        return err;
     const char *items = text_of(p->args, "items");
     return items ? read_items(p, *ret_root, items) : read_item(p, *ret_root);
 }
