@@ -106,6 +106,8 @@ struct handler {
      * signature or what it vouches for is not acceptable, ERR_TEMPORARY (503) for what may be right later. ERR_OK with
      * a need: no alert was given. */
     enum err (*parse)(const struct handler_request *request, struct handler_result *result, struct errmsg *why);
+    /* Asked before a need is done, which may have waited behind others: whether it is still one. NULL: always. */
+    bool (*is_needed)(const struct source *source, const struct handler_need *need);
     /* Takes what was fetched for HANDLER_NEEDS_CERTIFICATE; not on an HTTP thread. `err` and `why` say when the
      * fetching failed: that too is worth knowing, so that the same is not asked for at once. NULL where there are no
      * such needs.

@@ -49,11 +49,16 @@ static enum err get(struct needs *needs, const struct need_job *job, struct fetc
 
 static void work(struct needs *needs, struct need_job *job)
 {
+    const struct handler *handler = job->source->handler;
     struct fetch_response response = {0};
+    if (handler->is_needed && !handler->is_needed(job->source, &job->need)) {
+        job->done(job);
+        return;
+    }
     job->err = get(needs, job, &response, &job->why);
     if (job->need.kind == HANDLER_NEEDS_CERTIFICATE)
-        job->source->handler->learn(job->source, &job->need, strbuf_text(&response.body), response.body.len,
-                                    clock_wall_ms(), job->err, &job->why);
+        handler->learn(job->source, &job->need, strbuf_text(&response.body), response.body.len, clock_wall_ms(),
+                       job->err, &job->why);
     fetch_response_done(&response);
     job->done(job);
 }
