@@ -236,9 +236,9 @@ static json_t *read_value(const struct row_reader *reader, const struct row *row
 
 /* ---- what is not given ------------------------------------------------------------------------------------------- */
 
-static json_t *default_of(const struct row *row);
+static json_t *default_of(struct reading *r, const struct row *row);
 
-static json_t *defaults_of(const struct row *rows)
+static json_t *defaults_of(struct reading *r, const struct row *rows)
 {
     json_t *values = NULL;
     for (const struct row *row = rows; row->name; row++) {
@@ -246,7 +246,7 @@ static json_t *defaults_of(const struct row *rows)
             json_decref(values);
             return NULL;
         }
-        json_t *value = default_of(row);
+        json_t *value = default_of(r, row);
         if (!value)
             continue;
         if (!values)
@@ -258,13 +258,13 @@ static json_t *defaults_of(const struct row *rows)
 
 /* NULL when there is none. A mapping that is not given has the defaults of its rows, unless one of these is required.
  */
-static json_t *default_of(const struct row *row)
+static json_t *default_of(struct reading *r, const struct row *row)
 {
     if (row->type == ROW_MAP)
-        return defaults_of(row->rows);
+        return defaults_of(r, row->rows);
     if (!row->default_text)
         return NULL;
-    json_t *value = value_of_text(row, row->default_text);
+    json_t *value = row->type == ROW_PATH ? path_value(r, row->default_text) : value_of_text(row, row->default_text);
     assert(value);
     return value_is_list(row->type) ? json_pack("[o]", value) : value;
 }
@@ -293,7 +293,7 @@ json_t *rows_read(const struct row_reader *reader, const struct node *map, const
         else if (row->is_required)
             complain_missing(reader->reading, map, row);
         else
-            value = default_of(row);
+            value = default_of(reader->reading, row);
         if (value && json_object_set_new(values, row->name, value) != 0)
             complain_memory(reader->reading);
     }
