@@ -40,7 +40,7 @@ static enum err get(struct needs *needs, const struct need_job *job, struct fetc
                                           .cancel = &needs->is_cancelling};
     enum err err = needs->fetch->send(needs->fetch, &request, response, why);
     if (err != ERR_OK)
-        return err_prefix(why, ERR_TEMPORARY, "%.200s cannot be had: ", job->need.what);
+        return err_prefix(why, ERR_TEMPORARY, "%.200s cannot be had", job->need.what);
     if (response->status < 200 || response->status > 299)
         return err_set(why, ERR_TEMPORARY, "%.200s cannot be had: the answer was HTTP %d", job->need.what,
                        response->status);
