@@ -415,7 +415,7 @@ static void test_help(void **state)
     assert_non_null(strstr(kinds, "alertmanager"));
     AUTO_FREE char *kind = printed(config_print_sources, "alertmanager", true);
     assert_non_null(strstr(kind, "bearer"));
-    AUTO_FREE char *no_kind = printed(config_print_sources, "sns", false);
+    AUTO_FREE char *no_kind = printed(config_print_sources, "nagios", false);
     assert_string_equal(no_kind, "");
 }
 
