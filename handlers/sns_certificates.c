@@ -300,23 +300,29 @@ static enum err get_known(struct sns_certificates *certificates, const struct sn
                           struct certificate **ret, struct errmsg *why)
 {
     bool is_by_hand = false;
+    struct errmsg refusal = {""};
     struct certificate *known = remembered(certificates, key, &is_by_hand);
-    enum err err = !known ? ERR_NOT_FOUND : is_by_hand ? ERR_OK : check(known, key, now, why);
+    enum err err = !known ? ERR_NOT_FOUND : is_by_hand ? ERR_OK : check(known, key, now, &refusal);
     if (err == ERR_OK) {
         *ret = known;
         return ERR_OK;
     }
     /* Neither known nor acceptable: what a person has placed comes first. */
     enum err by_hand = get_by_hand(certificates, key, ret, why);
-    if (by_hand == ERR_NOT_FOUND && !known) {
-        known = get_fetched(certificates, key);
-        err = known ? check(known, key, now, why) : ERR_NOT_FOUND;
-    }
-    if (by_hand == ERR_NOT_FOUND && err == ERR_OK)
-        *ret = known;
-    else
+    if (by_hand != ERR_NOT_FOUND) {
         certificate_free(known);
-    return by_hand == ERR_NOT_FOUND ? err : by_hand;
+        return by_hand;
+    }
+    if (!known) {
+        known = get_fetched(certificates, key);
+        err = known ? check(known, key, now, &refusal) : ERR_NOT_FOUND;
+    }
+    if (err == ERR_OK) {
+        *ret = known;
+        return ERR_OK;
+    }
+    certificate_free(known);
+    return err == ERR_NOT_FOUND ? err : err_set(why, err, "%s", refusal.text);
 }
 
 enum err sns_certificates_get(struct sns_certificates *certificates, const struct sns_key *key, int64_t now,

@@ -51,6 +51,7 @@ struct reading {
     struct arena arena;
     char identity[MAX_IDENTITY];
     size_t identity_len;
+    int n_parts;      /* of the identity */
     bool is_too_long; /* the identity */
 };
 
@@ -68,7 +69,7 @@ static enum err say_nothing(struct reading *r, const char *text)
 /* Parts are parted by a NUL, which no text holds. */
 static void add_identity(struct reading *r, const struct json_text *part)
 {
-    size_t gap = r->identity_len > 0 ? 1 : 0;
+    size_t gap = r->n_parts++ > 0 ? 1 : 0;
     if (part->len + gap > sizeof r->identity - r->identity_len) {
         r->is_too_long = true;
         return;
@@ -81,8 +82,8 @@ static void add_identity(struct reading *r, const struct json_text *part)
 
 static bool member_text(const json_t *object, const char *key, struct json_text *ret)
 {
-    const json_t *value = json_object_get(object, key);
-    *ret = (struct json_text){json_string_value(value), json_string_length(value)};
+    const char *text = json_string_value(json_object_get(object, key));
+    *ret = (struct json_text){text ? text : "", text ? strlen(text) : 0};
     return ret->len > 0;
 }
 
@@ -394,15 +395,18 @@ static enum err read_plain(struct reading *r)
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */
 
-/* A text that is not JSON is taken for a JSON string of it, to which the pointer "" leads. */
+/* A text that is not JSON is taken for a JSON string of it, to which the pointer "" leads. jansson overlooks a NUL
+ * behind a number. */
 static enum err load(struct reading *r)
 {
     const struct json_text *text = &r->message->text;
-    enum err err = document_load(text->text, text->len, &r->root, r->why);
-    if (err != ERR_INVALID)
-        return err;
-    r->root = memchr(text->text, '\0', text->len) ? NULL : json_stringn(text->text, text->len);
-    return r->root ? ERR_OK : err_set(r->why, ERR_INVALID, "the message is no text in UTF-8");
+    bool has_nul = memchr(text->text, '\0', text->len) != NULL;
+    enum err err = has_nul ? ERR_INVALID : document_load(text->text, text->len, &r->root, NULL);
+    if (err == ERR_INVALID) {
+        r->root = has_nul ? NULL : json_stringn(text->text, text->len);
+        return r->root ? ERR_OK : err_set(r->why, ERR_INVALID, "the message is no text in UTF-8");
+    }
+    return err == ERR_OK ? ERR_OK : err_set(r->why, err, "out of memory");
 }
 
 static enum err read_any(struct reading *r)

@@ -224,6 +224,7 @@ static inline enum err parse_at(const struct rig *rig, const char *body, size_t 
     memcpy(seen->nothing, result.nothing, sizeof seen->nothing);
     snprintf(seen->stored, sizeof seen->stored, "%s", strbuf_text(&result.stored));
     strbuf_done(&result.stored);
+    assert_true((seen->err == ERR_OK) == (seen->why.text[0] == '\0'));
     if (seen->err != ERR_OK)
         assert_int_equal(seen->n, 0);
     return seen->err;
