@@ -43,6 +43,11 @@ void config_free(struct config *config)
     model_done(&config->model);
     free(config->hooks.text);
     free(config->api.text);
+    free(config->tls.certificate);
+    free(config->tls.key);
+    free(config->tls.hooks_clients);
+    free(config->tls.api_clients);
+    free(config->trusted_proxies);
     free(config->database);
     free(config->path);
     free(config);

@@ -21,6 +21,12 @@ struct listen_address {
     socklen_t address_len;
 };
 
+/* Files of server.tls, all NULL when it is not given. */
+struct tls_files {
+    char *certificate, *key;
+    char *hooks_clients, *api_clients; /* authorities of client certificates; NULL: none are asked for */
+};
+
 struct operator_account {
     char *name;
     enum role role;
@@ -31,7 +37,11 @@ struct config {
     char *path;
     char digest[65]; /* SHA-256 of the file's bytes, hex: for the audit */
     struct listen_address hooks, api;
-    char *database; /* absolute, or relative to the working directory as resolved from the file's folder */
+    struct tls_files tls;
+    struct network *trusted_proxies;
+    size_t n_trusted_proxies;
+    int hooks_rate, api_rate; /* requests per second of one address */
+    char *database;           /* absolute, or relative to the working directory as resolved from the file's folder */
     struct operator_account *operators;
     int n_operators;
     struct source *sources;     /* index = source index of the model */

@@ -155,20 +155,6 @@ static void expect_path_tokens(struct reading *r, const struct node *node, const
     }
 }
 
-static void read_networks(struct reading *r, const json_t *list, struct source *source)
-{
-    size_t n = json_array_size(list);
-    if (n == 0)
-        return;
-    source->from = new_array(r, n, sizeof(*source->from));
-    if (!source->from)
-        return;
-    source->n_from = n;
-    for (size_t i = 0; i < n; i++)
-        (void)network_parse(json_string_value(json_array_get(list, i)), &source->from[i]); /* the row lets nothing else
-                                                                                              pass */
-}
-
 static void read_credentials(struct reading *r, const struct node *map, const struct row_reader *reader,
                              struct source *source)
 {
@@ -178,7 +164,7 @@ static void read_credentials(struct reading *r, const struct node *map, const st
         read_basic(r, basic, source);
     expect_tokens(r, "bearer", child(map, "bearer"), &source->bearer);
     expect_path_tokens(r, child(map, "path_token"), &source->path_token);
-    read_networks(r, json_object_get(values, "from"), source);
+    source->from = new_networks(r, json_object_get(values, "from"), &source->n_from);
     source->rate = (int)json_integer_value(json_object_get(values, "rate"));
     json_decref(values);
 }

@@ -146,3 +146,14 @@ char *new_text(struct reading *r, const char *text)
         complain_memory(r);
     return copy;
 }
+
+struct network *new_networks(struct reading *r, const json_t *list, size_t *ret_n)
+{
+    size_t n = json_array_size(list);
+    struct network *networks = n > 0 ? new_array(r, n, sizeof(*networks)) : NULL;
+    *ret_n = networks ? n : 0;
+    for (size_t i = 0; i < *ret_n; i++)
+        (void)network_parse(json_string_value(json_array_get(list, i)), &networks[i]); /* the row lets nothing else
+                                                                                          pass */
+    return networks;
+}

@@ -49,6 +49,8 @@ bool expect_name(struct reading *r, const struct node *node, const char *what);
 /* calloc() that complains; for 0 items too it gives memory. */
 void *new_array(struct reading *r, size_t count, size_t size);
 char *new_text(struct reading *r, const char *text);
+/* The networks of a ROW_NETWORKS row; NULL and none when it was not given. */
+struct network *new_networks(struct reading *r, const json_t *list, size_t *ret_n);
 
 enum text_kind {
     TEXT_PLAIN,

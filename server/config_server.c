@@ -18,6 +18,21 @@ static const struct row top_rows[] = {
     {.name = NULL},
 };
 
+static const struct row tls_rows[] = {
+    {.name = "certificate",
+     .type = ROW_PATH,
+     .is_required = true,
+     .help = "PEM file with the certificate of both listeners, and behind it those of its authorities"},
+    {.name = "key", .type = ROW_PATH, .is_required = true, .help = "PEM file with the certificate's private key"},
+    {.name = "hooks_clients",
+     .type = ROW_PATH,
+     .help = "PEM file with the authorities one of whom must have signed the certificate of each monitor"},
+    {.name = "api_clients",
+     .type = ROW_PATH,
+     .help = "PEM file with the authorities one of whom must have signed the certificate of each operator"},
+    {.name = NULL},
+};
+
 static const struct row server_rows[] = {
     {.name = "hooks",
      .type = ROW_STRING,
@@ -27,6 +42,22 @@ static const struct row server_rows[] = {
      .type = ROW_STRING,
      .default_text = "127.0.0.1:8080",
      .help = "where operators and the page are served: ADDRESS:PORT"},
+    {.name = "tls", .type = ROW_MAP, .rows = tls_rows, .help = "HTTPS in place of HTTP, on both"},
+    {.name = "trusted_proxies",
+     .type = ROW_NETWORKS,
+     .help = "reverse proxies, whose X-Forwarded-For says from where a request really comes"},
+    {.name = "hooks_rate",
+     .type = ROW_INT,
+     .default_text = "1000",
+     .min = 1,
+     .max = 1000000,
+     .help = "requests per second that one address may make of hooks; more are answered 503"},
+    {.name = "api_rate",
+     .type = ROW_INT,
+     .default_text = "100",
+     .min = 1,
+     .max = 1000000,
+     .help = "requests per second that one address may make of the API; more are answered 429"},
     {.name = NULL},
 };
 
@@ -62,11 +93,29 @@ static bool is_same_address(const struct listen_address *a, const struct listen_
            memcmp(&a->address, &b->address, a->address_len) == 0 && strcmp(strrchr(a->text, ':'), ":0") != 0;
 }
 
+static char *path_of(struct reading *r, const json_t *tls, const char *key)
+{
+    const char *path = json_string_value(json_object_get(tls, key));
+    return path ? new_text(r, path) : NULL;
+}
+
+static void read_front(struct reading *r, const json_t *values)
+{
+    struct config *config = r->config;
+    const json_t *tls = json_object_get(values, "tls");
+    config->tls = (struct tls_files){.certificate = path_of(r, tls, "certificate"),
+                                     .key = path_of(r, tls, "key"),
+                                     .hooks_clients = path_of(r, tls, "hooks_clients"),
+                                     .api_clients = path_of(r, tls, "api_clients")};
+    config->trusted_proxies = new_networks(r, json_object_get(values, "trusted_proxies"), &config->n_trusted_proxies);
+    config->hooks_rate = (int)json_integer_value(json_object_get(values, "hooks_rate"));
+    config->api_rate = (int)json_integer_value(json_object_get(values, "api_rate"));
+}
+
 static void read_listeners(struct reading *r, const struct node *server)
 {
-    static const struct later later[] = {{"tls", NULL},        {"site", NULL},      {"kill_switch", NULL},
-                                         {"self_check", NULL}, {"heartbeat", NULL}, {"trusted_proxies", NULL},
-                                         {"reserve", NULL},    {NULL, NULL}};
+    static const struct later later[] = {{"site", NULL},      {"kill_switch", NULL}, {"self_check", NULL},
+                                         {"heartbeat", NULL}, {"reserve", NULL},     {NULL, NULL}};
     static const struct node nothing = {.kind = NODE_NULL};
     if (!server)
         server = &nothing;
@@ -76,6 +125,7 @@ static void read_listeners(struct reading *r, const struct node *server)
     json_t *values = rows_read(&(struct row_reader){.reading = r}, server, server_rows);
     read_listener(r, server, values, "hooks", &r->config->hooks);
     read_listener(r, server, values, "api", &r->config->api);
+    read_front(r, values);
     const struct node *api = child(server, "api");
     const struct node *hooks = child(server, "hooks");
     if (is_same_address(&r->config->hooks, &r->config->api))

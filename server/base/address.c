@@ -9,7 +9,7 @@
 
 static const uint8_t ipv4_mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
-static bool is_ipv4(const struct address *address)
+bool address_is_ipv4(const struct address *address)
 {
     return memcmp(address->bytes, ipv4_mapped, sizeof ipv4_mapped) == 0;
 }
@@ -28,7 +28,7 @@ bool address_parse(const char *text, struct address *ret)
 
 const char *address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
 {
-    bool is_4 = is_ipv4(address);
+    bool is_4 = address_is_ipv4(address);
     if (!inet_ntop(is_4 ? AF_INET : AF_INET6, address->bytes + (is_4 ? sizeof ipv4_mapped : 0), text,
                    ADDRESS_TEXT_SIZE))
         text[0] = '\0';
@@ -88,7 +88,7 @@ bool network_parse(const char *text, struct network *ret)
 const char *network_format(const struct network *network, char text[NETWORK_TEXT_SIZE])
 {
     char address[ADDRESS_TEXT_SIZE];
-    int prefix = network->prefix - (is_ipv4(&network->address) ? IPV4_PREFIX : 0);
+    int prefix = network->prefix - (address_is_ipv4(&network->address) ? IPV4_PREFIX : 0);
     address_format(&network->address, address);
     if (network->prefix == 128)
         (void)snprintf(text, NETWORK_TEXT_SIZE, "%s", address);

@@ -22,6 +22,8 @@ struct network {
 bool address_parse(const char *text, struct address *ret);
 /* As people write it: IPv4 in dotted form. Returns `text`. */
 const char *address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE]);
+/* Also one that was written as an IPv4-mapped one. */
+bool address_is_ipv4(const struct address *address);
 bool address_equal(const struct address *a, const struct address *b);
 /* An address, or ADDRESS/PREFIX with no bit set behind the prefix. */
 bool network_parse(const char *text, struct network *ret);

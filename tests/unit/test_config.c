@@ -29,7 +29,8 @@ static struct config *load(const char *path, const char *yaml, const char *warni
 }
 
 static const char whole[] =
-    "server: {hooks: '[::1]:8081', api: 127.0.0.1:0}\n"
+    "server: {hooks: '[::1]:8081', api: 127.0.0.1:0, trusted_proxies: ['10.0.0.0/8', '::1'], api_rate: 20,\n"
+    "         tls: {certificate: tls/chain.pem, key: /etc/tls/key.pem, api_clients: people.pem}}\n"
     "database: data/turnout.db\n"
     "operators:\n"
     "  - {name: oncall, role: operator, token: '${env:T_TOKEN}'}\n"
@@ -150,9 +151,9 @@ static void test_whole(void **state)
     CLEANUP(config_cleanup)
     struct config *config =
         load("etc/turnout.yaml", whole,
-             "etc/turnout.yaml:31:13: warning: site \"a\" is not among the top-level sites; it can be gra or rbx\n"
-             "etc/turnout.yaml:31:18: warning: site \"b\" is not among the top-level sites; it can be gra or rbx\n"
-             "etc/turnout.yaml:33:15: warning: no step changes anything: the playbook only checks\n");
+             "etc/turnout.yaml:32:13: warning: site \"a\" is not among the top-level sites; it can be gra or rbx\n"
+             "etc/turnout.yaml:32:18: warning: site \"b\" is not among the top-level sites; it can be gra or rbx\n"
+             "etc/turnout.yaml:34:15: warning: no step changes anything: the playbook only checks\n");
     assert_string_equal(config->path, "etc/turnout.yaml");
     assert_int_equal(strlen(config->digest), 64);
     assert_string_equal(config->database, "etc/data/turnout.db");
@@ -161,6 +162,15 @@ static void test_whole(void **state)
     assert_int_equal(config->hooks.address_len, sizeof(struct sockaddr_in6));
     assert_int_equal(ntohs(((const struct sockaddr_in6 *)&config->hooks.address)->sin6_port), 8081);
     assert_int_equal(config->api.address.ss_family, AF_INET);
+    assert_string_equal(config->tls.certificate, "etc/tls/chain.pem");
+    assert_string_equal(config->tls.key, "/etc/tls/key.pem");
+    assert_string_equal(config->tls.api_clients, "etc/people.pem");
+    assert_null(config->tls.hooks_clients);
+    assert_int_equal(config->n_trusted_proxies, 2);
+    assert_int_equal(config->trusted_proxies[0].prefix, 104);
+    assert_int_equal(config->trusted_proxies[1].prefix, 128);
+    assert_int_equal(config->hooks_rate, 1000);
+    assert_int_equal(config->api_rate, 20);
     assert_int_equal(config->n_operators, 2);
     assert_int_equal(config->operators[0].role, ROLE_OPERATOR);
     assert_true(secret_equal(&config->operators[0].token, "0123456789abcdef", 16));
@@ -212,6 +222,10 @@ static void test_defaults(void **state)
     assert_string_equal(config->hooks.text, "127.0.0.1:8081");
     assert_string_equal(config->api.text, "127.0.0.1:8080");
     assert_string_equal(config->database, "./turnout.db");
+    assert_null(config->tls.certificate);
+    assert_int_equal(config->n_trusted_proxies, 0);
+    assert_int_equal(config->hooks_rate, 1000);
+    assert_int_equal(config->api_rate, 100);
     assert_int_equal(config->n_operators, 0);
     config_free(config);
     config = load("/etc/t.yaml", OPERATORS PROVIDERS "database: /var/lib/x.db\n" SERVICE, "");

@@ -70,11 +70,22 @@ static const struct bad top[] = {
      "1:34: \"hooks\" and \"api\" are both \"[::1]:80\"; each needs an address of its own\n"},
     {"server: {hooks: 127.0.0.1:8080}\n" SERVICE,
      "1:17: \"hooks\" and \"api\" are both \"127.0.0.1:8080\"; each needs an address of its own\n"},
-    {"server: {tls: {}, kill_switch: /run/stop, site: gra, reserve: 1}\n" SERVICE,
-     "1:10: key \"tls\" is not supported yet; remove it\n"
-     "1:19: key \"kill_switch\" is not supported yet; remove it\n"
-     "1:43: key \"site\" is not supported yet; remove it\n"
-     "1:54: key \"reserve\" is not supported yet; remove it\n"},
+    {"server: {kill_switch: /run/stop, site: gra, reserve: 1}\n" SERVICE,
+     "1:10: key \"kill_switch\" is not supported yet; remove it\n"
+     "1:34: key \"site\" is not supported yet; remove it\n"
+     "1:45: key \"reserve\" is not supported yet; remove it\n"},
+    {"server: {tls: {certificate: a.pem, clients: x}}\n" SERVICE,
+     "1:15: \"key\" is missing; it must be a path: PEM file with the certificate's private key\n"
+     "1:36: unknown key \"clients\"; it can be certificate, key, hooks_clients or api_clients\n"},
+    {"server: {tls: on, hooks_rate: 0, api_rate: many}\n" SERVICE,
+     "1:15: \"tls\" cannot be text; it must be a mapping\n"
+     "1:31: \"hooks_rate\" cannot be \"0\"; it must be a whole number from 1 to 1000000\n"
+     "1:44: \"api_rate\" cannot be \"many\"; it must be a whole number from 1 to 1000000\n"},
+    {"server: {trusted_proxies: [10.0.0.0/8, 10.0.0.1/8, proxy]}\n" SERVICE,
+     "1:40: \"trusted_proxies\" cannot be \"10.0.0.1/8\"; it must be an IP address, or ADDRESS/PREFIX without bits "
+     "behind the prefix, or a list of them\n"
+     "1:52: \"trusted_proxies\" cannot be \"proxy\"; it must be an IP address, or ADDRESS/PREFIX without bits behind "
+     "the prefix, or a list of them\n"},
     {"server: {hoks: '127.0.0.1:1'}\n" SERVICE, "1:10: unknown key \"hoks\"; did you mean \"hooks\"?\n"},
     {"server: {api: !!str 1, hooks: 8081}\n" SERVICE,
      "1:15: \"api\" cannot be \"1\"; it must be ADDRESS:PORT or [IPv6]:PORT, both as numbers\n"
