@@ -24,6 +24,28 @@ static int load(const char *path, struct config **ret, FILE *warnings_to)
     return err == ERR_OK ? EXIT_DONE : EXIT_FAILED;
 }
 
+struct http_tls http_tls_of(const struct tls_files *files)
+{
+    return (struct http_tls){.certificate = files->certificate,
+                             .key = files->key,
+                             .hooks_clients = files->hooks_clients,
+                             .api_clients = files->api_clients};
+}
+
+static int check_tls(const char *path, const struct tls_files *files)
+{
+    const struct http_tls tls = http_tls_of(files);
+    struct strbuf doubts = STRBUF_INIT;
+    struct errmsg why = {0};
+    enum err err = files->certificate ? http_check_tls(&tls, &doubts, &why) : ERR_OK;
+    if (err != ERR_OK)
+        fprintf(stderr, "%s: %s\n", path, why.text);
+    else if (doubts.len > 0) /* one line */
+        fprintf(stderr, "%s: warning: %s", path, strbuf_text(&doubts));
+    strbuf_done(&doubts);
+    return err == ERR_OK ? EXIT_DONE : EXIT_FAILED;
+}
+
 int command_check(const struct options *options)
 {
     if (!options->config) {
@@ -32,6 +54,8 @@ int command_check(const struct options *options)
     }
     struct config *config = NULL;
     int code = load(options->config, &config, stderr);
+    if (code == EXIT_DONE)
+        code = check_tls(options->config, &config->tls);
     if (code == EXIT_DONE)
         printf("%s: %d service%s, %d source%s, %d provider%s: it can be served\n", options->config,
                config->model.n_services, config->model.n_services == 1 ? "" : "s", config->model.n_sources,

@@ -2,6 +2,9 @@
 #ifndef TURNOUT_SERVER_CLI_H
 #define TURNOUT_SERVER_CLI_H
 
+#include "config.h"
+#include "http/http.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 
@@ -23,6 +26,7 @@ struct options {
 /* serve.c */
 int command_serve(const struct options *options);
 /* cli.c: without a daemon */
+struct http_tls http_tls_of(const struct tls_files *files);
 int command_check(const struct options *options);
 int command_actions(const struct options *options);
 int command_sources(const struct options *options);

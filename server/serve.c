@@ -25,6 +25,7 @@ struct daemon {
     struct command_queue *commands;
     struct job_queue *jobs;
     struct http_operator *operators;
+    struct http_tls tls;
     struct needs *needs;
     struct http *http;
     struct orchestrator *orchestrator;
@@ -76,6 +77,13 @@ static enum err start_http(struct daemon *daemon, struct errmsg *why)
     settings.hooks_text = config->hooks.text;
     settings.api_address = (const struct sockaddr *)&config->api.address;
     settings.api_text = config->api.text;
+    if (config->tls.certificate)
+        settings.tls = &daemon->tls;
+    daemon->tls = http_tls_of(&config->tls);
+    settings.trusted_proxies = config->trusted_proxies;
+    settings.n_trusted_proxies = config->n_trusted_proxies;
+    settings.hooks_rate = config->hooks_rate;
+    settings.api_rate = config->api_rate;
     settings.sources = config->sources;
     settings.n_sources = config->model.n_sources;
     settings.operators = daemon->operators;
@@ -159,7 +167,21 @@ static struct config *load(const char *path)
     return err == ERR_OK ? config : NULL;
 }
 
-static int wait_for_signal(const sigset_t *signals)
+/* Certificates are changed every few weeks, by programs that cannot restart a daemon at night. */
+static void reload(struct daemon *daemon)
+{
+    struct errmsg why = {0};
+    if (!daemon->config->tls.certificate)
+        log_warning("the configuration is read at start only: restart to change it");
+    else if (http_reload_tls(daemon->http, &why) == ERR_OK)
+        log_info("the files of server.tls were read again; all else of the configuration is read at start only: "
+                 "restart to change it");
+    else
+        log_error("%s; the certificate in use stays, and all else of the configuration is read at start only",
+                  why.text);
+}
+
+static int wait_for_signal(struct daemon *daemon, const sigset_t *signals)
 {
     int number = 0;
     for (;;) {
@@ -167,7 +189,7 @@ static int wait_for_signal(const sigset_t *signals)
             continue;
         if (number != SIGHUP)
             return number;
-        log_warning("the configuration is read at start only: restart to change it");
+        reload(daemon);
     }
 }
 
@@ -199,7 +221,7 @@ int command_serve(const struct options *options)
         log_info("turnout %s serves: hooks on %s (port %d), api and page on %s (port %d)", TURNOUT_VERSION,
                  daemon.config->hooks.text, http_hooks_port(daemon.http), daemon.config->api.text,
                  http_api_port(daemon.http));
-        int number = wait_for_signal(&signals);
+        int number = wait_for_signal(&daemon, &signals);
         log_info("stopping on signal %d", number);
     } else {
         fprintf(stderr, "turnout: %s\n", why.text);

@@ -26,6 +26,7 @@ static bool authorize(struct request *request)
 {
     const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
     request->caller = operator_of(&request_http(request)->settings, credential_bearer(authorization));
+    request->is_known = request->caller != NULL;
     if (!request->caller) {
         refusal_of_call(request, NULL, authorization ? "wrong token" : "no token");
         answer_error(request, MHD_HTTP_UNAUTHORIZED, "unauthorized", "%s",
@@ -155,9 +156,9 @@ void api_store_failed(struct request *request, enum err err, const struct errmsg
     {                                                                                                                  \
         "POST", path, ACCESS_OPERATOR, MAX_CALL_BODY, api_begin, serve, api_call_answered, "", (int)(what)             \
     }
-#define OPEN(path, serve)                                                                                              \
+#define OPEN(path, access, serve)                                                                                      \
     {                                                                                                                  \
-        "GET", path, ACCESS_OPEN, 0, NULL, serve, NULL, NULL, 0                                                        \
+        "GET", path, access, 0, NULL, serve, NULL, NULL, 0                                                             \
     }
 
 const struct route api_routes[] = {
@@ -178,10 +179,10 @@ const struct route api_routes[] = {
     GET("/api/v1/audit", api_audit, "service kind limit after "),
     GET("/api/v1/audit/export", api_audit_export, ""),
     {"GET", "/api/v1/audit/verify", ACCESS_VIEWER, 0, api_begin, api_audit_verify, api_audit_verified, "", 0},
-    OPEN("/healthz", health_alive),
-    OPEN("/readyz", health_ready),
-    OPEN("/metrics", health_metrics),
-    OPEN("/", page_index),
-    OPEN("/*", page_file),
+    OPEN("/healthz", ACCESS_PROBE, health_alive),
+    OPEN("/readyz", ACCESS_PROBE, health_ready),
+    OPEN("/metrics", ACCESS_OPEN, health_metrics),
+    OPEN("/", ACCESS_OPEN, page_index),
+    OPEN("/*", ACCESS_OPEN, page_file),
     {NULL, NULL, ACCESS_OPEN, 0, NULL, NULL, NULL, NULL, 0},
 };

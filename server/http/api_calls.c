@@ -169,7 +169,7 @@ static struct command *call_new(struct request *request, enum command_kind kind,
     if (command) {
         struct command_operator *call = &command->as.operator_call;
         snprintf(call->who, sizeof call->who, "%s", request->caller->name);
-        connection_peer_text(request->connection, call->from, sizeof call->from);
+        address_format(&request->from, call->from);
         call->service = copy(service, &is_short);
         call->site = copy(json_string_value(json_object_get(body, "to")), &is_short);
         call->reason = copy(json_string_value(json_object_get(body, "reason")), &is_short);

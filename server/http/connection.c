@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 
-#include <arpa/inet.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -45,31 +44,32 @@ void connections_done(struct listener *listener)
 
 /* ---- opening and closing, on the listener's thread --------------------------------------------------------------- */
 
-static struct peer peer_of(const struct sockaddr *address)
+/* All zero when it is of no family that we know. */
+static struct address address_of(const struct sockaddr *from)
 {
-    struct peer peer = {{1}};
-    if (address->sa_family == AF_INET) {
-        const struct sockaddr_in *in = (const struct sockaddr_in *)(const void *)address;
-        peer.bytes[0] = 4;
-        memcpy(peer.bytes + 1, &in->sin_addr, 4);
-    } else if (address->sa_family == AF_INET6) {
-        const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)(const void *)address;
-        bool is_mapped = IN6_IS_ADDR_V4MAPPED(&in->sin6_addr);
-        peer.bytes[0] = is_mapped ? 4 : 6;
-        memcpy(peer.bytes + 1, in->sin6_addr.s6_addr + (is_mapped ? 12 : 0), is_mapped ? 4 : 8);
+    struct address address = {{0}};
+    if (from->sa_family == AF_INET) {
+        memcpy(address.bytes, (const uint8_t[]){[10] = 0xff, [11] = 0xff}, 12);
+        memcpy(address.bytes + 12, &((const struct sockaddr_in *)(const void *)from)->sin_addr, 4);
+    } else if (from->sa_family == AF_INET6) {
+        memcpy(address.bytes, &((const struct sockaddr_in6 *)(const void *)from)->sin6_addr, 16);
     }
-    return peer;
+    return address;
 }
 
 enum MHD_Result connection_may_open(void *context, const struct sockaddr *address, socklen_t len)
 {
     (void)len;
     struct listener *listener = context;
-    struct peer peer = peer_of(address);
+    const struct http_settings *settings = &listener->http->settings;
+    const struct address from = address_of(address);
+    const struct peer peer = peer_of(&from);
     unsigned of_peer = 0;
+    if (networks_hold(settings->trusted_proxies, settings->n_trusted_proxies, &from))
+        return MHD_YES; /* it speaks for many */
     for (unsigned i = 0; i < listener->n_connections; i++)
         of_peer += memcmp(&listener->peers[i], &peer, sizeof peer) == 0;
-    if (of_peer < listener->http->settings.max_connections_per_address)
+    if (of_peer < settings->max_connections_per_address)
         return MHD_YES;
     atomic_fetch_add(&listener->counters.refused_connections, 1);
     return MHD_NO;
@@ -95,7 +95,9 @@ static void connection_opened(struct listener *listener, struct MHD_Connection *
     atomic_fetch_add(&listener->counters.connections, 1);
     atomic_fetch_add(&listener->counters.open, 1);
     connection->mhd = mhd;
-    listener->peers[connection - listener->connections] = peer_of(address->client_addr);
+    connection->address = address_of(address->client_addr);
+    listener->peers[connection - listener->connections] = peer_of(&connection->address);
+    tls_open(connection);
     atomic_store(&connection->n_requests, 0);
     pthread_mutex_lock(&connection->mutex);
     connection->seen_requests = 0;
@@ -112,6 +114,7 @@ static void connection_closed(struct connection *connection)
     pthread_mutex_lock(&connection->mutex);
     connection->fd = -1;
     pthread_mutex_unlock(&connection->mutex);
+    tls_close(connection);
     struct listener *listener = connection->listener;
     listener->peers[connection - listener->connections] = (struct peer){{0}};
     atomic_fetch_sub(&listener->counters.open, 1);
@@ -130,22 +133,6 @@ void connection_stage(struct connection *connection, enum stage stage)
 {
     atomic_store(&connection->since, clock_steady_ms());
     atomic_store(&connection->stage, (int)stage);
-}
-
-void connection_peer_text(const struct connection *connection, char *text, size_t size)
-{
-    text[0] = '\0';
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *address = info ? info->client_addr : NULL;
-    if (!address)
-        return;
-    const void *bytes = NULL;
-    if (address->sa_family == AF_INET)
-        bytes = &((const struct sockaddr_in *)(const void *)address)->sin_addr;
-    else if (address->sa_family == AF_INET6)
-        bytes = &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
-    if (bytes && !inet_ntop(address->sa_family, bytes, text, (socklen_t)size))
-        text[0] = '\0';
 }
 
 /* ---- deadlines, on the watchdog's thread ------------------------------------------------------------------------- */
@@ -245,6 +232,7 @@ static void *watchdog_run(void *context)
         connections_look(&http->hooks, false);
         connections_look(&http->api, false);
         refusals_tell(http, false);
+        tls_look(http);
         pthread_mutex_lock(&http->watchdog_mutex);
     }
     pthread_mutex_unlock(&http->watchdog_mutex);

@@ -29,8 +29,29 @@ static void metric(struct strbuf *text, const char *name, const char *type, cons
     strbuf_addf(text, "# HELP turnout_%s %s\n# TYPE turnout_%s %s\n", name, help, name, type);
 }
 
-static void listener_metrics(struct strbuf *text, const struct listener *const listeners[2])
+/* One row for each listener. */
+static void by_listener(struct http *http, struct strbuf *text, const char *name, const char *help,
+                        long long (*value)(const struct listener *listener))
 {
+    metric(text, name, "counter", help);
+    strbuf_addf(text, "turnout_%s{listener=\"hooks\"} %lld\n", name, value(&http->hooks));
+    strbuf_addf(text, "turnout_%s{listener=\"api\"} %lld\n", name, value(&http->api));
+}
+
+#define COUNTER(field)                                                                                                 \
+    static long long field##_of(const struct listener *listener)                                                       \
+    {                                                                                                                  \
+        return atomic_load(&listener->counters.field);                                                                 \
+    }
+COUNTER(connections)
+COUNTER(refused_connections)
+COUNTER(cut_connections)
+COUNTER(refused_clients)
+COUNTER(limited)
+
+static void listener_metrics(struct http *http, struct strbuf *text)
+{
+    const struct listener *const listeners[] = {&http->hooks, &http->api};
     static const char *const names[] = {"hooks", "api"};
     metric(text, "http_answers_total", "counter", "Answers by listener and hundred of the status.");
     for (int i = 0; i < 2; i++) {
@@ -38,19 +59,14 @@ static void listener_metrics(struct strbuf *text, const struct listener *const l
             strbuf_addf(text, "turnout_http_answers_total{listener=\"%s\",status=\"%dxx\"} %lld\n", names[i], hundred,
                         atomic_load(&listeners[i]->counters.answers[hundred]));
     }
-    metric(text, "http_connections_total", "counter", "Connections accepted.");
-    for (int i = 0; i < 2; i++)
-        strbuf_addf(text, "turnout_http_connections_total{listener=\"%s\"} %lld\n", names[i],
-                    atomic_load(&listeners[i]->counters.connections));
-    metric(text, "http_connections_refused_total", "counter", "Connections refused for the limit per address.");
-    for (int i = 0; i < 2; i++)
-        strbuf_addf(text, "turnout_http_connections_refused_total{listener=\"%s\"} %lld\n", names[i],
-                    atomic_load(&listeners[i]->counters.refused_connections));
-    metric(text, "http_connections_cut_total", "counter",
-           "Connections ended for a deadline of header, body or idling.");
-    for (int i = 0; i < 2; i++)
-        strbuf_addf(text, "turnout_http_connections_cut_total{listener=\"%s\"} %lld\n", names[i],
-                    atomic_load(&listeners[i]->counters.cut_connections));
+    by_listener(http, text, "http_connections_total", "Connections accepted.", connections_of);
+    by_listener(http, text, "http_connections_refused_total", "Connections refused for the limit per address.",
+                refused_connections_of);
+    by_listener(http, text, "http_connections_cut_total", "Connections ended for a deadline of header, body or idling.",
+                cut_connections_of);
+    by_listener(http, text, "http_clients_refused_total", "Requests without the right client certificate.",
+                refused_clients_of);
+    by_listener(http, text, "http_limited_total", "Requests refused for the rate of their address.", limited_of);
     metric(text, "http_connections", "gauge", "Connections open.");
     for (int i = 0; i < 2; i++)
         strbuf_addf(text, "turnout_http_connections{listener=\"%s\"} %d\n", names[i],
@@ -73,8 +89,14 @@ static void own_metrics(struct http *http, struct strbuf *text)
     strbuf_addf(text, "turnout_http_suspended %d\n", atomic_load(&http->suspended));
     metric(text, "http_body_bytes", "gauge", "Bytes of all deliveries in memory.");
     strbuf_addf(text, "turnout_http_body_bytes %zu\n", atomic_load(&http->bodies));
-    const struct listener *const listeners[] = {&http->hooks, &http->api};
-    listener_metrics(text, listeners);
+    metric(text, "deliveries_limited_total", "counter", "Deliveries refused for the rate of their source.");
+    strbuf_addf(text, "turnout_deliveries_limited_total %lld\n", atomic_load(&http->hooks.counters.limited_sources));
+    metric(text, "deliveries_from_elsewhere_total", "counter",
+           "Requests of sources from addresses that they do not take deliveries from.");
+    strbuf_addf(text, "turnout_deliveries_from_elsewhere_total %lld\n",
+                atomic_load(&http->hooks.counters.refused_addresses));
+    listener_metrics(http, text);
+    tls_metrics(http, text);
 }
 
 void health_metrics(struct request *request)

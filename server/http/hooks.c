@@ -107,6 +107,18 @@ static void refuse_method(struct request *request, const struct handler *handler
     answer_header(request, MHD_HTTP_HEADER_ALLOW, handler->methods);
 }
 
+static bool may_send(const struct source *source, const struct address *from)
+{
+    return source->n_from == 0 || networks_hold(source->from, source->n_from, from);
+}
+
+static void refuse_address(struct request *request)
+{
+    atomic_fetch_add(&request->connection->listener->counters.refused_addresses, 1);
+    refusal_of_source(request, "the address is not among those it takes deliveries from");
+    answer_error(request, MHD_HTTP_FORBIDDEN, "forbidden", "this source takes no deliveries from this address");
+}
+
 static void hook_begin(struct request *request)
 {
     const struct http *http = request_http(request);
@@ -117,6 +129,10 @@ static void hook_begin(struct request *request)
     }
     const struct source *source = &http->settings.sources[request->source];
     const struct handler *handler = source->handler;
+    if (!may_send(source, &request->from)) {
+        refuse_address(request);
+        return;
+    }
     if (request->rest && source->path_token.n == 0) {
         answer_error(request, MHD_HTTP_NOT_FOUND, "not_found",
                      "this source has no path_token: its URL ends with its name");
@@ -124,9 +140,11 @@ static void hook_begin(struct request *request)
     }
     if (handler->max_body > 0 && handler->max_body < request->max_body)
         request->max_body = handler->max_body;
+    bool is_right = credential_is_right(source, request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), request->rest);
+    request->is_known = is_right && credential_is_needed(source);
     if (!is_method_of(handler->methods, request->method))
         refuse_method(request, handler);
-    else if (!credential_is_right(source, request_header(request, MHD_HTTP_HEADER_AUTHORIZATION), request->rest))
+    else if (!is_right)
         refuse_credential(request, source);
     else if (handler->media == HANDLER_JSON && !is_json(request_header(request, MHD_HTTP_HEADER_CONTENT_TYPE)))
         answer_error(request, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type",
@@ -136,6 +154,8 @@ static void hook_begin(struct request *request)
                      "a Content-Encoding is not taken");
     else if (atomic_load(&http->is_stopping))
         answer_later(request, "the daemon is stopping");
+    else if (request->is_known) /* without a credential it is counted when its signature has been found right */
+        (void)request_limit_source(request);
 }
 
 /* ---- the body ---------------------------------------------------------------------------------------------------- */
@@ -390,6 +410,10 @@ static void parsed(struct request *request, const struct handler_request *from, 
         taking_done(taking);
         return;
     }
+    if (err == ERR_OK && !request->is_known && !request_limit_source(request)) {
+        taking_done(taking);
+        return;
+    }
     if (err == ERR_OK && !reserve_alerts(request, taking))
         err = err_set(why, ERR_FULL, "too much is being received at the moment");
     if (err == ERR_OK && (taking->n_alerts > 0 || result->notice_kind || result->nothing[0])) {
@@ -487,7 +511,7 @@ const struct route hooks_routes[] = {
     {"PUT", "/hooks/*/*", ACCESS_SOURCE, 0, hook_begin, hook_serve, hook_resumed, "", 0},
     {"GET", "/hooks/*", ACCESS_SOURCE, 0, hook_begin, hook_serve, hook_resumed, "", 0},
     {"GET", "/hooks/*/*", ACCESS_SOURCE, 0, hook_begin, hook_serve, hook_resumed, "", 0},
-    {"GET", "/healthz", ACCESS_OPEN, 0, NULL, health_alive, NULL, "", 0},
-    {"GET", "/readyz", ACCESS_OPEN, 0, NULL, health_ready, NULL, "", 0},
+    {"GET", "/healthz", ACCESS_PROBE, 0, NULL, health_alive, NULL, "", 0},
+    {"GET", "/readyz", ACCESS_PROBE, 0, NULL, health_ready, NULL, "", 0},
     {NULL, NULL, ACCESS_OPEN, 0, NULL, NULL, NULL, NULL, 0},
 };

@@ -17,6 +17,8 @@
 void http_settings_init(struct http_settings *settings)
 {
     *settings = (struct http_settings){
+        .hooks_rate = 1000,
+        .api_rate = 100,
         .max_body = (size_t)4 * 1024 * 1024,
         .max_bodies = (size_t)64 * 1024 * 1024,
         .max_connections = 1024,
@@ -70,7 +72,8 @@ static int port_of(int fd)
 static struct MHD_Daemon *daemon_start(struct listener *listener, int fd, bool is_ipv6)
 {
     const struct http_settings *settings = &listener->http->settings;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (is_ipv6 ? MHD_USE_IPv6 : MHD_NO_FLAG);
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | (is_ipv6 ? MHD_USE_IPv6 : MHD_NO_FLAG) |
+                     (listener->http->tls ? MHD_USE_TLS : MHD_NO_FLAG);
     /* Behind our own deadlines: what is idle for longer than any of them, a receiver of an answer among them. */
     unsigned idle_seconds = (unsigned)(settings->idle_ms / 1000) + 2;
     return MHD_start_daemon(flags, 0, connection_may_open, listener, request_handle, listener, MHD_OPTION_LISTEN_SOCKET,
@@ -78,12 +81,15 @@ static struct MHD_Daemon *daemon_start(struct listener *listener, int fd, bool i
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MAX_HEAD, MHD_OPTION_CONNECTION_TIMEOUT,
                             idle_seconds, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, listener,
                             MHD_OPTION_NOTIFY_COMPLETED, request_completed, listener, MHD_OPTION_UNESCAPE_CALLBACK,
-                            request_unescape, listener, MHD_OPTION_END);
+                            request_unescape, listener, MHD_OPTION_ARRAY, tls_options(listener->http), MHD_OPTION_END);
 }
 
 static enum err listener_start(struct listener *listener, const struct sockaddr *address, struct errmsg *why)
 {
-    if (connections_init(listener, listener->http->settings.max_connections) != ERR_OK)
+    listener->known = limit_table_new();
+    listener->strangers = limit_table_new();
+    if (!listener->known || !listener->strangers ||
+        connections_init(listener, listener->http->settings.max_connections) != ERR_OK)
         return err_set(why, ERR_NO_MEMORY, "out of memory");
     int fd = listen_on(address);
     if (fd < 0)
@@ -117,6 +123,14 @@ static struct http *http_new(const struct http_settings *settings)
     http->settings = *settings;
     listener_init(http, &http->hooks, "server.hooks", settings->hooks_text, hooks_routes);
     listener_init(http, &http->api, "server.api", settings->api_text, api_routes);
+    http->hooks.rate = settings->hooks_rate;
+    http->hooks.limit_status = MHD_HTTP_SERVICE_UNAVAILABLE; /* senders drop what is answered with a 4xx */
+    http->api.rate = settings->api_rate;
+    http->api.limit_status = MHD_HTTP_TOO_MANY_REQUESTS;
+    if (settings->tls) {
+        http->hooks.clients = settings->tls->hooks_clients;
+        http->api.clients = settings->tls->api_clients;
+    }
     snprintf(http->why_not_ready, sizeof http->why_not_ready, "the daemon is starting");
     pthread_mutex_init(&http->told_mutex, NULL);
     pthread_mutex_init(&http->refusals_mutex, NULL);
@@ -137,11 +151,20 @@ void http_release(struct http *http)
         free(http);
 }
 
+static void listener_done(struct listener *listener)
+{
+    connections_done(listener);
+    free(listener->known);
+    free(listener->strangers);
+}
+
 static void http_done(struct http *http)
 {
     store_reader_close(http->reader);
-    connections_done(&http->hooks);
-    connections_done(&http->api);
+    listener_done(&http->hooks);
+    listener_done(&http->api);
+    free(http->source_limits);
+    tls_done(http);
     pages_done(http);
     refusals_done(http);
     free(http->heard);
@@ -157,8 +180,14 @@ static void http_done(struct http *http)
 static enum err start_all(struct http *http, struct errmsg *why)
 {
     http->heard = calloc((size_t)http->settings.n_sources + 1, sizeof *http->heard);
-    if (!http->heard || pages_init(http) != ERR_OK || refusals_init(http) != ERR_OK)
+    http->source_limits = calloc((size_t)http->settings.n_sources + 1, sizeof *http->source_limits);
+    if (!http->heard || !http->source_limits || pages_init(http) != ERR_OK || refusals_init(http) != ERR_OK)
         return err_set(why, ERR_NO_MEMORY, "out of memory");
+    if (http->settings.tls) {
+        enum err tls = tls_init(http, why);
+        if (tls != ERR_OK)
+            return tls;
+    }
     if (worker_start(&http->verifier) != ERR_OK || worker_start(&http->rereader) != ERR_OK)
         return err_set(why, ERR_IO, "a thread cannot be started");
     enum err err = listener_start(&http->hooks, http->settings.hooks_address, why);

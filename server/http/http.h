@@ -21,11 +21,21 @@ struct http_operator {
     const struct secret *token;
 };
 
+/* PEM files of a listener that speaks TLS. */
+struct http_tls {
+    const char *certificate, *key;
+    const char *hooks_clients, *api_clients; /* authorities; NULL: no client certificate is asked for */
+};
+
 /* What is needed to serve; everything borrowed until http_stop(). */
 struct http_settings {
     const struct sockaddr *hooks_address, *api_address;
     const char *hooks_text, *api_text; /* as configured, for messages */
-    const struct source *sources;      /* index: source of the model */
+    const struct http_tls *tls;        /* NULL: plain HTTP */
+    const struct network *trusted_proxies;
+    size_t n_trusted_proxies;
+    int hooks_rate, api_rate;     /* requests per second of one address */
+    const struct source *sources; /* index: source of the model */
     int n_sources;
     const struct http_operator *operators;
     int n_operators;
@@ -40,16 +50,22 @@ struct http_settings {
     int64_t header_deadline_ms, body_deadline_ms, commit_deadline_ms, idle_ms;
 };
 
-/* Fills in the defaults: 4 MiB, 64 MiB, 1024, 256, 10 s, 30 s, 5 s, 120 s. */
+/* Fills in the defaults: 1000 and 100 requests, 4 MiB, 64 MiB, 1024, 256, 10 s, 30 s, 5 s, 120 s. */
 void http_settings_init(struct http_settings *settings);
 
 struct http;
 
-/* Starts both listeners. ERR_BUSY: port taken (the message names the address and the setting), ERR_IO. */
+/* Starts both listeners. ERR_BUSY: port taken (the message names the address and the setting), ERR_INVALID: the files
+ * of TLS cannot be used, ERR_IO. */
 MUST_CHECK enum err http_start(const struct http_settings *settings, struct http **ret, struct errmsg *why);
 /* The ports bound (useful when 0 was asked for). */
 int http_hooks_port(const struct http *http);
 int http_api_port(const struct http *http);
+/* Reads the files of TLS again: new connections get the new certificate, and client certificates are verified anew.
+ * After an error (the message names the file) everything stays as it was. Any thread. */
+MUST_CHECK enum err http_reload_tls(struct http *http, struct errmsg *why);
+/* Whether these files can be used; what is doubtful about them (they expire soon) is added as lines. */
+MUST_CHECK enum err http_check_tls(const struct http_tls *tls, struct strbuf *doubts, struct errmsg *why);
 /* Says whether /readyz answers 200; `why` (copied) is what it says otherwise. Any thread. */
 void http_set_ready(struct http *http, bool is_ready, const char *why);
 /* A line of Prometheus text per metric, appended to /metrics: called on an HTTP thread. May be NULL. */

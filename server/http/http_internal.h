@@ -6,7 +6,9 @@
 #ifndef TURNOUT_HTTP_INTERNAL_H
 #define TURNOUT_HTTP_INTERNAL_H
 
+#include "base/address.h"
 #include "http/http.h"
+#include "http/limit.h"
 #include "needs.h"
 #include "store/store.h"
 
@@ -29,6 +31,7 @@ struct request;
 /* ---- routes ------------------------------------------------------------------------------------------------------ */
 
 enum access {
+    ACCESS_PROBE,    /* anybody, as often as they like: a supervisor must not take a flood for a death */
     ACCESS_OPEN,     /* anybody */
     ACCESS_SOURCE,   /* a source's credential */
     ACCESS_VIEWER,   /* any operator's token */
@@ -78,9 +81,11 @@ struct request {
     const struct route *route; /* NULL: none matches */
     const char *method, *path; /* borrowed from libmicrohttpd; the path is decoded, the query left out */
     char argument[MAX_ARGUMENT];
-    const char *rest; /* borrowed from `path`; NULL: the route has no second '*'. A token: never recorded */
-    int source;       /* hooks: index */
-    int n_needs;      /* hooks: so many things were done for this delivery elsewhere */
+    const char *rest;    /* borrowed from `path`; NULL: the route has no second '*'. A token: never recorded */
+    struct address from; /* the client's; a proxy's where that does not say more */
+    int source;          /* hooks: index; -1: not known (yet) */
+    bool is_known;       /* a right credential was there */
+    int n_needs;         /* hooks: so many things were done for this delivery elsewhere */
     bool is_confirmed;
     const struct http_operator *caller; /* api: whose token it is */
     /* the body */
@@ -105,12 +110,6 @@ enum stage {
     STAGE_WORK,   /* the request is read: suspended, or being answered */
 };
 
-/* Whom a connection is counted for: an IPv4 address, or the first 64 bits of an IPv6 address, since a host has all of
- * those that follow. The first byte is the family; 0: nobody, the slot is free. */
-struct peer {
-    uint8_t bytes[9];
-};
-
 /* A slot of the listener's table; taken from accept to close. */
 struct connection {
     struct listener *listener;
@@ -118,6 +117,9 @@ struct connection {
     int fd;                    /* -1: free */
     struct exchange *exchange; /* while suspended */
     struct MHD_Connection *mhd;
+    struct address address;       /* of the other end */
+    struct tls_set *tls;          /* what it was opened with, or last verified by; owned. NULL: plain HTTP */
+    int64_t client_is_good_until; /* steady: then its certificate is verified again */
     atomic_int stage;
     _Atomic int64_t since;  /* steady: when the stage began */
     atomic_uint n_requests; /* finished ones */
@@ -130,19 +132,25 @@ struct connection {
 struct listener_counters {
     atomic_llong connections, refused_connections, cut_connections; /* accepted; over a limit; over a deadline */
     atomic_llong answers[6];                                        /* by the hundred of the status */
-    atomic_int open;                                                /* connections now */
+    atomic_llong limited, limited_sources;           /* requests over the rate of an address, of a source */
+    atomic_llong refused_clients, refused_addresses; /* by their certificates, by a source's allow-list */
+    atomic_int open;                                 /* connections now */
 };
 
 struct listener {
     struct http *http;
-    const char *setting; /* "server.hooks" */
-    const char *text;    /* the address as configured */
+    const char *setting;   /* "server.hooks" */
+    const char *text;      /* the address as configured */
+    const char *clients;   /* PEM file of the authorities of client certificates; NULL: none are asked for */
+    int rate;              /* requests per second of one address */
+    unsigned limit_status; /* of the answer to more */
+    struct limit_table *known, *strangers; /* requests with a right credential, and all others: these keep nobody out */
     int port;
     struct MHD_Daemon *daemon;
     int quiet_fd;                   /* the listening socket once nothing is accepted any more; -1 before */
     const struct route *routes;     /* ends with a NULL path */
     struct connection *connections; /* n_connections slots */
-    struct peer *peers;             /* of each slot; apart, because every accept looks through them all */
+    struct peer *peers;             /* of each slot; apart, because every accept looks through them all. 0: free */
     unsigned n_connections;
     struct listener_counters counters;
 };
@@ -178,7 +186,9 @@ struct http {
     atomic_int references; /* http_stop()'s, and one per exchange: a command may be completed after everything else */
     struct http_settings settings;
     struct listener hooks, api;
-    atomic_size_t bodies; /* bytes in memory, of all requests */
+    struct limit *source_limits; /* of each source; the hooks thread's */
+    struct tls *tls;             /* NULL: plain HTTP */
+    atomic_size_t bodies;        /* bytes in memory, of all requests */
     atomic_int suspended, active_requests, exports;
     atomic_llong deliveries_new, deliveries_duplicate, deliveries_late, rejected, refused_calls;
     atomic_bool is_stopping; /* no new deliveries */
@@ -191,7 +201,7 @@ struct http {
     void *metrics_context;
 
     pthread_mutex_t refusals_mutex;
-    struct refusal *refusals; /* sources, then operators, then unknown callers */
+    struct refusal *refusals; /* sources, then operators, then unknown callers, of the API and of hooks */
     int n_refusals;
 
     pthread_t watchdog;
@@ -216,8 +226,6 @@ enum MHD_Result connection_may_open(void *listener, const struct sockaddr *addre
 void connection_notify(void *listener, struct MHD_Connection *mhd, void **socket_context,
                        enum MHD_ConnectionNotificationCode code);
 void connection_stage(struct connection *connection, enum stage stage);
-/* Text of the peer's address for records, "" when unknown. */
-void connection_peer_text(const struct connection *connection, char *text, size_t size);
 MUST_CHECK enum err watchdog_start(struct http *http);
 void watchdog_stop(struct http *http);
 /* Answers everything that is still suspended with 503. */
@@ -230,6 +238,10 @@ void request_completed(void *listener, struct MHD_Connection *mhd, void **contex
                        enum MHD_RequestTerminationCode code);
 size_t request_unescape(void *listener, struct MHD_Connection *mhd, char *text);
 const char *request_header(const struct request *request, const char *name); /* NULL: absent */
+/* Counts the request, whose credential has been looked at; beyond the rate of its address it replaces the answer. */
+void request_limit(struct request *request);
+/* Counts a delivery of its source; beyond the rate of that it answers, and returns false. */
+bool request_limit_source(struct request *request);
 struct http *request_http(const struct request *request);
 
 /* exchange.c */
@@ -284,6 +296,8 @@ void refusals_done(struct http *http);
 void refusal_of_source(struct request *request, const char *reason);
 /* `operator` NULL: not known. */
 void refusal_of_call(struct request *request, const struct http_operator *operator, const char * reason);
+/* Of whom nothing has been looked at. */
+void refusal_of_client(struct request *request, const char *reason);
 void refusals_tell(struct http *http, bool is_last);
 
 /* hooks.c, api.c */
@@ -349,6 +363,21 @@ void worker_stop(struct worker *worker);
 /* Takes the job (NULL: out of memory) and suspends the request until it is done, or answers that it cannot be. */
 void worker_give(struct worker *worker, struct request *request, struct worker_job *job);
 void worker_job_free(struct worker_job *job); /* accepts NULL */
+
+/* tls.c */
+MUST_CHECK enum err tls_init(struct http *http, struct errmsg *why);
+void tls_done(struct http *http);
+/* Options of the listener's server; ends with MHD_OPTION_END. */
+struct MHD_OptionItem *tls_options(const struct http *http);
+/* When a connection has been accepted, and when it is gone. */
+void tls_open(struct connection *connection);
+void tls_close(struct connection *connection);
+/* What is wrong with the client's certificate; NULL: nothing, or none is asked for. Before anything of a request is
+ * looked at. */
+const char *tls_client_problem(struct connection *connection);
+/* Says once a day in the log when the certificate is about to expire. */
+void tls_look(struct http *http);
+void tls_metrics(struct http *http, struct strbuf *text);
 
 /* pages.c */
 MUST_CHECK enum err pages_init(struct http *http);

@@ -14,13 +14,14 @@
 
 enum err refusals_init(struct http *http)
 {
-    http->n_refusals = http->settings.n_sources + http->settings.n_operators + 1;
+    http->n_refusals = http->settings.n_sources + http->settings.n_operators + 2;
     http->refusals = calloc((size_t)http->n_refusals, sizeof *http->refusals);
     if (!http->refusals)
         return ERR_NO_MEMORY;
     for (int i = 0; i < http->n_refusals; i++) {
         bool is_source = i < http->settings.n_sources;
-        http->refusals[i].kind = is_source ? COMMAND_REJECTED : COMMAND_REFUSED_CALL;
+        bool is_of_hooks = is_source || i == http->n_refusals - 1;
+        http->refusals[i].kind = is_of_hooks ? COMMAND_REJECTED : COMMAND_REFUSED_CALL;
         http->refusals[i].first.source = is_source ? i : -1;
         http->refusals[i].told_at = -TELL_EVERY_MS;
     }
@@ -81,7 +82,7 @@ void refusal_of_source(struct request *request, const char *reason)
     atomic_fetch_add(&http->heard[request->source].refused, 1);
     snprintf(refused.what, sizeof refused.what, "source %s", http->settings.sources[request->source].name);
     snprintf(refused.reason, sizeof refused.reason, "%s", reason);
-    connection_peer_text(request->connection, refused.from, sizeof refused.from);
+    address_format(&request->from, refused.from);
     refusal_add(http, &http->refusals[request->source], &refused);
 }
 
@@ -96,9 +97,22 @@ void refusal_of_call(struct request *request, const struct http_operator *operat
     utf8_clean(refused.what); /* both hold bytes from outside, cut to fit */
     utf8_clean(refused.reason);
     snprintf(refused.who, sizeof refused.who, "%s", operator ? operator->name : "");
-    connection_peer_text(request->connection, refused.from, sizeof refused.from);
+    address_format(&request->from, refused.from);
     int row = settings->n_sources + (operator? (int)(operator- settings->operators) : settings->n_operators);
     refusal_add(http, &http->refusals[row], &refused);
+}
+
+/* Neither path nor method: what is in them has not been looked at, and may be a token. */
+void refusal_of_client(struct request *request, const char *reason)
+{
+    struct http *http = request_http(request);
+    bool is_of_hooks = request->connection->listener == &http->hooks;
+    struct command_refused refused = {.what = ""};
+    atomic_fetch_add(is_of_hooks ? &http->rejected : &http->refused_calls, 1);
+    snprintf(refused.what, sizeof refused.what, "a client of %s", request->connection->listener->setting);
+    snprintf(refused.reason, sizeof refused.reason, "%s", reason);
+    address_format(&request->from, refused.from);
+    refusal_add(http, &http->refusals[http->n_refusals - (is_of_hooks ? 1 : 2)], &refused);
 }
 
 void refusals_tell(struct http *http, bool is_last)

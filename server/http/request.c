@@ -2,6 +2,10 @@
  * the headers are there, for each piece of the body, when all is there, and again after a suspension. */
 #include "http/http_internal.h"
 
+#include "base/clock.h"
+#include "http/forwarded.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -40,16 +44,109 @@ static bool is_answered_early(const struct request *request)
            request->declared > request_http(request)->settings.max_body * DROP_FACTOR;
 }
 
+/* ---- from whom, and how often ------------------------------------------------------------------------------------ */
+
+#define MAX_FORWARDED 16 /* headers; the last ones count */
+
+struct forwarded {
+    const char *lists[MAX_FORWARDED];
+    size_t n;
+};
+
+static enum MHD_Result add_forwarded(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    struct forwarded *forwarded = context;
+    if (strcasecmp(name, "X-Forwarded-For") == 0)
+        forwarded->lists[forwarded->n++ % MAX_FORWARDED] = value ? value : "";
+    return MHD_YES;
+}
+
+/* The address of the other end, unless that is a proxy of ours, who knows better. */
+static void find_address(struct request *request)
+{
+    const struct http_settings *settings = &request_http(request)->settings;
+    const struct network *trusted = settings->trusted_proxies;
+    request->from = request->connection->address;
+    if (!networks_hold(trusted, settings->n_trusted_proxies, &request->from))
+        return;
+    struct forwarded forwarded = {.n = 0};
+    MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, add_forwarded, &forwarded);
+    bool goes_on = true;
+    for (size_t i = 0; goes_on && i < MAX_FORWARDED && i < forwarded.n; i++) {
+        const char *list = forwarded.lists[(forwarded.n - 1 - i) % MAX_FORWARDED];
+        goes_on = forwarded_walk(list, trusted, settings->n_trusted_proxies, &request->from);
+    }
+}
+
+static void refuse_too_many(struct request *request, const char *reason)
+{
+    const struct listener *listener = request->connection->listener;
+    if (!request->response && request->source >= 0) /* what was refused before is on record for that */
+        refusal_of_source(request, reason);
+    else if (!request->response && request->caller)
+        refusal_of_call(request, request->caller, reason);
+    if (listener->limit_status == MHD_HTTP_SERVICE_UNAVAILABLE) {
+        answer_later(request, reason);
+        return;
+    }
+    answer_error(request, listener->limit_status, "too_many_requests", "%s; try again", reason);
+    answer_header(request, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+}
+
+void request_limit(struct request *request)
+{
+    struct listener *listener = request->connection->listener;
+    const struct peer peer = peer_of(&request->from);
+    struct limit_table *table = request->is_known ? listener->known : listener->strangers;
+    if ((request->route && request->route->access == ACCESS_PROBE) ||
+        limit_table_take(table, &peer, listener->rate, clock_steady_ms()))
+        return;
+    char reason[96];
+    snprintf(reason, sizeof reason, "more than %d requests a second came from this address", listener->rate);
+    atomic_fetch_add(&listener->counters.limited, 1);
+    refuse_too_many(request, reason);
+}
+
+bool request_limit_source(struct request *request)
+{
+    struct http *http = request_http(request);
+    int rate = http->settings.sources[request->source].rate;
+    if (rate == 0 || limit_take(&http->source_limits[request->source], rate, clock_steady_ms()))
+        return true;
+    char reason[96];
+    snprintf(reason, sizeof reason, "more than %d deliveries a second came for this source", rate);
+    atomic_fetch_add(&http->hooks.counters.limited_sources, 1);
+    refuse_too_many(request, reason);
+    return false;
+}
+
+static void refuse_client(struct request *request, const char *problem)
+{
+    atomic_fetch_add(&request->connection->listener->counters.refused_clients, 1);
+    request->max_body = request_http(request)->settings.max_body;
+    refusal_of_client(request, problem);
+    answer_error(request, MHD_HTTP_FORBIDDEN, "client_certificate", "%s", problem);
+}
+
+/* ---- the request ------------------------------------------------------------------------------------------------- */
+
 static enum MHD_Result request_begin(struct connection *connection, struct MHD_Connection *mhd, const char *path,
                                      const char *method)
 {
     struct request *request = &connection->request;
-    *request = (struct request){.connection = connection, .mhd = mhd, .method = method, .path = path};
+    *request = (struct request){.connection = connection, .mhd = mhd, .method = method, .path = path, .source = -1};
     atomic_fetch_add(&connection->listener->http->active_requests, 1);
     connection_stage(connection, STAGE_BODY);
-    route_find(request);
+    find_address(request);
+    const char *problem = tls_client_problem(connection);
+    if (problem)
+        refuse_client(request, problem);
+    else
+        route_find(request);
     if (!request->response && request->route->begin)
         request->route->begin(request);
+    request_limit(request);
     body_begin(request);
     return is_answered_early(request) ? answer_send(request) : MHD_YES;
 }

@@ -56,7 +56,7 @@ LIBRARIES = {
     "yaml.h": ["server/yaml*"],
     "expat.h": ["actions/*"],
     "ldns/*": ["actions/*"],
-    "gnutls/*": ["server/base/certificate.c", "server/base/digest.c", "server/base/secret.c"],
+    "gnutls/*": ["server/base/certificate.c", "server/base/digest.c", "server/base/secret.c", "server/http/tls.c"],
     "uuid/*": ["server/base/id.c"],
     "jansson.h": ["server/[!b]*", "handlers/*", "actions/*"],
 }
