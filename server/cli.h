@@ -17,7 +17,7 @@
 
 struct options {
     const char *config, *database, *url, *token, *to, *reason; /* NULL: not given */
-    const char *query;
+    const char *ca, *certificate, *key, *query;
     bool is_json, is_unmatched;
     const char *words[MAX_WORDS]; /* what is not an option, after the subcommand */
     int n_words;

@@ -52,6 +52,9 @@ static int call(const struct options *options, const char *method, const char *p
                                           .n_headers = token ? 2 : 0,
                                           .body = text,
                                           .body_len = text ? strlen(text) : 0,
+                                          .ca = setting(options->ca, "TURNOUT_CA", NULL),
+                                          .certificate = setting(options->certificate, "TURNOUT_CERT", NULL),
+                                          .key = setting(options->key, "TURNOUT_KEY", NULL),
                                           .timeout_ms = TIMEOUT_MS};
     struct fetch *fetch = fetch_new();
     struct fetch_response response = {0};

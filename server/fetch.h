@@ -28,8 +28,10 @@ struct fetch_request {
     size_t n_headers;
     const char *body; /* NULL: none; sent with Content-Length as it is */
     size_t body_len;
-    const char *connect_to;    /* address (no port) to connect to in place of the URL's host; name, certificate and
-                                  Host stay those of the URL. NULL: none */
+    const char *connect_to; /* address (no port) to connect to in place of the URL's host; name, certificate and
+                               Host stay those of the URL. NULL: none */
+    const char *ca, *certificate, *key; /* PEM files: authorities in place of the system's; what the server is shown.
+                                           NULL: the system's, nothing */
     bool is_fresh;             /* a look-up and a connection of its own: what somebody who comes now would get */
     int64_t timeout_ms;        /* of the whole exchange */
     size_t max_response;       /* bytes of body kept; 0: 4 MiB; more is ERR_TOO_BIG */

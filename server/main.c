@@ -48,6 +48,10 @@ static void usage(FILE *out)
             "\n"
             "  -c, --config FILE     the configuration\n"
             "      --url URL         the daemon's API (default $TURNOUT_URL, else http://127.0.0.1:8080)\n"
+            "      --ca FILE         authorities of the API's certificate, in PEM (default $TURNOUT_CA, else the "
+            "system's)\n"
+            "      --cert FILE       the certificate to show it, in PEM (default $TURNOUT_CERT)\n"
+            "      --key FILE        its key (default $TURNOUT_KEY)\n"
             "      --token TOKEN     an operator's token (default $TURNOUT_TOKEN; better there: others see arguments)\n"
             "      --to SITE         the site to move to; of adopt: the site where it is\n"
             "      --reason TEXT     why; it stands in the audit log\n"
@@ -60,41 +64,63 @@ static void usage(FILE *out)
 }
 
 static const struct option LONG_OPTIONS[] = {
-    {"config", required_argument, NULL, 'c'}, {"database", required_argument, NULL, 'd'},
-    {"url", required_argument, NULL, 'u'},    {"token", required_argument, NULL, 't'},
-    {"to", required_argument, NULL, 'o'},     {"reason", required_argument, NULL, 'r'},
-    {"query", required_argument, NULL, 'q'},  {"unmatched", no_argument, NULL, 'n'},
-    {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'},
+    {"database", required_argument, NULL, 'd'},
+    {"url", required_argument, NULL, 'u'},
+    {"token", required_argument, NULL, 't'},
+    {"to", required_argument, NULL, 'o'},
+    {"reason", required_argument, NULL, 'r'},
+    {"query", required_argument, NULL, 'q'},
+    {"ca", required_argument, NULL, 'a'},
+    {"cert", required_argument, NULL, 'e'},
+    {"key", required_argument, NULL, 'k'},
+    {"unmatched", no_argument, NULL, 'n'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {NULL, 0, NULL, 0},
 };
+
+/* Where the text of an option goes; NULL: it has none. */
+static const char **text_slot(struct options *options, int letter)
+{
+    switch (letter) {
+    case 'c':
+        return &options->config;
+    case 'd':
+        return &options->database;
+    case 'u':
+        return &options->url;
+    case 't':
+        return &options->token;
+    case 'o':
+        return &options->to;
+    case 'r':
+        return &options->reason;
+    case 'q':
+        return &options->query;
+    case 'a':
+        return &options->ca;
+    case 'e':
+        return &options->certificate;
+    case 'k':
+        return &options->key;
+    default:
+        return NULL;
+    }
+}
 
 /* Returns -1 to go on, or the exit code. */
 static int parse(int argc, char **argv, struct options *options)
 {
     int letter;
     while ((letter = getopt_long(argc, argv, "c:h", LONG_OPTIONS, NULL)) != -1) {
+        const char **slot = text_slot(options, letter);
+        if (slot) {
+            *slot = optarg;
+            continue;
+        }
         switch (letter) {
-        case 'c':
-            options->config = optarg;
-            break;
-        case 'd':
-            options->database = optarg;
-            break;
-        case 'u':
-            options->url = optarg;
-            break;
-        case 't':
-            options->token = optarg;
-            break;
-        case 'o':
-            options->to = optarg;
-            break;
-        case 'r':
-            options->reason = optarg;
-            break;
-        case 'q':
-            options->query = optarg;
-            break;
         case 'n':
             options->is_unmatched = true;
             break;

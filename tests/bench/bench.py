@@ -94,7 +94,7 @@ class Turnout:
         others = "".join("  %s: %s\n" % (name, json.dumps(source)) for name, source in (sources or {}).items())
         sources = others + "".join("  s%d: {kind: alertmanager, bearer: \"${env:AM_TOKEN}\"}\n" % i for i in range(SOURCES))
         with open(os.path.join(folder, "turnout.yaml"), "w", encoding="utf-8") as file:
-            file.write("""server: {hooks: "127.0.0.1:%d", api: "127.0.0.1:%d"}
+            file.write("""server: {hooks: "127.0.0.1:%d", api: "127.0.0.1:%d", hooks_rate: 1000000, api_rate: 1000000}
 operators: [{name: bench, role: operator, token: "${env:OP_TOKEN}"}]
 sources:
 %sproviders:
