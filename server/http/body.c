@@ -57,6 +57,31 @@ static bool make_room(struct request *request, size_t room)
     return false;
 }
 
+struct framing {
+    int lengths, encodings;
+    bool is_chunked;
+};
+
+static enum MHD_Result add_framing(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    struct framing *framing = context;
+    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+        framing->lengths++;
+    if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        framing->encodings++;
+        framing->is_chunked = value && strcasecmp(value, "chunked") == 0;
+    }
+    return MHD_YES;
+}
+
+bool body_has_two_ends(const struct request *request)
+{
+    struct framing framing = {.lengths = 0};
+    MHD_get_connection_values(request->mhd, MHD_HEADER_KIND, add_framing, &framing);
+    return framing.lengths + framing.encodings > 1 || (framing.encodings > 0 && !framing.is_chunked);
+}
+
 /* Reads Content-Length, which libmicrohttpd has already found to be a number, and Transfer-Encoding. */
 static void read_framing(struct request *request)
 {

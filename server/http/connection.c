@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 enum err connections_init(struct listener *listener, unsigned max)
 {
@@ -139,14 +140,25 @@ void connection_stage(struct connection *connection, enum stage stage)
 
 #define TICK_MS 250
 
-/* Bytes that the kernel has received on a connection; 0 when it does not say. */
-static uint64_t bytes_received(int fd)
+#define CLOSE_WAIT 8    /* of the kernel's states: the other side has said that it will send nothing more */
+#define HANG_UP_MS 1000 /* for libmicrohttpd to read what came before that */
+
+/* What the kernel says of a connection; all 0 when it says nothing. */
+static struct tcp_info tcp_info_of(int fd)
 {
     struct tcp_info info = {0};
     socklen_t len = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
-        return 0;
-    return info.tcpi_bytes_received;
+        info = (struct tcp_info){0};
+    return info;
+}
+
+/* Whether nothing can come any more. libmicrohttpd does not see an end that arrived with the last bytes before it, and
+ * would wait. */
+static bool is_hung_up(int fd)
+{
+    int unread = 0;
+    return tcp_info_of(fd).tcpi_state == CLOSE_WAIT && ioctl(fd, FIONREAD, &unread) == 0 && unread == 0;
 }
 
 /* Between requests: has the next one begun? What came with the end of the one before (pipelining) cannot be told from
@@ -154,7 +166,7 @@ static uint64_t bytes_received(int fd)
 static void look_for_first_byte(struct connection *connection)
 {
     unsigned n_requests = atomic_load(&connection->n_requests);
-    uint64_t bytes = bytes_received(connection->fd);
+    uint64_t bytes = tcp_info_of(connection->fd).tcpi_bytes_received;
     if (connection->seen_requests != n_requests) {
         connection->seen_requests = n_requests;
         connection->bytes = bytes;
@@ -188,10 +200,13 @@ static void cut_when_late(struct connection *connection)
     if (atomic_load(&connection->stage) == STAGE_IDLE)
         look_for_first_byte(connection);
     enum stage stage = (enum stage)atomic_load(&connection->stage);
-    if (clock_steady_ms() - atomic_load(&connection->since) <= stage_limit(connection, stage))
+    int64_t waited = clock_steady_ms() - atomic_load(&connection->since);
+    bool is_late = waited > stage_limit(connection, stage);
+    if (!is_late && (stage == STAGE_WORK || waited < HANG_UP_MS || !is_hung_up(connection->fd)))
         return;
     shutdown(connection->fd, SHUT_RDWR);
-    atomic_fetch_add(&connection->listener->counters.cut_connections, 1);
+    if (is_late)
+        atomic_fetch_add(&connection->listener->counters.cut_connections, 1);
     connection_stage(connection, STAGE_WORK); /* once is enough */
 }
 

@@ -90,6 +90,7 @@ struct request {
     const struct http_operator *caller; /* api: whose token it is */
     /* the body */
     bool is_dropping;  /* read and dropped, since the answer is known */
+    bool is_endless;   /* nobody knows where it ends: answered at once, and the connection closed */
     uint64_t declared; /* Content-Length */
     bool has_body, is_chunked;
     size_t max_body, reserved, dropped;
@@ -259,6 +260,9 @@ void exchange_release(struct exchange *exchange);
 /* Bytes of the memory for bodies; false: the bound is reached. */
 bool bodies_reserve(struct http *http, size_t bytes);
 void bodies_release(struct http *http, size_t bytes);
+/* Whether the headers say the body's length twice, or in a way that we do not know. Whoever stands before us may have
+ * taken another end for the right one: then what follows is not what they let pass. */
+bool body_has_two_ends(const struct request *request);
 /* Looks at the headers: how large, and whether it may be read at all; refuses by an answer. */
 void body_begin(struct request *request);
 /* False: more than will be read; the connection is to be closed. */

@@ -37,10 +37,10 @@ size_t request_unescape(void *listener, struct MHD_Connection *mhd, char *text)
  * be heard out: both are answered at once. The connection is closed after that. */
 static bool is_answered_early(const struct request *request)
 {
-    if (!request->response || !request->has_body)
+    if (!request->response || (!request->has_body && !request->is_endless))
         return false;
     const char *expect = request_header(request, MHD_HTTP_HEADER_EXPECT);
-    return (expect && strcasecmp(expect, "100-continue") == 0) ||
+    return request->is_endless || (expect && strcasecmp(expect, "100-continue") == 0) ||
            request->declared > request_http(request)->settings.max_body * DROP_FACTOR;
 }
 
@@ -124,9 +124,27 @@ bool request_limit_source(struct request *request)
 static void refuse_client(struct request *request, const char *problem)
 {
     atomic_fetch_add(&request->connection->listener->counters.refused_clients, 1);
-    request->max_body = request_http(request)->settings.max_body;
     refusal_of_client(request, problem);
     answer_error(request, MHD_HTTP_FORBIDDEN, "client_certificate", "%s", problem);
+}
+
+static void refuse_endless(struct request *request)
+{
+    static const char problem[] = "the length of the body is given twice, or by a Transfer-Encoding other than chunked";
+    request->is_endless = true;
+    refusal_of_client(request, problem);
+    answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "%s", problem);
+    answer_header(request, MHD_HTTP_HEADER_CONNECTION, "close");
+}
+
+/* What a proxy is asked for is asked of the host itself as well: "http://HOST/PATH" is "/PATH". */
+static const char *path_of(const char *target)
+{
+    size_t scheme = strncasecmp(target, "http://", 7) == 0 ? 7 : strncasecmp(target, "https://", 8) == 0 ? 8 : 0;
+    if (scheme == 0)
+        return target;
+    const char *path = strchr(target + scheme, '/');
+    return path ? path : "/";
 }
 
 /* ---- the request ------------------------------------------------------------------------------------------------- */
@@ -135,13 +153,17 @@ static enum MHD_Result request_begin(struct connection *connection, struct MHD_C
                                      const char *method)
 {
     struct request *request = &connection->request;
-    *request = (struct request){.connection = connection, .mhd = mhd, .method = method, .path = path, .source = -1};
+    *request =
+        (struct request){.connection = connection, .mhd = mhd, .method = method, .path = path_of(path), .source = -1};
     atomic_fetch_add(&connection->listener->http->active_requests, 1);
     connection_stage(connection, STAGE_BODY);
     find_address(request);
+    request->max_body = connection->listener->http->settings.max_body;
     const char *problem = tls_client_problem(connection);
     if (problem)
         refuse_client(request, problem);
+    else if (body_has_two_ends(request))
+        refuse_endless(request);
     else
         route_find(request);
     if (!request->response && request->route->begin)

@@ -67,7 +67,6 @@ static void refuse_path(struct request *request)
 void route_find(struct request *request)
 {
     struct strbuf allowed = STRBUF_INIT;
-    request->max_body = request_http(request)->settings.max_body;
     for (const struct route *route = request->connection->listener->routes; route->path; route++) {
         struct segments segments;
         if (!path_matches(route->path, request->path, &segments) || segments.len >= sizeof request->argument ||
