@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "base/strbuf.h"
 #include "core/model.h"
+#include "core/retention.h"
 #include "handlers/source.h"
 
 #include <netinet/in.h>
@@ -42,6 +43,7 @@ struct config {
     size_t n_trusted_proxies;
     int hooks_rate, api_rate; /* requests per second of one address */
     char *database;           /* absolute, or relative to the working directory as resolved from the file's folder */
+    struct keep keep;
     struct operator_account *operators;
     int n_operators;
     struct source *sources;     /* index = source index of the model */

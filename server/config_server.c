@@ -61,6 +61,26 @@ static const struct row server_rows[] = {
     {.name = NULL},
 };
 
+#define DAY ((int64_t)24 * 3600 * 1000)
+#define MAX_KEEP (366 * DAY)
+
+/* A sender may send again for weeks what it could not deliver; its duplicates are known by the rows of alerts. */
+static const struct row keep_rows[] = {
+    {.name = "alerts",
+     .type = ROW_DURATION,
+     .default_text = "30d",
+     .min = 30 * DAY,
+     .max = MAX_KEEP,
+     .help = "how long an alert that does not fire is known after it was last spoken of"},
+    {.name = "deliveries",
+     .type = ROW_DURATION,
+     .default_text = "30d",
+     .min = DAY,
+     .max = MAX_KEEP,
+     .help = "how long what was received is kept as it was"},
+    {.name = NULL},
+};
+
 static const struct row operator_rows[] = {
     {.name = "name", .type = ROW_STRING, .is_required = true, .help = "who it is, for the audit log"},
     {.name = "role",
@@ -149,14 +169,31 @@ static void read_database(struct reading *r)
     json_decref(values);
 }
 
+static void read_keep(struct reading *r)
+{
+    static const struct node nothing = {.kind = NODE_NULL};
+    const struct node *keep = child(r->root, "keep");
+    if (!keep)
+        keep = &nothing;
+    if (!expect_kind(r, keep, NODE_MAP, "keep"))
+        return;
+    keys_check(r, keep, &(struct keys){.rows = {keep_rows}});
+    json_t *values = rows_read(&(struct row_reader){.reading = r}, keep, keep_rows);
+    r->config->keep = (struct keep){.alerts_ms = json_integer_value(json_object_get(values, "alerts")),
+                                    .deliveries_ms = json_integer_value(json_object_get(values, "deliveries"))};
+    json_decref(values);
+}
+
 void read_server(struct reading *r)
 {
-    static const char *const names[] = {"server", "operators", "sources", "providers", "sites", "services", NULL};
-    static const struct later later[] = {{"include", NULL}, {"defaults", NULL}, {"templates", NULL}, {"notify", NULL},
-                                         {"keep", NULL},    {"alerts", NULL},   {NULL, NULL}};
+    static const char *const names[] = {"server",    "keep",  "operators", "sources",
+                                        "providers", "sites", "services",  NULL};
+    static const struct later later[] = {{"include", NULL}, {"defaults", NULL}, {"templates", NULL},
+                                         {"notify", NULL},  {"alerts", NULL},   {NULL, NULL}};
     keys_check(r, r->root, &(struct keys){.rows = {top_rows}, .names = names, .later = later});
     read_listeners(r, child(r->root, "server"));
     read_database(r);
+    read_keep(r);
 }
 
 /* ---- operators --------------------------------------------------------------------------------------------------- */

@@ -130,7 +130,7 @@ static void check_disk(struct orchestrator *o)
 
 /* ---- the batch --------------------------------------------------------------------------------------------------- */
 
-static void batch_start(struct orchestrator *o)
+void batch_start(struct orchestrator *o)
 {
     batch_clear(o->rows);
     o->outgoing = NULL;
@@ -373,7 +373,8 @@ static int64_t wake_at(const struct orchestrator *o)
 {
     if (o->failures > 0)
         return o->try_again_at;
-    return o->next_due < o->next_check_at ? o->next_due : o->next_check_at;
+    int64_t at = o->next_due < o->next_check_at ? o->next_due : o->next_check_at;
+    return o->pruning.at < at ? o->pruning.at : at;
 }
 
 static size_t take_retained(struct orchestrator *o, struct command **commands, size_t max)
@@ -415,6 +416,7 @@ static void loop_once(struct orchestrator *o)
     if (n > 0 || now >= o->next_due || is_time_to_retry)
         commit(o, commands, n);
     housekeeping(o, n > 0);
+    prune_go_on(o);
 }
 
 static void *run_loop(void *context)
@@ -466,6 +468,9 @@ static enum err start_up(struct orchestrator *o, struct errmsg *why)
     if (err != ERR_OK)
         return err;
     o->next_due = 0;
+    err = prune_start(o, why);
+    if (err != ERR_OK)
+        return err;
     note_start(o);
     take_up(o);
     if (o->broken_err != ERR_OK) {
@@ -533,6 +538,7 @@ static void record_stop(struct orchestrator *o)
     if (!o->world)
         return;
     intake_save_counts(o, true);
+    prune_note(o);
     journal_note(o, &(struct note){.kind = "daemon.stopped", .text = "the daemon stops"});
     enum err err = o->broken_err == ERR_OK ? store_write(o->settings.store, o->rows, &why) : o->broken_err;
     if (err != ERR_OK)
@@ -566,6 +572,9 @@ void orchestrator_metrics(struct orchestrator *o, struct strbuf *text)
     strbuf_addf(text, "turnout_deliveries_total{duplicate=\"no\"} %lld\n", atomic_load(&o->n_deliveries));
     strbuf_addf(text, "turnout_deliveries_total{duplicate=\"yes\"} %lld\n", atomic_load(&o->n_duplicates));
     strbuf_addf(text, "# TYPE turnout_alerts_total counter\nturnout_alerts_total %lld\n", atomic_load(&o->n_alerts));
+    strbuf_addf(text, "# TYPE turnout_pruned_total counter\n");
+    strbuf_addf(text, "turnout_pruned_total{table=\"alert\"} %lld\n", atomic_load(&o->n_pruned_alerts));
+    strbuf_addf(text, "turnout_pruned_total{table=\"delivery\"} %lld\n", atomic_load(&o->n_pruned_deliveries));
     strbuf_addf(text, "# TYPE turnout_runs_started_total counter\nturnout_runs_started_total %lld\n",
                 atomic_load(&o->n_runs));
     strbuf_addf(text, "# TYPE turnout_commits_total counter\nturnout_commits_total %" PRId64 "\n", stats.commits);

@@ -12,6 +12,7 @@
 #include "command.h"
 #include "command_job.h"
 #include "core/model.h"
+#include "core/retention.h"
 #include "store/store.h"
 
 struct orchestrator;
@@ -22,6 +23,7 @@ struct orchestrator_settings {
     struct store *store;
     struct command_queue *commands;
     struct job_queue *jobs;
+    struct keep keep;
     const char *config_path;
     const char *config_digest;
     /* Called on the orchestrator's thread when it becomes able or unable to take deliveries. */

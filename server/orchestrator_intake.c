@@ -534,6 +534,20 @@ void intake_committed(struct orchestrator *o)
     }
 }
 
+int64_t intake_last_seen(const struct orchestrator *o, const struct alert_key *key, int64_t stored)
+{
+    const struct cached_alert *cached = &o->cache[key_hash(key) % CACHE_SLOTS];
+    bool is_newer = cached->is_used && same_key(&cached->row.key, key) && cached->row.last_seen_at > stored;
+    return is_newer ? cached->row.last_seen_at : stored;
+}
+
+void intake_forget(struct orchestrator *o, const struct alert_key *key)
+{
+    struct cached_alert *cached = cache_slot(o, key);
+    if (cached->is_used && same_key(&cached->row.key, key))
+        *cached = (struct cached_alert){.is_used = false};
+}
+
 /* Nothing of the batch is in the database: the table goes, and the cache, which may have marked rows as saved, too. */
 void intake_failed(struct orchestrator *o)
 {

@@ -4,6 +4,7 @@
 
 #include "core/decide.h"
 #include "core/playbook.h"
+#include "core/retention.h"
 #include "orchestrator.h"
 #include "store/audit.h"
 
@@ -105,6 +106,23 @@ struct cached_alert {
     int64_t saved_at; /* steady */
 };
 
+/* ---- what is too old --------------------------------------------------------------------------------------------- */
+
+enum prune_phase { PRUNE_REST, PRUNE_ALERTS, PRUNE_DELIVERIES, PRUNE_PAGES };
+
+struct pruning {
+    enum prune_phase phase;
+    int64_t at;         /* steady: the next slice, or the next look whether a round is due */
+    int64_t next_round; /* steady */
+    int budget;         /* of a slice */
+    struct alert_key after_key;
+    int64_t after_seq;
+    int64_t due;                    /* wall: when the oldest row that has stayed is too old */
+    int64_t n_alerts, n_deliveries; /* removed in this round */
+    struct clock_watch clock;
+    bool has_failed;
+};
+
 /* ---- the orchestrator -------------------------------------------------------------------------------------------- */
 
 struct orchestrator {
@@ -120,7 +138,9 @@ struct orchestrator {
     int64_t next_check_at; /* steady: disk reserve, unsaved counts */
     int64_t try_again_at;  /* steady: after a failed commit */
     int failures;          /* in a row */
+    struct pruning pruning;
     atomic_llong n_deliveries, n_duplicates, n_alerts, n_batches, n_commands, n_runs;
+    atomic_llong n_pruned_alerts, n_pruned_deliveries;
 
     /* of the batch under way */
     struct store_batch *rows;
@@ -152,6 +172,7 @@ struct note { /* one audit entry; pointers borrowed, `detail` taken */
 };
 
 /* orchestrator.c */
+void batch_start(struct orchestrator *o);
 void journal_note(struct orchestrator *o, const struct note *note);
 void batch_break(struct orchestrator *o, enum err err, const struct errmsg *why); /* first failure wins */
 void due_at(struct orchestrator *o, int64_t at); /* something is due then: wake up in time */
@@ -176,6 +197,14 @@ void intake_failed(struct orchestrator *o);        /* forget what is not known t
 void intake_end(struct orchestrator *o);           /* frees the table */
 void intake_save_counts(struct orchestrator *o, bool all);
 bool intake_is_settled(const struct orchestrator *o, const struct command *command); /* waits for no commit */
+/* The cache's time, where it has a newer one than the stored row's. */
+int64_t intake_last_seen(const struct orchestrator *o, const struct alert_key *key, int64_t stored);
+void intake_forget(struct orchestrator *o, const struct alert_key *key); /* its row is gone */
+
+/* orchestrator_prune.c */
+MUST_CHECK enum err prune_start(struct orchestrator *o, struct errmsg *why);
+void prune_go_on(struct orchestrator *o); /* between batches: a slice, when one is due */
+void prune_note(struct orchestrator *o);  /* what the round under way has removed so far */
 
 /* orchestrator_service.c */
 void service_event(struct orchestrator *o, int service, const struct event *event, const struct cause *cause);

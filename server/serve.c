@@ -108,6 +108,7 @@ static enum err start_workers(struct daemon *daemon, struct errmsg *why)
                                                        .store = daemon->store,
                                                        .commands = daemon->commands,
                                                        .jobs = daemon->jobs,
+                                                       .keep = config->keep,
                                                        .config_path = config->path,
                                                        .config_digest = config->digest,
                                                        .on_ready = on_ready,

@@ -151,6 +151,21 @@ void batch_alert(struct store_batch *batch, const struct alert_row *row, const c
     add(batch, SQL_ALERT, &op, sizeof op);
 }
 
+void batch_alert_remove(struct store_batch *batch, const struct alert_key *key)
+{
+    add(batch, SQL_ALERT_REMOVE, key, sizeof *key);
+}
+
+void batch_delivery_remove(struct store_batch *batch, int64_t seq)
+{
+    add(batch, SQL_DELIVERY_REMOVE, &seq, sizeof seq);
+}
+
+void batch_give_back(struct store_batch *batch)
+{
+    add(batch, SQL_GIVE_BACK, "", 0);
+}
+
 void batch_match(struct store_batch *batch, const struct match_row *row)
 {
     add(batch, SQL_MATCH, row, sizeof *row);
@@ -267,10 +282,22 @@ static void bind_match(struct bind *bind, const void *data)
     bind_text(bind, row->source);
 }
 
-static void bind_match_remove(struct bind *bind, const void *data)
+/* Of an alert, or of its matches. */
+static void bind_key(struct bind *bind, const void *data)
 {
     const struct alert_key *key = data;
     bind_blob(bind, key->bytes, sizeof key->bytes);
+}
+
+static void bind_seq(struct bind *bind, const void *data)
+{
+    bind_int(bind, *(const int64_t *)data);
+}
+
+static void bind_nothing(struct bind *bind, const void *data)
+{
+    (void)bind;
+    (void)data;
 }
 
 static void bind_source(struct bind *bind, const void *data)
@@ -402,7 +429,8 @@ static void bind_idempotency(struct bind *bind, const void *data)
 
 static void (*const binders[])(struct bind *bind, const void *data) = {
     [SQL_DELIVERY] = bind_delivery,         [SQL_ALERT] = bind_alert,       [SQL_MATCH] = bind_match,
-    [SQL_MATCH_REMOVE] = bind_match_remove, [SQL_SOURCE] = bind_source,     [SQL_TIMER] = bind_timer,
+    [SQL_MATCH_REMOVE] = bind_key,          [SQL_ALERT_REMOVE] = bind_key,  [SQL_DELIVERY_REMOVE] = bind_seq,
+    [SQL_GIVE_BACK] = bind_nothing,         [SQL_SOURCE] = bind_source,     [SQL_TIMER] = bind_timer,
     [SQL_TIMER_REMOVE] = bind_timer_remove, [SQL_INCIDENT] = bind_incident, [SQL_ACTIVE] = bind_active,
     [SQL_ACTIVE_HISTORY] = bind_active,     [SQL_RUN] = bind_run,           [SQL_STEP] = bind_step,
     [SQL_ATTEMPT] = bind_attempt,           [SQL_AUDIT] = bind_audit,       [SQL_IDEMPOTENCY] = bind_idempotency,

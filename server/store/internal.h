@@ -74,7 +74,7 @@ bool query_next(const struct bind *bind, struct columns *ret);
 /* Must follow query_begin() whatever happened since. `columns` may be NULL. */
 MUST_CHECK enum err query_end(struct connection *connection, const struct bind *bind, const struct columns *columns,
                               struct errmsg *why);
-/* For statements without rows: step and reset. */
+/* For statements whose rows nobody wants: steps to the end and resets. */
 MUST_CHECK enum err query_run(struct connection *connection, const struct bind *bind, struct errmsg *why);
 MUST_CHECK enum err query_plain(struct connection *connection, enum sql sql, struct errmsg *why); /* no parameters */
 

@@ -103,6 +103,73 @@ enum err store_run_is_known(struct store *store, const struct id *id, bool *ret,
     return err;
 }
 
+/* ---- what is old ------------------------------------------------------------------------------------------------- */
+
+enum err store_alert_ages(struct store *store, const struct alert_key *after, int limit,
+                          bool (*take)(void *context, const struct alert_age *age), void *context, struct errmsg *why)
+{
+    struct bind bind = {0};
+    struct columns columns = {0};
+    enum err err = query_begin(&store->connection, SQL_ALERT_AGES, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    bind_blob(&bind, after->bytes, sizeof after->bytes);
+    bind_int(&bind, limit);
+    bool goes_on = true;
+    while (goes_on && query_next(&bind, &columns)) {
+        struct alert_age age = {0};
+        if (!column_blob(&columns, age.key.bytes, sizeof age.key.bytes))
+            column_bad(&columns, "not a key");
+        age.last_seen_at = column_int(&columns);
+        age.is_needed = column_int(&columns) != 0;
+        goes_on = !columns.bad[0] && take(context, &age);
+    }
+    return query_end(&store->connection, &bind, &columns, why);
+}
+
+enum err store_delivery_ages(struct store *store, int64_t after, int limit,
+                             bool (*take)(void *context, const struct delivery_age *age), void *context,
+                             struct errmsg *why)
+{
+    struct bind bind = {0};
+    struct columns columns = {0};
+    enum err err = query_begin(&store->connection, SQL_DELIVERY_AGES, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    bind_int(&bind, after);
+    bind_int(&bind, limit);
+    bool goes_on = true;
+    while (goes_on && query_next(&bind, &columns)) {
+        struct delivery_age age = {0};
+        age.seq = column_int(&columns);
+        age.received_at = column_int(&columns);
+        age.body_len = column_int(&columns);
+        goes_on = take(context, &age);
+    }
+    return query_end(&store->connection, &bind, &columns, why);
+}
+
+enum err store_pages(struct store *store, int64_t *ret_free, int64_t *ret_all, struct errmsg *why)
+{
+    struct bind bind = {0};
+    struct columns columns = {0};
+    enum err err = query_begin(&store->connection, SQL_PAGES, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    int64_t n_free = 0;
+    int64_t n_all = 0;
+    if (query_next(&bind, &columns)) {
+        n_free = column_int(&columns);
+        n_all = column_int(&columns);
+    }
+    err = query_end(&store->connection, &bind, &columns, why);
+    if (err != ERR_OK)
+        return err;
+    *ret_free = n_free;
+    *ret_all = n_all;
+    return ERR_OK;
+}
+
 /* ---- all of the state -------------------------------------------------------------------------------------------- */
 
 /* Runs a query without parameters and hands each row to `each`. */
@@ -274,4 +341,20 @@ enum err store_audit_head(struct store *store, int64_t *ret_seq, struct sha256 *
     *ret_seq = seq;
     *ret_hash = hash;
     return ERR_OK;
+}
+
+enum err store_audit_last(struct store *store, const char *kind, int64_t *ret_at, struct errmsg *why)
+{
+    struct bind bind = {0};
+    struct columns columns = {0};
+    enum err err = query_begin(&store->connection, kind ? SQL_AUDIT_LAST_OF_KIND : SQL_AUDIT_LAST, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    if (kind)
+        bind_text(&bind, kind);
+    int64_t at = query_next(&bind, &columns) ? column_int(&columns) : TIME_UNKNOWN;
+    err = query_end(&store->connection, &bind, &columns, why);
+    if (err == ERR_OK)
+        *ret_at = at;
+    return err;
 }

@@ -36,6 +36,9 @@
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                 \
     X(SQL_ATTEMPT, "INSERT OR REPLACE INTO attempt (run, step, n, phase, outcome, started_at, finished_at, text, "     \
                    "detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                       \
+    X(SQL_ALERT_REMOVE, "DELETE FROM alert WHERE key = ?")                                                             \
+    X(SQL_DELIVERY_REMOVE, "DELETE FROM delivery WHERE seq = ?")                                                       \
+    X(SQL_GIVE_BACK, "PRAGMA incremental_vacuum(32)")                                                                  \
     X(SQL_AUDIT, "INSERT INTO audit (seq, hash, at, kind, service, text) VALUES (?, ?, ?, ?, ?, ?)")                   \
     X(SQL_IDEMPOTENCY, "INSERT INTO idempotency (who, key, request, run, at) VALUES (?, ?, ?, ?, ?)")
 
@@ -49,6 +52,12 @@
     X(SQL_ALERT_GET, "SELECT state, starts_at, ends_at, asserted_at, first_seen_at, last_seen_at, changed_at, count, " \
                      "delivery, n_matches FROM alert WHERE key = ?")                                                   \
     X(SQL_MATCHES_GET, "SELECT service, site, source FROM match WHERE key = ? ORDER BY service, site")                 \
+    X(SQL_ALERT_AGES, "SELECT key, last_seen_at, state = 'firing' OR n_matches > 0 FROM alert "                        \
+                      "WHERE key > ? ORDER BY key LIMIT ?")                                                            \
+    X(SQL_DELIVERY_AGES, "SELECT seq, received_at, length(body) FROM delivery WHERE seq > ? ORDER BY seq LIMIT ?")     \
+    X(SQL_PAGES, "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count")                    \
+    X(SQL_AUDIT_LAST, "SELECT at FROM audit ORDER BY seq DESC LIMIT 1")                                                \
+    X(SQL_AUDIT_LAST_OF_KIND, "SELECT at FROM audit WHERE kind = ? ORDER BY seq DESC LIMIT 1")                         \
     X(SQL_LOAD_VOTES, "SELECT service, site, source, alerts FROM vote WHERE alerts > 0 "                               \
                       "ORDER BY service, site, source")                                                                \
     X(SQL_LOAD_SOURCES, "SELECT name, open_alerts FROM source ORDER BY name")                                          \

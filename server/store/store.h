@@ -139,6 +139,9 @@ const char *batch_keep(struct store_batch *batch, const char *text); /* copies; 
 void batch_delivery(struct store_batch *batch, const struct delivery_row *row);
 void batch_alert(struct store_batch *batch, const struct alert_row *row,
                  const char *source); /* insert or replace by key */
+void batch_alert_remove(struct store_batch *batch, const struct alert_key *key);
+void batch_delivery_remove(struct store_batch *batch, int64_t seq);
+void batch_give_back(struct store_batch *batch); /* up to 32 free pages, to the file system */
 void batch_match(struct store_batch *batch, const struct match_row *row);
 void batch_match_remove(struct store_batch *batch, const struct alert_key *key);       /* all of the alert */
 void batch_source(struct store_batch *batch, const char *source, int64_t open_alerts); /* firing alerts of a source */
@@ -167,6 +170,26 @@ MUST_CHECK enum err store_alerts_get(struct store *store, struct alert_row *rows
 MUST_CHECK enum err store_matches_get(struct store *store, const struct alert_key *key,
                                       void (*take)(void *context, const struct match_row *row), void *context,
                                       struct errmsg *why);
+
+/* For pruning: rows in the order of their keys behind `after`, at most `limit`, until `take` gives false. */
+struct alert_age {
+    struct alert_key key;
+    int64_t last_seen_at;
+    bool is_needed; /* fires, or votes */
+};
+MUST_CHECK enum err store_alert_ages(struct store *store, const struct alert_key *after, int limit,
+                                     bool (*take)(void *context, const struct alert_age *age), void *context,
+                                     struct errmsg *why);
+struct delivery_age {
+    int64_t seq, received_at, body_len;
+};
+MUST_CHECK enum err store_delivery_ages(struct store *store, int64_t after, int limit,
+                                        bool (*take)(void *context, const struct delivery_age *age), void *context,
+                                        struct errmsg *why);
+/* Pages of the file that hold nothing, and all. */
+MUST_CHECK enum err store_pages(struct store *store, int64_t *ret_free, int64_t *ret_all, struct errmsg *why);
+/* When the newest audit entry (kind NULL: of any kind) was written; TIME_UNKNOWN: there is none. */
+MUST_CHECK enum err store_audit_last(struct store *store, const char *kind, int64_t *ret_at, struct errmsg *why);
 
 /* Everything the orchestrator keeps in memory, in the order of the keys; each function calls `take` for each row, whose
  * pointers are good during the call. */

@@ -32,6 +32,7 @@ static const char whole[] =
     "server: {hooks: '[::1]:8081', api: 127.0.0.1:0, trusted_proxies: ['10.0.0.0/8', '::1'], api_rate: 20,\n"
     "         tls: {certificate: tls/chain.pem, key: /etc/tls/key.pem, api_clients: people.pem}}\n"
     "database: data/turnout.db\n"
+    "keep: {alerts: 45d, deliveries: 36h}\n"
     "operators:\n"
     "  - {name: oncall, role: operator, token: '${env:T_TOKEN}'}\n"
     "  - {name: wall, role: viewer, token: 'x-${env:T_TOKEN}-$${y}'}\n"
@@ -157,6 +158,8 @@ static void test_whole(void **state)
     assert_string_equal(config->path, "etc/turnout.yaml");
     assert_int_equal(strlen(config->digest), 64);
     assert_string_equal(config->database, "etc/data/turnout.db");
+    assert_int_equal(config->keep.alerts_ms, INT64_C(45) * 24 * 3600 * 1000);
+    assert_int_equal(config->keep.deliveries_ms, INT64_C(36) * 3600 * 1000);
     assert_string_equal(config->hooks.text, "[::1]:8081");
     assert_int_equal(config->hooks.address.ss_family, AF_INET6);
     assert_int_equal(config->hooks.address_len, sizeof(struct sockaddr_in6));
@@ -226,6 +229,8 @@ static void test_defaults(void **state)
     assert_int_equal(config->n_trusted_proxies, 0);
     assert_int_equal(config->hooks_rate, 1000);
     assert_int_equal(config->api_rate, 100);
+    assert_int_equal(config->keep.alerts_ms, INT64_C(30) * 24 * 3600 * 1000);
+    assert_int_equal(config->keep.deliveries_ms, INT64_C(30) * 24 * 3600 * 1000);
     assert_int_equal(config->n_operators, 0);
     config_free(config);
     config = load("/etc/t.yaml", OPERATORS PROVIDERS "database: /var/lib/x.db\n" SERVICE, "");

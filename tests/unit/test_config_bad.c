@@ -36,20 +36,28 @@ static const struct bad top[] = {
     {"services: {s: 1}\n", "1:15: \"s\" cannot be text; it must be a mapping\n"},
     {"sevrices: {}\n" SERVICE, "1:1: unknown key \"sevrices\"; did you mean \"services\"?\n"},
     {"include: other.yaml\n"
-     "keep: {}\n"
      "notify: []\n"
      "alerts: []\n"
      "templates: {}\n"
      "defaults: {}\n" SERVICE,
      "1:1: key \"include\" is not supported yet; remove it\n"
-     "2:1: key \"keep\" is not supported yet; remove it\n"
-     "3:1: key \"notify\" is not supported yet; remove it\n"
-     "4:1: key \"alerts\" is not supported yet; remove it\n"
-     "5:1: key \"templates\" is not supported yet; remove it\n"
-     "6:1: key \"defaults\" is not supported yet; remove it\n"},
+     "2:1: key \"notify\" is not supported yet; remove it\n"
+     "3:1: key \"alerts\" is not supported yet; remove it\n"
+     "4:1: key \"templates\" is not supported yet; remove it\n"
+     "5:1: key \"defaults\" is not supported yet; remove it\n"},
+    {"keep: {alerts: 29d, deliveries: 23h}\n" SERVICE,
+     "1:16: \"alerts\" cannot be \"29d\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 30d to 366d\n"
+     "1:33: \"deliveries\" cannot be \"23h\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 1d to "
+     "366d\n"},
+    {"keep: {alerts: 367d, deliveries: '40d', audit: 1d}\n" SERVICE,
+     "1:16: \"alerts\" cannot be \"367d\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 30d to 366d\n"
+     "1:34: \"deliveries\" cannot be the text \"40d\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 1d "
+     "to 366d, without quotes\n"
+     "1:41: unknown key \"audit\"; it can be alerts or deliveries\n"},
+    {"keep: 30d\n" SERVICE, "1:7: \"keep\" cannot be text; it must be a mapping\n"},
     {"databse: x\n" SERVICE, "1:1: unknown key \"databse\"; did you mean \"database\"?\n"},
-    {"colour: red\n" SERVICE,
-     "1:1: unknown key \"colour\"; it can be database, server, operators, sources, providers, sites or services\n"},
+    {"colour: red\n" SERVICE, "1:1: unknown key \"colour\"; it can be database, server, keep, operators, sources, "
+                              "providers, sites or services\n"},
     {"database: ''\n" SERVICE, "1:11: \"database\" cannot be \"\"; it must be text of 1 to 1024 bytes\n"},
     {"database: [x]\n" SERVICE, "1:11: \"database\" cannot be a list; it must be text of 1 to 1024 bytes\n"},
     {"database: ~\n" SERVICE, "1:11: \"database\" cannot be nothing; it must be text of 1 to 1024 bytes\n"},

@@ -65,14 +65,16 @@ static void start(struct fixture *f)
     assert_int_equal(store_open(f->database, &f->store, &why), ERR_OK);
     f->commands = command_queue_new(1000);
     f->jobs = job_queue_new();
-    const struct orchestrator_settings settings = {.model = &f->model,
-                                                   .store = f->store,
-                                                   .commands = f->commands,
-                                                   .jobs = f->jobs,
-                                                   .config_path = "test.yaml",
-                                                   .config_digest = "00",
-                                                   .on_ready = on_ready,
-                                                   .context = f};
+    const struct orchestrator_settings settings = {
+        .model = &f->model,
+        .store = f->store,
+        .commands = f->commands,
+        .jobs = f->jobs,
+        .keep = {30 * 24 * (int64_t)3600 * 1000, 30 * 24 * (int64_t)3600 * 1000},
+        .config_path = "test.yaml",
+        .config_digest = "00",
+        .on_ready = on_ready,
+        .context = f};
     if (orchestrator_start(&settings, &f->orchestrator, &why) != ERR_OK)
         fail_msg("%s", why.text);
 }

@@ -332,7 +332,7 @@ static void plans_use_indexes(void **state)
     static const char *const growing[] = {"SCAN delivery", "SCAN alert",      "SCAN match",   "SCAN audit",
                                           "SCAN run",      "SCAN step",       "SCAN attempt", "SCAN active_history",
                                           "SCAN incident", "SCAN idempotency"};
-    static const enum sql ordered_by_key[] = {SQL_AUDIT_SEQS, SQL_AUDIT_SCAN, SQL_AUDIT_HEAD, SQL_RUNS};
+    static const enum sql ordered_by_key[] = {SQL_AUDIT_SEQS, SQL_AUDIT_SCAN, SQL_AUDIT_HEAD, SQL_AUDIT_LAST, SQL_RUNS};
     static const enum sql narrow[] = {SQL_SERVICE_NAMES, SQL_SERVICE_RUNS, SQL_LOAD_RUNS, SQL_LOAD_INCIDENTS};
     char plan[2048];
     for (int i = 0; i < SQL_COUNT; i++) {
@@ -379,6 +379,9 @@ static void plans_of_pages(void **state)
         {SQL_DELIVERY_GET, "INDEX delivery_id (id=?)"},
         {SQL_SOURCE_GET, "INDEX delivery_source (source=?)"},
         {SQL_DELIVERY_HEAD, "SEARCH delivery"},
+        {SQL_ALERT_AGES, "SEARCH alert USING PRIMARY KEY (key>?)"},
+        {SQL_DELIVERY_AGES, "SEARCH delivery USING INTEGER PRIMARY KEY (rowid>?)"},
+        {SQL_AUDIT_LAST_OF_KIND, "INDEX audit_kind (kind=?)"},
     };
     char plan[2048];
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
