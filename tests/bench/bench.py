@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import socket
+import sqlite3
 import statistics
 import struct
 import subprocess
@@ -312,6 +313,7 @@ def measure_stored(args, bench, turnout, bare, turnout_round, commits, wal, bear
     for _ in range(5):
         starts.append(turnout.start())
         turnout.stop()
+    measure_pruning(args, bench, turnout, bearer)
     print("start to ready with %d deliveries stored: median %.3f s, max %.3f s" % (args.stored, statistics.median(starts), max(starts)))
 
 
@@ -374,6 +376,31 @@ def measure_storm(args, folder):
             print("  note: wrong answers %s, hostile ones accepted %s" % (result.wrong[:3], result.hostile_accepted[:3]))
     finally:
         turnout.stop()
+
+
+def measure_pruning(args, bench, turnout, bearer):
+    """New deliveries while everything stored so far is too old, and goes; and then without that, in the same file."""
+    with contextlib.closing(sqlite3.connect(os.path.join(turnout.folder, "turnout.db"))) as connection, connection:
+        connection.execute("UPDATE alert SET state = 'resolved', last_seen_at = last_seen_at - 5184000000")
+        connection.execute("UPDATE delivery SET received_at = received_at - 5184000000")
+        connection.execute("UPDATE source SET open_alerts = 0")
+        stored = connection.execute("SELECT count(*) FROM alert").fetchone()[0]
+    turnout.start()
+    began = time.monotonic()
+    rounds, gone, took = [], 0, 0
+    while gone < stored and time.monotonic() < began + 600:
+        rounds.append(bench.load(turnout.hooks, "/hooks/s%d", seconds=args.seconds, header=bearer, sources=SOURCES))
+        gone = turnout.metrics()['turnout_pruned_total{table="alert"}']
+        took = time.monotonic() - began
+    print("turnout, new, while %d of %d alerts went in %.0f s" % (gone, stored, took))
+    print_row("  that is", rounds, median_of(rounds, "rate"))
+    while turnout.metrics()['turnout_pruned_total{table="delivery"}'] < stored and time.monotonic() < began + 1200:
+        time.sleep(1)
+    print("deliveries have gone after %.0f s without load" % (time.monotonic() - began - took))
+    rounds = [bench.load(turnout.hooks, "/hooks/s%d", seconds=args.seconds, header=bearer, sources=SOURCES)
+              for _ in range(args.rounds)]
+    print_row("  without pruning", rounds, median_of(rounds, "rate"))
+    turnout.stop()
 
 
 def main():
