@@ -67,8 +67,10 @@ static enum err table_read_missing(struct orchestrator *o, size_t n_missing, str
     enum err err = store_alerts_get(o->settings.store, rows, n, why);
     n = 0;
     for (size_t i = 0; err == ERR_OK && i < o->table.room; i++)
-        if (o->table.entries[i].is_missing)
+        if (o->table.entries[i].is_missing) {
             o->table.entries[i].row = rows[n++];
+            o->table.entries[i].saved_at = o->now - (o->wall - o->table.entries[i].row.last_seen_at);
+        }
     free(rows);
     return err;
 }
@@ -99,6 +101,7 @@ enum err intake_prepare(struct orchestrator *o, struct command *const *commands,
             if (cached->is_used && same_key(&cached->row.key, key)) {
                 entry->row = cached->row;
                 entry->is_compared = cached->is_compared;
+                entry->saved_at = cached->saved_at;
             } else {
                 entry->row.key = *key;
                 entry->row.source = delivery->source;
@@ -500,9 +503,19 @@ static void save_row(struct orchestrator *o, struct cached_alert *cached)
     cached->saved_at = o->now;
 }
 
+/* Of two alerts of the batch that share a slot the cache keeps the later one. */
+static bool is_lost(struct orchestrator *o, size_t i)
+{
+    const struct alert_entry *entry = &o->table.entries[i];
+    return cache_slot(o, &entry->row.key)->taken_by != i && o->now - entry->saved_at >= SAVE_COUNTS_AFTER_MS;
+}
+
 /* Writes the rows this batch changed, and unsaved counts whose slot another alert is about to take. */
 void intake_before_commit(struct orchestrator *o)
 {
+    for (size_t i = 0; i < o->table.room; i++)
+        if (o->table.entries[i].is_used && o->table.entries[i].row.exists)
+            cache_slot(o, &o->table.entries[i].row.key)->taken_by = i;
     for (size_t i = 0; i < o->table.room; i++) {
         struct alert_entry *entry = &o->table.entries[i];
         if (!entry->is_used || !entry->row.exists)
@@ -510,7 +523,7 @@ void intake_before_commit(struct orchestrator *o)
         struct cached_alert *cached = cache_slot(o, &entry->row.key);
         if (cached->is_used && cached->is_unsaved && !same_key(&cached->row.key, &entry->row.key))
             save_row(o, cached);
-        if (entry->is_changed)
+        if (entry->is_changed || is_lost(o, i))
             batch_alert(o->rows, &entry->row, o->settings.model->source_names[entry->row.source]);
     }
     if (o->now >= o->next_check_at)

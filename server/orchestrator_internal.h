@@ -88,6 +88,7 @@ struct alert_entry {
     bool is_missing;  /* not in the cache: to be read from the store */
     bool has_matches; /* `matches` is filled in */
     bool is_compared; /* in this process: its matches are those that the configuration gives it */
+    int64_t saved_at; /* steady: when its row was written, or what that row says it was last seen */
     struct match *matches;
     int n_matches;
 };
@@ -104,6 +105,7 @@ struct cached_alert {
     bool is_unsaved;  /* last seen and count are newer than the store's row */
     bool is_compared; /* as in struct alert_entry */
     int64_t saved_at; /* steady */
+    size_t taken_by;  /* during a commit: the entry of the batch's table that it will hold */
 };
 
 /* ---- what is too old --------------------------------------------------------------------------------------------- */
@@ -115,6 +117,7 @@ struct pruning {
     int64_t at;         /* steady: the next slice, or the next look whether a round is due */
     int64_t next_round; /* steady */
     int budget;         /* of a slice */
+    int64_t commit_ms;  /* of the last slice's time: waited for the disk */
     struct alert_key after_key;
     int64_t after_seq;
     int64_t due;                    /* wall: when the oldest row that has stayed is too old */

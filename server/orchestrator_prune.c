@@ -92,11 +92,17 @@ static bool take_delivery(void *context, const struct delivery_age *age)
 
 static enum err write_slice(struct orchestrator *o, struct errmsg *why)
 {
+    o->pruning.commit_ms = 0;
     if (o->broken_err != ERR_OK) {
         *why = o->broken;
         return o->broken_err;
     }
-    return batch_size(o->rows) > 0 ? store_write(o->settings.store, o->rows, why) : ERR_OK;
+    if (batch_size(o->rows) == 0)
+        return ERR_OK;
+    enum err err = store_write(o->settings.store, o->rows, why);
+    if (err == ERR_OK)
+        o->pruning.commit_ms = store_commit_ms(o->settings.store);
+    return err;
 }
 
 static enum err slice_alerts(struct orchestrator *o, struct errmsg *why)
@@ -276,6 +282,7 @@ void prune_go_on(struct orchestrator *o)
         if (!pruning->has_failed)
             log_error("what is too old could not be removed (tried again every minute): %s", why.text);
         pruning->has_failed = true;
+        pruning->phase = PRUNE_REST; /* a new round begins with the next look; what this one has removed is kept */
         o->world->chain = chain;
         pruning->clock.ahead = clock.ahead; /* to be put on record then */
         return;
@@ -284,6 +291,7 @@ void prune_go_on(struct orchestrator *o)
     if (pruning->phase == PRUNE_REST)
         return;
     int64_t ended = clock_steady_ms();
-    pruning->budget = prune_budget_next(pruning->budget, ended - began);
-    pruning->at = ended + prune_pause_ms(ended - began);
+    int64_t took = ended - began;
+    pruning->budget = prune_budget_next(pruning->budget, took - pruning->commit_ms);
+    pruning->at = ended + prune_pause_ms(took);
 }

@@ -5,6 +5,7 @@
 #define SHORT_SLICE_MS 2
 #define SHARE 20
 #define MIN_PAUSE_MS 20
+#define MAX_PAUSE_MS 10000 /* the machine may have slept in the middle of a slice */
 #define MIN_ROUND_MS ((int64_t)3600 * 1000)
 #define MAX_ROUND_MS ((int64_t)24 * 3600 * 1000)
 
@@ -35,17 +36,19 @@ bool clock_watch_believes(const struct clock_watch *watch, int64_t now)
     return now >= watch->doubted_until;
 }
 
-int prune_budget_next(int budget, int64_t took_ms)
+int prune_budget_next(int budget, int64_t work_ms)
 {
-    if (took_ms > SLICE_MS)
+    if (work_ms > SLICE_MS)
         return budget / 2 > PRUNE_BUDGET_MIN ? budget / 2 : PRUNE_BUDGET_MIN;
-    if (took_ms <= SHORT_SLICE_MS)
+    if (work_ms <= SHORT_SLICE_MS)
         return budget * 2 < PRUNE_BUDGET_MAX ? budget * 2 : PRUNE_BUDGET_MAX;
     return budget;
 }
 
 int64_t prune_pause_ms(int64_t took_ms)
 {
+    if (took_ms > MAX_PAUSE_MS / (SHARE - 1))
+        return MAX_PAUSE_MS;
     int64_t pause = took_ms * (SHARE - 1);
     return pause > MIN_PAUSE_MS ? pause : MIN_PAUSE_MS;
 }

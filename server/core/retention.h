@@ -34,15 +34,16 @@ bool clock_watch_believes(const struct clock_watch *watch, int64_t now);
 
 /* ---- the pace ---------------------------------------------------------------------------------------------------- */
 
-/* What a slice may do, in looks at a row; it adapts to the machine so that a slice takes at most 5 ms or so. */
+/* What a slice may do, in looks at a row; it adapts to the machine so that it takes at most 5 ms or so. Waiting for the
+ * disk is not counted: every commit does, and a smaller one waits as long. */
 #define PRUNE_BUDGET_MIN 32
 #define PRUNE_BUDGET_MAX 8192
 #define PRUNE_ALERT_COST 16 /* of removing one, beside the look */
 #define PRUNE_DELIVERY_COST 32
 #define PRUNE_DELIVERY_COST_PER 1024 /* one more for so many bytes of its body */
 
-int prune_budget_next(int budget, int64_t took_ms);
-/* How long to leave alone who waits for commits: slices take a twentieth of the time at most. */
+int prune_budget_next(int budget, int64_t work_ms);
+/* How long to leave alone who waits for commits: slices, with their commits, take a twentieth of the time at most. */
 int64_t prune_pause_ms(int64_t took_ms);
 
 /* When the next round is due, steady: when the oldest row that stayed becomes too old at wall time `due` (INT64_MAX:

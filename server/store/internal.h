@@ -112,6 +112,7 @@ struct store {
     int64_t epoch;
     int wal_pages;     /* after the last commit */
     int checkpoint_at; /* the next one when the WAL has so many pages */
+    int64_t commit_ms;
     atomic_llong commits, failed_commits, checkpoints;
 };
 

@@ -1,5 +1,6 @@
 /* Opening and closing the writer's connection, the one transaction, and checkpoints. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "store/internal.h"
 
 #include <errno.h>
@@ -150,6 +151,7 @@ static enum err write_and_commit(struct store *store, const struct store_batch *
         err = check_epoch(store, why);
     if (err == ERR_OK)
         err = batch_execute(&store->connection, batch, why);
+    store->commit_ms = -clock_steady_ms();
     if (err == ERR_OK)
         err = query_plain(&store->connection, SQL_COMMIT, why);
     /* SQLite has rolled back by itself after some errors (a full disk), and not after others. */
@@ -188,7 +190,13 @@ enum err store_write(struct store *store, struct store_batch *batch, struct errm
     }
     atomic_fetch_add(&store->commits, 1);
     checkpoint(store);
+    store->commit_ms += clock_steady_ms();
     return ERR_OK;
+}
+
+int64_t store_commit_ms(const struct store *store)
+{
+    return store->commit_ms;
 }
 
 /* ---- figures ----------------------------------------------------------------------------------------------------- */

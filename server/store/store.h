@@ -161,6 +161,9 @@ void batch_idempotency(struct store_batch *batch, const char *who, const char *k
  * not cleared. Runs a checkpoint by itself when the WAL has 500 pages. */
 MUST_CHECK enum err store_write(struct store *store, struct store_batch *batch, struct errmsg *why);
 
+/* How long the last write waited for the disk: its commit, and the checkpoint after it. */
+int64_t store_commit_ms(const struct store *store);
+
 /* ---- read, on the writer's connection ---------------------------------------------------------------------------- */
 
 /* Looks the keys up; rows[i].exists says whether it was there; rows[i].key and .source are left as given. */
