@@ -2,7 +2,8 @@
  * so that a case can be read aloud; the little language is defined by parse_before(), parse_event() and thing_put().
  *
  * The service, unless a case says otherwise: sites gra (home), rbx and waw in this order, sources prometheus, pingdom
- * and aws; two votes, held for 30 s; a cool-down of 30 min; automatic. Times are seconds from now. */
+ * and aws (of which pingdom has only a token in its URL); two votes, held for 30 s; a cool-down of 30 min; automatic.
+ * Times are seconds from now. */
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "core/decide.h"
@@ -19,7 +20,8 @@ static char name_gra[] = "gra", name_rbx[] = "rbx", name_waw[] = "waw", name_sho
 static char name_prometheus[] = "prometheus", name_pingdom[] = "pingdom", name_aws[] = "aws";
 static struct site sites[] = {{.name = name_gra}, {.name = name_rbx}, {.name = name_waw}};
 static char *sources[] = {name_prometheus, name_pingdom, name_aws};
-static const struct model model = {.source_names = sources, .n_sources = 3};
+static enum trust trusts[] = {TRUST_SECRET, TRUST_OPEN, TRUST_SIGNED};
+static const struct model model = {.source_names = sources, .source_trust = trusts, .n_sources = 3};
 
 struct world {
     struct service service;
@@ -88,7 +90,7 @@ static void put_run(struct world *world, char **words)
     view->active_site = view->run_from;
 }
 
-/* manual | two | alone | needs votes N | needs hold S | needs cool S */
+/* manual | two | alone | needs votes N | needs trusted N | needs hold S | needs cool S */
 static bool put_setting(struct world *world, char **words)
 {
     struct service *service = &world->service;
@@ -100,6 +102,8 @@ static bool put_setting(struct world *world, char **words)
         service->n_sites = 1;
     else if (strcmp(words[0], "needs") == 0 && strcmp(words[1], "votes") == 0)
         service->votes = atoi(words[2]);
+    else if (strcmp(words[0], "needs") == 0 && strcmp(words[1], "trusted") == 0)
+        service->trusted_votes = atoi(words[2]);
     else if (strcmp(words[0], "needs") == 0 && strcmp(words[1], "hold") == 0)
         service->hold_ms = atoi(words[2]) * 1000;
     else if (strcmp(words[0], "needs") == 0 && strcmp(words[1], "cool") == 0)
@@ -294,6 +298,44 @@ static const struct decide_case cases[] = {
     {"no hold: at once", GRA "; down gra prometheus; needs hold 0", "alert gra pingdom +1",
      "count gra pingdom 1 vote (votes); open gra (votes); active moving gra (votes); failover gra>rbx (votes)",
      "gra is down: 2 of 2 votes (prometheus, pingdom)"},
+
+    /* votes that can be trusted */
+    {"an open vote alone", GRA "; needs votes 1; needs trusted 1", "alert gra pingdom +1",
+     "count gra pingdom 1 vote (votes)", "pingdom says gra is down (1 alert); 1 of 1 vote (pingdom), 0 of 1 trusted"},
+    {"no more of its alerts make it trusted", GRA "; down gra pingdom; needs votes 1; needs trusted 1",
+     "alert gra pingdom +1", "count gra pingdom 2 (votes)", "0 of 1 trusted"},
+    {"a vote with a secret alone", GRA "; needs votes 1; needs trusted 1", "alert gra prometheus +1",
+     "count gra prometheus 1 vote (votes); set hold gra +30 (votes)",
+     "gra has 1 of 1 vote (prometheus): it counts as down when they hold for 30 s"},
+    {"a signed vote alone", GRA "; needs votes 1; needs trusted 1", "alert gra aws +1",
+     "count gra aws 1 vote (votes); set hold gra +30 (votes)", NULL},
+    {"one of two has to be trusted, and is", GRA "; down gra pingdom; needs trusted 1", "alert gra prometheus +1",
+     "count gra prometheus 1 vote (votes); set hold gra +30 (votes)", "gra has 2 of 2 votes (prometheus, pingdom): it"},
+    {"trusted, but too few", GRA "; needs trusted 1", "alert gra aws +1", "count gra aws 1 vote (votes)",
+     "1 of 2 votes (aws)"},
+    {"both have to be trusted, and one is not", GRA "; down gra prometheus; needs trusted 2", "alert gra pingdom +1",
+     "count gra pingdom 1 vote (votes)", "2 of 2 votes (prometheus, pingdom), 1 of 2 trusted"},
+    {"until a second one is", GRA "; down gra prometheus pingdom; needs trusted 2", "alert gra aws +1",
+     "count gra aws 1 vote (votes); set hold gra +30 (votes)",
+     "gra has 3 votes where 2 are needed (prometheus, pingdom, aws): it counts"},
+    {"one source's alerts are one trusted vote", GRA "; down gra aws; needs votes 1; needs trusted 2",
+     "alert gra aws +1", "count gra aws 2 (votes)", "1 vote (aws), 1 of 2 trusted"},
+    {"more trusted votes than votes asked for", GRA "; down gra aws; needs votes 1; needs trusted 2",
+     "alert gra prometheus +1", "count gra prometheus 1 vote (votes); set hold gra +30 (votes)", NULL},
+    {"a trusted vote withdrawn breaks the hold", GRA_HOLD " 10; down gra aws; needs trusted 2", "alert gra aws -1",
+     "count gra aws 0 vote (votes); clear hold gra (votes)",
+     "did not hold for 30 s: now it has 2 of 2 votes (prometheus, pingdom), 1 of 2 trusted"},
+    {"an open vote withdrawn does not, where it is one too many", GRA_HOLD " 10; down gra aws; needs trusted 2",
+     "alert gra pingdom -1", "count gra pingdom 0 vote (votes)", NULL},
+    {"they held: a run starts", GRA_HOLD " 0; needs trusted 1", "timer hold gra",
+     "clear hold gra (timer); open gra (votes); active moving gra (votes); failover gra>rbx (votes)",
+     "failover from gra to rbx: 2 of 2 votes (prometheus, pingdom) held for 30 s"},
+    {"an incident falls with its trusted vote", GRA_STANDS " cool_down; cool 720; down gra aws; needs trusted 2",
+     "alert gra aws -1", "count gra aws 0 vote (votes); falls gra (votes)",
+     "gra has only 2 of 2 votes (prometheus, pingdom), 1 of 2 trusted left"},
+    {"more trust asked for by a new configuration", GRA_STANDS "; needs trusted 2", "start", "falls gra (votes)", NULL},
+    {"a person needs nobody's vote", GRA "; down gra pingdom; needs trusted 2", "failover",
+     "active moving gra (operator); failover gra>rbx (operator)", NULL},
 
     /* votes on other sites */
     {"a vote on a site that is not active", GRA, "alert rbx prometheus +1", "count rbx prometheus 1 vote (not_active)",

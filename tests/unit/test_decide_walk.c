@@ -73,9 +73,11 @@ struct walk {
     uint64_t seed, random, digest;
     int64_t now, event;
     struct model model;
+    enum trust trust[N_SOURCES];
     struct place places[N_SERVICES];
     char log[LOG_LINES][320];
     int64_t n_log;
+    int64_t n_mistrusted; /* votes enough, if they could be trusted */
     int64_t n_runs, n_automatic, n_refused, n_restarts, n_succeeded, n_splits;
 };
 
@@ -143,11 +145,21 @@ static int true_votes(const struct place *p, int site)
     return votes;
 }
 
+/* So many sources, and among them so many that somebody who only knows a URL cannot speak for. */
+static bool true_quorum(const struct walk *w, const struct place *p, int site)
+{
+    int n_trusted = 0;
+    for (int source = 0; source < N_SOURCES; source++)
+        n_trusted += true_count(p, site, source) > 0 && w->trust[source] != TRUST_OPEN;
+    return true_votes(p, site) >= p->service.votes && n_trusted >= p->service.trusted_votes;
+}
+
 static void watch_quorums(struct walk *w, struct place *p)
 {
     for (int site = 0; site < p->service.n_sites; site++) {
-        bool stands =
-            p->truth.active == ACTIVE_SITE && p->truth.site == site && true_votes(p, site) >= p->service.votes;
+        bool stands = p->truth.active == ACTIVE_SITE && p->truth.site == site && true_quorum(w, p, site);
+        w->n_mistrusted += !stands && p->truth.site == site && p->truth.active == ACTIVE_SITE &&
+                           true_votes(p, site) >= p->service.votes;
         if (!stands)
             p->truth.held_since[site] = NEVER;
         else if (p->truth.held_since[site] == NEVER)
@@ -397,7 +409,7 @@ static void check_level(struct walk *w, struct place *p)
         n_standing += view->is_standing;
         PROMISE(!view->is_standing || view->has_incident, "no incident, and it stands");
         PROMISE(!view->has_incident || true_votes(p, site) > 0, "an incident without a vote");
-        PROMISE(!view->is_standing || true_votes(p, site) >= p->service.votes, "an incident stands without a quorum");
+        PROMISE(!view->is_standing || true_quorum(w, p, site), "an incident stands without a quorum");
         PROMISE(!view->is_standing || view->last_reason != REASON_NONE ||
                     (p->truth.has_run && p->truth.run_state == RUN_RUNNING),
                 "nothing is done, and no reason is on record");
@@ -632,6 +644,8 @@ static void any_alert(struct walk *w, struct place *p)
     struct alert said = {.state = is_lucky(w, p->truth.is_bad[site] ? 85 : 15) ? ALERT_FIRING : ALERT_RESOLVED,
                          .starts_at = sender_time(w),
                          .ends_at = TIME_UNKNOWN};
+    if (is_lucky(w, 5))
+        said.state = ALERT_UNKNOWN;
     if (said.state == ALERT_RESOLVED)
         said.ends_at = sender_time(w);
     int before = true_count(p, site, source);
@@ -807,7 +821,10 @@ static void make_place(struct walk *w, struct place *p, int number)
     service->sites = p->sites;
     service->n_sites = number == 0 ? 2 : number == 1 ? N_SITES : (int)chance(w, N_SITES) + 1;
     service->mode = number == 4 ? MODE_MANUAL : MODE_AUTOMATIC;
-    service->votes = number == 0 ? 2 : (int)chance(w, N_SOURCES) + 1;
+    service->votes = number == 0 ? 2 : number == 3 ? 1 : (int)chance(w, N_SOURCES) + 1;
+    service->trusted_votes = number == 0 || number == 3       ? 1
+                             : number == 2 || is_lucky(w, 50) ? 0
+                                                              : (int)chance(w, 2) + 1;
     service->hold_ms = number == 0 ? 30000 : holds[chance(w, 4)];
     service->cool_down_ms = number == 0 ? 1800000 : cool_downs[chance(w, 4)];
     service->steps = p->steps;
@@ -838,7 +855,9 @@ static void walk(struct walk *w, uint64_t seed, int64_t n_events)
     w->seed = w->random = seed;
     w->digest = 0xcbf29ce484222325U;
     w->now = START_AT;
-    w->model = (struct model){.source_names = names, .n_sources = N_SOURCES};
+    for (int i = 0; i < N_SOURCES; i++)
+        w->trust[i] = i == 0 ? TRUST_OPEN : i == 1 ? TRUST_SECRET : (enum trust)chance(w, TRUST_SIGNED + 1);
+    w->model = (struct model){.source_names = names, .source_trust = w->trust, .n_sources = N_SOURCES};
     for (int i = 0; i < N_SERVICES; i++)
         make_place(w, &w->places[i], i);
     for (w->event = 0; w->event < n_events; w->event++)
@@ -864,12 +883,14 @@ static void the_promises_hold(void **state)
     for (uint64_t i = 0; i < N_SEEDS; i++) {
         walk(w, seed + i, n_events / N_SEEDS);
         print_message("seed %" PRIu64 ": %" PRId64 " events, %" PRId64 " runs (%" PRId64 " by themselves, %" PRId64
-                      " succeeded, %" PRId64 " split), %" PRId64 " refusals, %" PRId64 " restarts\n",
+                      " succeeded, %" PRId64 " split), %" PRId64 " refusals, %" PRId64 " restarts, %" PRId64
+                      " times votes that cannot be trusted\n",
                       seed + i, w->event, w->n_runs, w->n_automatic, w->n_succeeded, w->n_splits, w->n_refused,
-                      w->n_restarts);
+                      w->n_restarts, w->n_mistrusted);
         /* A walk that never gets anywhere proves nothing. */
         if (w->event >= 50000)
-            assert_true(w->n_automatic > 20 && w->n_succeeded > 20 && w->n_splits > 5 && w->n_refused > 50);
+            assert_true(w->n_mistrusted > 20 && w->n_automatic > 20 && w->n_succeeded > 20 && w->n_splits > 5 &&
+                        w->n_refused > 50);
     }
 }
 
