@@ -64,6 +64,10 @@ static enum MHD_Result check_parameter(void *context, enum MHD_ValueKind kind, c
                      name, request->route->parameters[0] ? "there are: " : "there is none", request->route->parameters);
     else if (value && strlen(value) >= MAX_ARGUMENT)
         answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "the parameter `%.64s` is too long", name);
+    else if (!value || !value[0]) /* a script whose variable is empty: it would read the first page again, for ever */
+        answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "the parameter `%.64s` is empty; leave it out", name);
+    else if (value != api_parameter(request, name)) /* which finds the first of them */
+        answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "the parameter `%.64s` is there twice", name);
     return request->response ? MHD_NO : MHD_YES;
 }
 

@@ -132,6 +132,10 @@ void api_audit_export(struct request *request)
         answer_later(request, "out of memory");
         return;
     }
+    /* libmicrohttpd ends a chunked body with its last chunk even where there is no body, and what asked by HEAD would
+     * take that for the next answer. */
+    if (strcmp(request->method, "HEAD") == 0)
+        (void)MHD_set_response_options(response, MHD_RF_HTTP_1_0_COMPATIBLE_STRICT, MHD_RO_END);
     answer_response(request, MHD_HTTP_OK, response);
     answer_header(request, MHD_HTTP_HEADER_CONTENT_TYPE, "application/x-ndjson");
     answer_header(request, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
