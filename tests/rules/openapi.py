@@ -1,7 +1,7 @@
-"""Rule: static/openapi.yaml describes every route of the two listeners, and nothing else.
+"""Rule: static/openapi.yaml describes every route of the two listeners, and nothing else; and every code of an error.
 
 What the answers look like is shown by tests/end_to_end/test_openapi.py, against the daemon. This one is about what no
-request finds: an operation that nobody has described.
+request finds: an operation that nobody has described, or an error that no test can bring about.
 """
 
 import re
@@ -115,6 +115,34 @@ def check_operation(operation, route):
         yield "a viewer is answered 403"
 
 
+# What is followed by the code of an error, as a literal: perhaps behind other arguments, or several to choose from.
+CODES = re.compile(r'\b(?:answer_error|refuse_call|refuse)\(|\bcall->code, sizeof call->code,')
+LITERAL = re.compile(r'[^";]*"([^"\\]*)"')
+IN_TEXT = re.compile(r'\\"code\\":\\"(\w+)\\"')
+
+
+def codes(root):
+    """(path, line, code) of each code that is written out. Those of the core's refusals are reasons, and not among them."""
+    for path in rule.files_under(root, "server", ends=(".c",)):
+        code = rule.without_comments(rule.read(root, path))
+        for found in CODES.finditer(code):
+            at = found.end()
+            while literal := LITERAL.match(code, at):
+                if not re.fullmatch("[a-z]+(_[a-z]+)*", literal[1]):
+                    break
+                yield path, code.count("\n", 0, literal.start(1)) + 1, literal[1]
+                at = literal.end()
+        for found in IN_TEXT.finditer(code):
+            yield path, code.count("\n", 0, found.start()) + 1, found[1]
+
+
+def check_codes(root, document):
+    known = document["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"]
+    for path, line, code in codes(root):
+        if code not in known:
+            yield Violation(path, line, f"the code {code} of an error is not in {DESCRIPTION}")
+
+
 def check(root):
     text = rule.read(root, DESCRIPTION)
     try:
@@ -132,6 +160,7 @@ def check(root):
     version = re.search(r"project\(turnout VERSION (\S+)", rule.read(root, "CMakeLists.txt"))
     if not version or document["info"]["version"] != version[1]:
         violations.append(Violation(DESCRIPTION, 1, "info.version is not that of CMakeLists.txt"))
+    violations += check_codes(root, document)
     seen = {}
     for operation in described:
         line = line_of(text, operation.path)
@@ -182,10 +211,14 @@ PLANTS = [
     ("a token that is not asked for", DESCRIPTION,
      edit(DESCRIPTION, "for Prometheus\n      security: []", "for Prometheus\n      security: [{operator: []}]")),
     ("an operationId twice", DESCRIPTION, edit(DESCRIPTION, "operationId: listRuns", "operationId: listAudit")),
+    ("a code that is not described", "server/http/route.c", edit("server/http/route.c", '"not_found"', '"zz"')),
+    ("a code among several", HOOKS, edit(HOOKS, ': "denied"', ': "zz"')),
+    ("a code of a call that the orchestrator refuses", "server/orchestrator_run.c",
+     edit("server/orchestrator_run.c", '"wrong_state" : "not_found"', '"wrong_state" : "zz"')),
     ("another version", DESCRIPTION, edit("CMakeLists.txt", "project(turnout VERSION ", "project(turnout VERSION 9")),
     ("a description that is no YAML", DESCRIPTION, edit(DESCRIPTION, "paths:\n", "paths: [\n")),
     ("a table that is not found", API, edit(API, "const struct route api_routes[]", "const struct route zz_routes[]")),
 ]
 
 if __name__ == "__main__":
-    rule.main(check, PLANTS, lambda path: path in (DESCRIPTION, HOOKS, API, "CMakeLists.txt"))
+    rule.main(check, PLANTS, lambda path: path in (DESCRIPTION, "CMakeLists.txt") or path.startswith("server/"))
