@@ -57,6 +57,8 @@ def with_something_to_do(daemon):
     examples.update({"runs/{run}/" + call: waiting_run(daemon, service)
                      for call, service in (("retry", "retried"), ("skip", "skipped"), ("cancel", "cancelled"))})
     examples["runs/{run}"] = examples["runs/{run}/retry"]
+    for told in (alert("rbx"), alert(name="Unheard of")):  # a vote that starts nothing, and one that no rule matches
+        examples["deliveries/{delivery}"] = daemon.deliver(delivery(told)).json["delivery"]
     for path, example in examples.items():
         item = document["paths"]["/api/v1/" + path]
         name = item["parameters"][0]["$ref"].rpartition("/")[2]
@@ -103,7 +105,8 @@ CALLS = ["POST /api/v1/services/{service}/failover", "POST /api/v1/services/{ser
          "POST /api/v1/services/{service}/adopt", "POST /api/v1/runs/{run}/retry", "POST /api/v1/runs/{run}/skip",
          "POST /api/v1/runs/{run}/cancel"]
 LOOKS = ["GET /api/v1/services", "GET /api/v1/services/{service}", "GET /api/v1/runs", "GET /api/v1/runs/{run}",
-         "GET /api/v1/audit", "GET /api/v1/audit/export", "GET /api/v1/audit/verify"]
+         "GET /api/v1/deliveries", "GET /api/v1/deliveries/{delivery}", "GET /api/v1/sources", "GET /api/v1/audit",
+         "GET /api/v1/audit/export", "GET /api/v1/audit/verify"]
 
 
 def test_it_is_served_as_a_file_of_the_page(daemon):
@@ -123,7 +126,7 @@ def test_with_an_operators_token(daemon, tmp_path):
         played.met(call, 202 if "/fail" in call else 200, 400, 401, 404, 409)
     for look in LOOKS:
         played.met(look, 200, 401)
-    for look in ("GET /api/v1/runs", "GET /api/v1/audit"):
+    for look in ("GET /api/v1/runs", "GET /api/v1/deliveries", "GET /api/v1/audit"):
         played.met(look, 400)
     for operation in ("GET /healthz", "GET /readyz", "GET /metrics", "GET /", "GET /openapi.yaml", "GET /{file}"):
         played.met(operation, 200)
