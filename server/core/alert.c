@@ -29,16 +29,18 @@ static bool is_within_window(int64_t changed_at, int64_t now)
 }
 
 /* By the sender's own clock. Two assertions of one moment (senders count in seconds) are taken in the order of arrival,
- * but each once: the start and the end of the row tell which of them has been seen. */
+ * but each once: the start and the end of the row tell which of them has been seen. Of "unknown" nothing tells; who
+ * says in one moment that he knows and that he does not, knows. */
 static enum alert_verdict judge_by_assertion(const struct alert_row *row, const struct alert *said)
 {
     if (said->asserted_at < row->asserted_at)
         return ALERT_VERDICT_LATE;
     if (row->state == said->state)
         return ALERT_VERDICT_DUPLICATE;
-    bool is_seen =
-        said->asserted_at == row->asserted_at && ((said->state == ALERT_FIRING && row->starts_at == said->starts_at) ||
-                                                  (said->state == ALERT_RESOLVED && row->ends_at == said->ends_at));
+    if (said->asserted_at > row->asserted_at || row->state == ALERT_UNKNOWN)
+        return ALERT_VERDICT_NEW;
+    bool is_seen = said->state == ALERT_UNKNOWN || (said->state == ALERT_FIRING && row->starts_at == said->starts_at) ||
+                   (said->state == ALERT_RESOLVED && row->ends_at == said->ends_at);
     return is_seen ? ALERT_VERDICT_LATE : ALERT_VERDICT_NEW;
 }
 
@@ -59,10 +61,19 @@ static enum alert_verdict judge(const struct alert_row *row, const struct alert 
     return is_within_window(row->changed_at, now) ? ALERT_VERDICT_LATE : ALERT_VERDICT_NEW;
 }
 
+/* Where the sender tells the order, its last firing alert tells the start, also when the resolve before it was lost. */
+static int64_t start_of(const struct alert_row *row, const struct alert *said)
+{
+    if (row->asserted_at == TIME_UNKNOWN || said->asserted_at == TIME_UNKNOWN || row->starts_at == TIME_UNKNOWN)
+        return earliest(row->starts_at, said->starts_at);
+    bool is_later = said->asserted_at > row->asserted_at && said->starts_at != TIME_UNKNOWN;
+    return said->state == ALERT_FIRING && is_later ? said->starts_at : row->starts_at;
+}
+
 static void take_news(struct alert_row *row, const struct alert *said, int64_t now)
 {
     bool is_same_episode = row->exists && said->state != ALERT_FIRING;
-    row->starts_at = is_same_episode ? earliest(row->starts_at, said->starts_at) : said->starts_at;
+    row->starts_at = is_same_episode ? start_of(row, said) : said->starts_at;
     if (said->state == ALERT_RESOLVED)
         row->ends_at = said->ends_at;
     else if (!row->exists)
@@ -102,7 +113,7 @@ enum alert_verdict alert_take(const struct alert_row *row, const struct alert *g
         take_news(&after, said, now);
         break;
     case ALERT_VERDICT_DUPLICATE:
-        after.starts_at = earliest(after.starts_at, said->starts_at);
+        after.starts_at = start_of(&after, said);
         if (said->state == ALERT_RESOLVED)
             after.ends_at = latest(after.ends_at, said->ends_at);
         break;

@@ -36,8 +36,8 @@ struct alert_row {
     int source;
     bool exists;
     enum alert_state state;
-    int64_t starts_at;   /* the earliest that was said of this episode */
-    int64_t ends_at;     /* of the last resolve; TIME_UNKNOWN while firing for the first time */
+    int64_t starts_at; /* the earliest that was said of this episode, or the last, where asserted_at tells the order */
+    int64_t ends_at;   /* of the last resolve; TIME_UNKNOWN while firing for the first time */
     int64_t asserted_at; /* the newest time at which the sender found it so; TIME_UNKNOWN: it never said */
     int64_t first_seen_at, last_seen_at, changed_at; /* our wall clock */
     int64_t count;                                   /* deliveries that spoke of it */

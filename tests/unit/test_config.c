@@ -152,9 +152,9 @@ static void test_whole(void **state)
     CLEANUP(config_cleanup)
     struct config *config =
         load("etc/turnout.yaml", whole,
-             "etc/turnout.yaml:32:13: warning: site \"a\" is not among the top-level sites; it can be gra or rbx\n"
-             "etc/turnout.yaml:32:18: warning: site \"b\" is not among the top-level sites; it can be gra or rbx\n"
-             "etc/turnout.yaml:34:15: warning: no step changes anything: the playbook only checks\n");
+             "etc/turnout.yaml:33:13: warning: site \"a\" is not among the top-level sites; it can be gra or rbx\n"
+             "etc/turnout.yaml:33:18: warning: site \"b\" is not among the top-level sites; it can be gra or rbx\n"
+             "etc/turnout.yaml:35:15: warning: no step changes anything: the playbook only checks\n");
     assert_string_equal(config->path, "etc/turnout.yaml");
     assert_int_equal(strlen(config->digest), 64);
     assert_string_equal(config->database, "etc/data/turnout.db");
