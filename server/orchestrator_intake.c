@@ -432,7 +432,10 @@ static void note_notice(struct orchestrator *o, const struct command_delivery *d
 {
     char kind[48];
     snprintf(kind, sizeof kind, "intake.%s", delivery->notice_kind);
-    journal_note(o, &(struct note){.kind = kind, .who = who, .text = delivery->notice, .delivery = &delivery->id});
+    journal_note(o, &(struct note){.kind = batch_keep(o->rows, kind), /* needed until the commit */
+                                   .who = who,
+                                   .text = delivery->notice,
+                                   .delivery = &delivery->id});
     if (delivery->is_loud)
         log_warning("%s: %s", who, delivery->notice);
 }

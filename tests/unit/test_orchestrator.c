@@ -149,6 +149,109 @@ static void an_alert_about_the_active_site_is_about_the_one_at_its_own_time(void
     assert_int_equal(count(f, "SELECT count(*) FROM match"), 1);
 }
 
+static const char votes[] = "SELECT coalesce(sum(alerts), 0) FROM vote";
+
+static void unknown_withdraws_a_vote_and_says_nothing_else(void **state)
+{
+    struct fixture *f = *state;
+    f->service.votes = 2; /* nothing starts */
+    adopt(f, "gra");
+    deliver(f, 0, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
+    assert_int_equal(count(f, votes), 1);
+    assert_false(deliver(f, 0, 0, ALERT_UNKNOWN, TIME_UNKNOWN, TIME_UNKNOWN)->is_duplicate);
+    assert_true(deliver(f, 0, 0, ALERT_UNKNOWN, TIME_UNKNOWN, TIME_UNKNOWN)->is_duplicate);
+    assert_int_equal(count(f, votes), 0);
+    assert_int_equal(count(f, "SELECT count(*) FROM match"), 0);
+    assert_int_equal(count(f, "SELECT count(*) FROM alert WHERE state = 'unknown' AND ends_at IS NULL"), 1);
+    assert_int_equal(count(f, "SELECT open_alerts FROM source WHERE name = 'prometheus'"), 0);
+    assert_int_equal(count(f, "SELECT count(*) FROM audit WHERE kind = 'intake.alerts' AND text LIKE "
+                              "'%0 alerts began to fire, 0 resolved, 1 unknown%'"),
+                     1);
+    /* that it votes no more is remembered over a restart */
+    stop(f);
+    start(f);
+    assert_true(deliver(f, 0, 0, ALERT_UNKNOWN, TIME_UNKNOWN, TIME_UNKNOWN)->is_duplicate);
+    assert_false(deliver(f, 0, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN)->is_duplicate);
+    assert_int_equal(count(f, votes), 1);
+    /* and one that was never known speaks for nobody */
+    assert_false(deliver(f, 1, 0, ALERT_UNKNOWN, TIME_UNKNOWN, TIME_UNKNOWN)->is_duplicate);
+    assert_int_equal(count(f, votes), 1);
+    json_t *service = service_now(f);
+    assert_int_equal(json_array_size(json_object_get(service, "incidents")), 0);
+    json_decref(service);
+    assert_chain_intact(f);
+}
+
+static void an_unknown_alert_breaks_the_hold(void **state)
+{
+    struct fixture *f = *state;
+    f->service.hold_ms = HOUR;
+    adopt(f, "gra");
+    deliver(f, 0, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
+    assert_int_equal(count(f, "SELECT count(*) FROM timer WHERE kind = 'hold'"), 1);
+    deliver(f, 0, 0, ALERT_UNKNOWN, TIME_UNKNOWN, TIME_UNKNOWN);
+    assert_int_equal(count(f, "SELECT count(*) FROM timer WHERE kind = 'hold'"), 0);
+}
+
+/* A monitor may say something that is about no alert: it is kept, each time, and what it means is on record. */
+static void a_delivery_without_alerts_is_kept_and_its_notice_recorded(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 2; i++) {
+        struct command *command = delivery(0, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
+        struct command_delivery *d = &command->as.delivery;
+        free(d->alerts[0].targets);
+        free(d->alerts);
+        d->alerts = NULL;
+        d->n_alerts = 0;
+        d->notice_kind = i == 0 ? "subscription" : NULL;
+        snprintf(d->notice, sizeof d->notice, "the topic is subscribed");
+        assert_int_equal(send(f, command)->err, ERR_OK);
+        assert_false(d->is_duplicate);
+        assert_true(id_equal(&d->answer_id, &d->id));
+    }
+    assert_int_equal(count(f, "SELECT count(*) FROM delivery WHERE alerts = 0 AND changed = 0 AND services = 0"), 2);
+    assert_int_equal(count(f, "SELECT count(*) FROM alert"), 0);
+    assert_int_equal(count(f, "SELECT count(*) FROM audit WHERE kind = 'intake.subscription' AND text LIKE "
+                              "'%the topic is subscribed%' AND text LIKE '%source prometheus%' AND "
+                              "json_extract(text, '$.delivery') IS NOT NULL"),
+                     1);
+    /* an alert of no service is kept as such too; one of a service is not */
+    struct command *unmatched = delivery(0, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
+    unmatched->as.delivery.alerts[0].n_targets = 0;
+    assert_int_equal(send(f, unmatched)->err, ERR_OK);
+    assert_int_equal(count(f, "SELECT count(*) FROM delivery WHERE alerts = 1 AND changed = 1 AND services = 0"), 1);
+    deliver(f, 1, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
+    assert_int_equal(count(f, "SELECT count(*) FROM delivery WHERE services = 1"), 1);
+    assert_chain_intact(f);
+}
+
+static const struct command_delivery *assert_at(struct fixture *f, enum alert_state state, int64_t at)
+{
+    struct command *command = delivery(0, 0, state, TIME_UNKNOWN, TIME_UNKNOWN);
+    command->as.delivery.alerts[0].asserted_at = at;
+    assert_int_equal(send(f, command)->err, ERR_OK);
+    return &command->as.delivery;
+}
+
+/* Also when the row comes from the store. */
+static void an_older_assertion_ends_nothing(void **state)
+{
+    struct fixture *f = *state;
+    f->service.votes = 2;
+    adopt(f, "gra");
+    assert_false(assert_at(f, ALERT_FIRING, 10 * HOUR)->is_duplicate);
+    stop(f);
+    start(f);
+    assert_true(assert_at(f, ALERT_RESOLVED, 9 * HOUR)->is_duplicate);
+    assert_true(assert_at(f, ALERT_UNKNOWN, 9 * HOUR)->is_duplicate);
+    assert_int_equal(count(f, votes), 1);
+    assert_false(assert_at(f, ALERT_RESOLVED, 11 * HOUR)->is_duplicate);
+    assert_true(assert_at(f, ALERT_FIRING, 10 * HOUR)->is_duplicate);
+    assert_int_equal(count(f, votes), 0);
+    assert_int_equal(count(f, "SELECT asserted_at FROM alert"), 11 * HOUR);
+}
+
 static void refused_requests_are_on_record(void **state)
 {
     struct fixture *f = *state;
@@ -175,6 +278,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_alert_about_the_active_site_is_about_the_one_at_its_own_time, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(unknown_withdraws_a_vote_and_says_nothing_else, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_unknown_alert_breaks_the_hold, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_delivery_without_alerts_is_kept_and_its_notice_recorded, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(an_older_assertion_ends_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused_requests_are_on_record, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
