@@ -140,6 +140,57 @@ static void newer_is_refused(void **state)
     assert_says(f, ".before-0003");
 }
 
+/* ---- the files of ours ------------------------------------------------------------------------------------------- */
+
+/* An alert row of the first schema; n is in its key and in its delivery. */
+#define OLD_ALERT(n, state, n_matches)                                                                                 \
+    "INSERT INTO alert VALUES (x'0000000000000000000000000000000" #n "', 'one', '" state                               \
+    "', 10, NULL, 20, 30, 40, 5, x'000000000000000000000000000000a" #n "', " #n_matches ");"
+
+static void alerts_of_the_first_schema_survive(void **state)
+{
+    struct fixture *f = *state;
+    assert_ok(f, migrate_to(f, migration_files, 1));
+    tamper(
+        f,
+        OLD_ALERT(2, "resolved", 0) OLD_ALERT(1, "firing", 1) OLD_ALERT(
+            3, "firing",
+            2) "INSERT INTO match SELECT key, 'shop', 'gra', 'one' FROM alert WHERE n_matches > 0;"
+               "INSERT INTO match SELECT key, 'blog', 'gra', 'one' FROM alert WHERE n_matches > 1;"
+               "INSERT INTO delivery VALUES (7, randomblob(16), 'one', 50, 3, 2, zeroblob(32), CAST('body' AS BLOB))");
+    assert_ok(f, migrate_to(f, migration_files, migration_file_count));
+    assert_int_equal(ask(f, "PRAGMA user_version"), (int64_t)migration_file_count);
+    assert_int_equal(ask(f, "SELECT count(*) FROM alert"), 3);
+    assert_int_equal(ask(f,
+                         "SELECT count(*) FROM alert WHERE source = 'one' AND starts_at = 10 AND ends_at IS NULL AND "
+                         "asserted_at IS NULL AND first_seen_at = 20 AND last_seen_at = 30 AND changed_at = 40 AND "
+                         "count = 5 AND substr(hex(delivery), 31, 1) = 'A' AND "
+                         "substr(hex(delivery), 32) = substr(hex(key), 32)"),
+                     3);
+    assert_int_equal(ask(f, "SELECT state = 'firing' AND n_matches = 2 FROM alert WHERE hex(key) LIKE '%3'"), 1);
+    assert_int_equal(ask(f, "SELECT state = 'resolved' FROM alert WHERE hex(key) LIKE '%2'"), 1);
+    assert_int_equal(ask(f, "SELECT count(*) FROM match"), 3);
+    assert_int_equal(ask(f, "SELECT alerts FROM vote WHERE service = 'shop'"), 2);
+    assert_int_equal(ask(f, "SELECT alerts FROM vote WHERE service = 'blog'"), 1);
+    assert_int_equal(ask(f, "SELECT services FROM delivery WHERE seq = 7"), 1); /* not one that spoke of nothing */
+    assert_int_equal(ask(f, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%of_0002%'"), 0);
+    assert_int_equal(ask(f, "SELECT count(*) FROM pragma_integrity_check WHERE integrity_check = 'ok'"), 1);
+    /* the key is still one, the new state is one, others are none */
+    tamper(f, "UPDATE OR IGNORE alert SET key = x'00000000000000000000000000000001' WHERE hex(key) LIKE '%2'");
+    assert_int_equal(ask(f, "SELECT count(*) FROM alert WHERE hex(key) LIKE '%2'"), 1);
+    tamper(f, "UPDATE OR IGNORE alert SET state = 'down' WHERE hex(key) LIKE '%1'");
+    assert_int_equal(ask(f, "SELECT count(*) FROM alert WHERE state = 'firing'"), 2);
+    tamper(f, "UPDATE alert SET state = 'unknown' WHERE hex(key) LIKE '%1'");
+    /* and the store works with it: a vote goes with its match */
+    assert_ok(f, store_open(f->path, &f->store, &f->why));
+    struct alert_row row = {.key = {{[15] = 3}}};
+    assert_ok(f, store_alerts_get(f->store, &row, 1, &f->why));
+    assert_true(row.exists && row.state == ALERT_FIRING && row.asserted_at == TIME_UNKNOWN && row.n_matches == 2);
+    batch_match_remove(f->batch, &row.key);
+    fixture_write(f);
+    assert_int_equal(ask(f, "SELECT alerts FROM vote WHERE service = 'shop'"), 1);
+}
+
 int main(void)
 {
 #define FOLDER(test) cmocka_unit_test_setup_teardown(test, fixture_folder, fixture_tear_down)
@@ -151,6 +202,7 @@ int main(void)
         FOLDER(copy_that_cannot_be_taken_stops_it),
         FOLDER(names_must_count),
         FOLDER(newer_is_refused),
+        FOLDER(alerts_of_the_first_schema_survive),
     };
     return cmocka_run_group_tests_name("migrate", tests, NULL, NULL);
 }

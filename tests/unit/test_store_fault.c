@@ -15,6 +15,10 @@ static void add_everything(struct fixture *f)
     batch_match(f->batch, &(struct match_row){.key = key_of(1), .service = "shop", .site = "gra", .source = "one"});
     struct alert_key key = key_of(2);
     batch_match_remove(f->batch, &key);
+    struct alert_key old = key_of(3);
+    batch_alert_remove(f->batch, &old);
+    batch_delivery_remove(f->batch, -1);
+    batch_give_back(f->batch);
     batch_source(f->batch, "one", 5);
     batch_timer(f->batch, &(struct timer_row){.service = "shop", .site = "gra", .kind = TIMER_HOLD, .boot_id = ""});
     batch_timer_remove(f->batch, "blog", "gra", TIMER_HOLD);
@@ -40,16 +44,18 @@ static const char rows[] =
     "(SELECT count(*) FROM audit) + (SELECT count(*) FROM idempotency) + 100 * (SELECT count(*) FROM match) + "
     "1000 * (SELECT sum(alerts) FROM vote) + 10000 * (SELECT count(*) FROM timer WHERE service = 'shop')";
 
-/* One match and one timer stand there before, which the batch removes. */
+/* Matches, a timer, an alert and a delivery stand there before, which the batch removes. */
 static void add_what_goes(struct fixture *f)
 {
     batch_match(f->batch, &(struct match_row){.key = key_of(2), .service = "blog", .site = "gra", .source = "one"});
     batch_match(f->batch, &(struct match_row){.key = key_of(2), .service = "blog", .site = "rbx", .source = "one"});
     batch_timer(f->batch, &(struct timer_row){.service = "blog", .site = "gra", .kind = TIMER_HOLD, .boot_id = ""});
+    batch_alert(f->batch, &(struct alert_row){.key = key_of(3)}, "one");
+    add_delivery(f, -1, 6000);
     fixture_write(f);
 }
 
-#define ROWS_BEFORE (2 * 100 + 2 * 1000)
+#define ROWS_BEFORE (2 + 2 * 100 + 2 * 1000)
 #define ROWS_AFTER (11 + 100 + 1000 + 10000)
 
 struct countdown {

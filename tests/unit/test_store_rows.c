@@ -93,6 +93,118 @@ static void deliveries_are_kept_as_received(void **state)
     assert_int_equal(audit, 0);
 }
 
+struct ages {
+    int64_t seen[8];
+    int n, most;
+};
+
+static bool take_alert_age(void *context, const struct alert_age *age)
+{
+    struct ages *ages = context;
+    ages->seen[ages->n++] = age->is_needed ? -age->last_seen_at : age->last_seen_at;
+    return ages->n < ages->most;
+}
+
+static bool take_delivery_age(void *context, const struct delivery_age *age)
+{
+    struct ages *ages = context;
+    assert_int_equal(age->received_at, NOW);
+    assert_int_equal(age->body_len, 10 * age->seq);
+    ages->seen[ages->n++] = age->seq;
+    return ages->n < ages->most;
+}
+
+/* What pruning looks at: in order, from a place on, as many as it wants; and what it removes, and nothing else. */
+static void ages_in_order(void **state)
+{
+    struct fixture *f = *state;
+    static const enum alert_state states[] = {ALERT_RESOLVED, ALERT_FIRING, ALERT_UNKNOWN, ALERT_RESOLVED};
+    for (int i = 0; i < 4; i++) {
+        batch_alert(
+            f->batch,
+            &(struct alert_row){.key = key_of(4 - i), .state = states[i], .last_seen_at = 40 - i, .n_matches = i == 3},
+            "one");
+        add_delivery(f, 4 - i, (size_t)(10 * (4 - i)));
+    }
+    fixture_write(f);
+    struct ages ages = {.most = 8};
+    struct alert_key after = {{0}};
+    assert_ok(f, store_alert_ages(f->store, &after, 10, take_alert_age, &ages, &f->why));
+    assert_int_equal(ages.n, 4);
+    assert_int_equal(ages.seen[0], -37); /* votes */
+    assert_int_equal(ages.seen[1], 38);
+    assert_int_equal(ages.seen[2], -39); /* fires */
+    assert_int_equal(ages.seen[3], 40);
+    ages = (struct ages){.most = 8};
+    after = key_of(1);
+    assert_ok(f, store_alert_ages(f->store, &after, 2, take_alert_age, &ages, &f->why));
+    assert_int_equal(ages.n, 2);
+    assert_int_equal(ages.seen[0], 38);
+    ages = (struct ages){.most = 1};
+    assert_ok(f, store_alert_ages(f->store, &after, 10, take_alert_age, &ages, &f->why));
+    assert_int_equal(ages.n, 1);
+    ages = (struct ages){.most = 2};
+    assert_ok(f, store_delivery_ages(f->store, 1, 10, take_delivery_age, &ages, &f->why));
+    assert_int_equal(ages.n, 2);
+    assert_int_equal(ages.seen[0], 2);
+    assert_int_equal(ages.seen[1], 3);
+    after = key_of(4);
+    batch_alert_remove(f->batch, &after);
+    batch_delivery_remove(f->batch, 1);
+    batch_delivery_remove(f->batch, 99);
+    fixture_write(f);
+    assert_int_equal(ask(f, "SELECT count(*) FROM alert"), 3);
+    assert_int_equal(ask(f, "SELECT count(*) FROM alert WHERE last_seen_at = 40"), 0);
+    assert_int_equal(ask(f, "SELECT count(*) FROM delivery"), 3);
+    assert_int_equal(ask(f, "SELECT min(seq) FROM delivery"), 2);
+}
+
+/* Each time as many pages as fit into a slice, until none is free. */
+static void pages_go_back_in_portions(void **state)
+{
+    struct fixture *f = *state;
+    add_delivery(f, 1, 400000);
+    fixture_write(f);
+    batch_delivery_remove(f->batch, 1);
+    fixture_write(f);
+    int64_t n_free = 0;
+    int64_t all = 0;
+    assert_ok(f, store_pages(f->store, &n_free, &all, &f->why));
+    assert_true(n_free >= 96 && n_free < all);
+    batch_give_back(f->batch);
+    fixture_write(f);
+    int64_t less = 0;
+    int64_t fewer = 0;
+    assert_ok(f, store_pages(f->store, &less, &fewer, &f->why));
+    assert_int_equal(less, n_free - 32);
+    assert_int_equal(fewer, all - 32);
+    for (int i = 0; i < 4; i++) {
+        batch_give_back(f->batch);
+        fixture_write(f);
+    }
+    assert_ok(f, store_pages(f->store, &less, &fewer, &f->why));
+    assert_int_equal(less, 0);
+    assert_true(store_commit_ms(f->store) >= 0);
+}
+
+static void newest_entries(void **state)
+{
+    struct fixture *f = *state;
+    int64_t at = 0;
+    assert_ok(f, store_audit_last(f->store, NULL, &at, &f->why));
+    assert_int_equal(at, TIME_UNKNOWN);
+    add_audit(f, "clock.doubted", "");
+    add_audit(f, "clock.doubted", "");
+    add_audit(f, "run.started", "shop");
+    fixture_write(f);
+    assert_ok(f, store_audit_last(f->store, NULL, &at, &f->why));
+    assert_int_equal(at, NOW + 2);
+    assert_ok(f, store_audit_last(f->store, "clock.doubted", &at, &f->why));
+    assert_int_equal(at, NOW + 1);
+    assert_ok(f, store_audit_last(f->store, "clock", &at, &f->why));
+    assert_int_equal(at, TIME_UNKNOWN);
+}
+
 static void take_match(void *context, const struct match_row *row)
 {
     char *text = context;
@@ -471,10 +583,17 @@ int main(void)
 {
 #define DATABASE(test) cmocka_unit_test_setup_teardown(test, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
-        DATABASE(alerts_come_back),         DATABASE(deliveries_are_kept_as_received),
-        DATABASE(matches_and_their_counts), DATABASE(idempotency_keys),
-        DATABASE(state_is_loaded),          DATABASE(active_history),
-        DATABASE(every_word_is_taken),      DATABASE(batch_keeps_texts),
+        DATABASE(alerts_come_back),
+        DATABASE(deliveries_are_kept_as_received),
+        DATABASE(matches_and_their_counts),
+        DATABASE(idempotency_keys),
+        DATABASE(state_is_loaded),
+        DATABASE(active_history),
+        DATABASE(every_word_is_taken),
+        DATABASE(batch_keeps_texts),
+        DATABASE(ages_in_order),
+        DATABASE(pages_go_back_in_portions),
+        DATABASE(newest_entries),
     };
     return cmocka_run_group_tests_name("store_rows", tests, NULL, NULL);
 }
