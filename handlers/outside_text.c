@@ -29,7 +29,7 @@ char *outside_text(const struct json_text *from, struct arena *arena, bool *ret_
         text[i] = from->text[i] ? from->text[i] : '\1'; /* which is no text either */
     text[from->len] = '\0';
     text = outside_text_trim(text);
-    strcpy(before, text);
+    memcpy(before, text, strlen(text) + 1);
     utf8_clean(text);
     *ret_is_text = strcmp(before, text) == 0;
     text[entities_decode(text, strlen(text))] = '\0';
