@@ -1,6 +1,9 @@
 /* SNS's signing certificates: learnt, kept, placed by hand, refused, and how seldom they are fetched. */
 #include "sns_rig.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 static void learn(const struct rig *rig, const struct handler_need *need, const char *pem, int64_t now)
 {
     const struct errmsg why = {""};
@@ -241,6 +244,50 @@ static void memory_is_bounded_and_the_folder_is_not_forgotten(void **state)
     free(pem);
 }
 
+/* For the thread sanitizer too: HTTP threads ask while another learns. */
+struct crowd {
+    const struct rig *rig;
+    const char *body;
+    atomic_int taken, asked, refused;
+};
+
+static void *crowd_run(void *context)
+{
+    struct crowd *crowd = context;
+    for (int i = 0; i < 50; i++) {
+        struct seen seen;
+        enum err err = parse_text(crowd->rig, crowd->body, &seen);
+        bool is_need = seen.need.kind == HANDLER_NEEDS_CERTIFICATE;
+        atomic_fetch_add(err != ERR_OK ? &crowd->refused : is_need ? &crowd->asked : &crowd->taken, 1);
+        if (is_need && crowd->rig->source.handler->is_needed(&crowd->rig->source, &seen.need)) {
+            char *pem = good_pem();
+            const struct errmsg why = {""};
+            crowd->rig->source.handler->learn(&crowd->rig->source, &seen.need, pem, strlen(pem), NOW, ERR_OK, &why);
+            free(pem);
+        }
+    }
+    return NULL;
+}
+
+static void many_threads_ask_at_once(void **state)
+{
+    (void)state;
+    struct rig rig;
+    char *body = body_with(NAME);
+    rig_start(&rig, json_pack("{s:[s]}", "topics", TOPIC), "crowd");
+    struct crowd crowd = {.rig = &rig, .body = body};
+    pthread_t threads[6];
+    for (size_t i = 0; i < COUNT_OF(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, crowd_run, &crowd), 0);
+    for (size_t i = 0; i < COUNT_OF(threads); i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(crowd.refused, 0);
+    assert_int_equal(crowd.taken + crowd.asked, 50 * (int)COUNT_OF(threads));
+    assert_true(crowd.asked >= 1 && crowd.taken > crowd.asked);
+    rig_done(&rig);
+    free(body);
+}
+
 static void every_region_has_its_host_and_names(void **state)
 {
     (void)state;
@@ -312,6 +359,7 @@ int main(void)
         cmocka_unit_test(one_by_hand_has_any_name),
         cmocka_unit_test(unknown_keys_are_fetched_once_a_minute),
         cmocka_unit_test(memory_is_bounded_and_the_folder_is_not_forgotten),
+        cmocka_unit_test(many_threads_ask_at_once),
         cmocka_unit_test(every_region_has_its_host_and_names),
         cmocka_unit_test(the_url_of_the_configuration_replaces_the_host),
     };
