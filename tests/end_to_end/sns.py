@@ -94,7 +94,7 @@ class Server:
                 server.asked.append(self.path)
                 path = urllib.parse.urlsplit(self.path)
                 if "ConfirmSubscription" in path.query:
-                    answer(self, server.confirm_with, b"<ConfirmSubscriptionResponse/>")
+                    answer(self, server.confirm_with, b"<ConfirmSubscriptionResponse/>", Location=server.url + "/elsewhere")
                     return
                 what = server.files.get(path.path)
                 if callable(what):

@@ -190,10 +190,11 @@ def test_what_is_refused_is_never_looked_for(daemon, server, signer):
 
 def test_a_subscription_is_confirmed_when_sns_says_so(daemon, server, signer):
     place(daemon, "aws0", "usual", signer.certificate())
-    server.confirm_with = 500
-    answer = deliver(daemon, signer.confirmation())
-    assert answer.status == 503 and answer.headers["Retry-After"], answer.body
-    refused_for(daemon, "the confirmation of %s cannot be had: the answer was HTTP 500" % TOPIC)
+    for status in (500, 302):  # a redirect is not followed
+        server.confirm_with = status
+        answer = deliver(daemon, signer.confirmation())
+        assert answer.status == 503 and answer.headers["Retry-After"], answer.body
+        refused_for(daemon, "the confirmation of %s cannot be had: the answer was HTTP %d" % (TOPIC, status))
     assert not [entry for entry in daemon.audit() if entry["kind"] == "intake.subscription"]
 
     server.confirm_with = 200
@@ -201,7 +202,8 @@ def test_a_subscription_is_confirmed_when_sns_says_so(daemon, server, signer):
     assert answer.status in (200, 202), answer.body
     entry = wait_for(lambda: [entry for entry in daemon.audit() if entry["kind"] == "intake.subscription"], what="the entry")[0]
     assert "subscribed to " + TOPIC in entry["text"]
-    assert server.confirmations() == ["/?Action=ConfirmSubscription&TopicArn=%s&Token=%s" % (TOPIC.replace(":", "%3A"), TOKEN)] * 2
+    assert server.confirmations() == ["/?Action=ConfirmSubscription&TopicArn=%s&Token=%s" % (TOPIC.replace(":", "%3A"), TOKEN)] * 3
+    assert server.fetches() == []
     secrets_are_nowhere(daemon)
 
 
