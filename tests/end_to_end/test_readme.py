@@ -7,6 +7,7 @@ import subprocess
 import pytest
 import yaml
 from daemon import BINARY, ROOT, SECRETS
+from pki import SERVER, Authority, write
 
 with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
     TEXT = file.read()
@@ -46,6 +47,19 @@ def test_the_source_of_each_monitor_can_be_served(configuration, tmp_path, text)
     whole["sources"].update(yaml.safe_load(text)["sources"])
     result = check(tmp_path, yaml.safe_dump(whole), "turnout.yaml", [BINARY, "check", "-c"])
     assert result.returncode == 0, result.stderr
+
+
+def test_the_front_door_can_be_served(configuration, tmp_path):
+    (tmp_path / "tls").mkdir()
+    authority = Authority("an authority")
+    authority.issue_to(str(tmp_path / "tls" / "chain"), "localhost", SERVER)
+    (tmp_path / "tls" / "chain.key").rename(tmp_path / "tls" / "key.pem")
+    write(str(tmp_path / "tls" / "people.pem"), authority.certificate)
+    whole, front = yaml.safe_load(configuration), yaml.safe_load(block("server", "sources"))
+    whole["server"].update(front["server"])
+    whole["sources"].update(front["sources"])
+    result = check(tmp_path, yaml.safe_dump(whole), "turnout.yaml", [BINARY, "check", "-c"])
+    assert result.returncode == 0 and "warning: server.tls" not in result.stderr, result.stderr
 
 
 @pytest.mark.parametrize("credentials", ["authorization", "basic_auth"])

@@ -102,6 +102,10 @@ static void networks(void **state)
             fail_msg("%s", cases[i].network);
         if (!cases[i].in)
             continue;
+        struct network again;
+        char text[NETWORK_TEXT_SIZE];
+        assert_true(network_parse(network_format(&network, text), &again));
+        assert_true(again.prefix == network.prefix && address_equal(&again.address, &network.address));
         assert_true(address_parse(cases[i].in, &address));
         if (!network_holds(&network, &address))
             fail_msg("%s holds %s", cases[i].network, cases[i].in);
