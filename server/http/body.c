@@ -9,13 +9,18 @@
 #include <string.h>
 #include <strings.h>
 
-bool bodies_reserve(struct http *http, size_t bytes)
+static bool reserve(struct http *http, size_t bytes, size_t bound)
 {
     size_t before = atomic_fetch_add(&http->bodies, bytes);
-    if (before + bytes <= http->settings.max_bodies)
+    if (before + bytes <= bound)
         return true;
     atomic_fetch_sub(&http->bodies, bytes);
     return false;
+}
+
+bool bodies_reserve(struct http *http, size_t bytes)
+{
+    return reserve(http, bytes, http->settings.max_bodies);
 }
 
 void bodies_release(struct http *http, size_t bytes)
@@ -39,11 +44,14 @@ static void refuse_size(struct request *request)
                  request->max_body);
 }
 
-/* Room for `room` bytes, counted against the bound for all bodies before it is taken. */
+/* Room for `room` bytes, counted against the bound for all bodies before it is taken. Bodies from anybody, of which
+ * only a signature inside will tell whose they are, get no more than half: the other half is for who has shown a
+ * credential. */
 static bool make_room(struct request *request, size_t room)
 {
+    struct http *http = request_http(request);
     size_t more = room - request->body_room;
-    if (bodies_reserve(request_http(request), more)) {
+    if (reserve(http, more, http->settings.max_bodies / (request->is_anybodys ? 2 : 1))) {
         request->reserved += more;
         char *body = realloc(request->body, room);
         if (body) {

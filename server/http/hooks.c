@@ -133,6 +133,7 @@ static void hook_begin(struct request *request)
         refuse_address(request);
         return;
     }
+    request->is_anybodys = !credential_is_needed(source);
     if (request->rest && source->path_token.n == 0) {
         answer_error(request, MHD_HTTP_NOT_FOUND, "not_found",
                      "this source has no path_token: its URL ends with its name");

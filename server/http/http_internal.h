@@ -87,6 +87,7 @@ struct request {
     bool is_known;       /* a right credential was there */
     int n_needs;         /* hooks: so many things were done for this delivery elsewhere */
     bool is_confirmed;
+    bool is_anybodys; /* hooks: the source has no credential, so that the body has to be read to know whose it is */
     const struct http_operator *caller; /* api: whose token it is */
     /* the body */
     bool is_dropping;  /* read and dropped, since the answer is known */
