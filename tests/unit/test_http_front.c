@@ -186,6 +186,10 @@ static void a_source_has_a_rate(void **state)
     answer_done(&answer);
     sleep_ms(400);
     assert_int_equal(post_from(f, 1, AUTHORIZED), 200);
+    assert_int_equal(status_of(1, http_api_port(f->http), "GET", "/metrics", "", "", &answer), 200);
+    assert_non_null(strstr(answer.body, "turnout_deliveries_limited_total 1\n"));
+    assert_non_null(strstr(answer.body, "turnout_deliveries_from_elsewhere_total 0\n"));
+    answer_done(&answer);
 }
 
 /* Whoever is behind the same address cannot keep a monitor out by what they send without its credential. */
