@@ -90,7 +90,7 @@ def play(folder, url, token=None, document=None, examples=20, arguments=()):
     path.write_text(json.dumps(document))
     command = [SCHEMATHESIS, "--no-color", "run", str(path), "--url", url, "--generation-deterministic", "--max-examples",
                str(examples), "--continue-on-failure", "--warnings", "off", "--report", "har", "--report-har-path", str(har),
-               "--request-timeout", "30", *arguments]
+               "--request-timeout", "30", "--rate-limit", "80/s", *arguments]  # below server.api_rate
     if token:
         command += ["--header", "Authorization: Bearer " + token]
     environment = dict(os.environ, NO_PROXY="127.0.0.1", PYTHONDONTWRITEBYTECODE="1")

@@ -221,4 +221,4 @@ PLANTS = [
 ]
 
 if __name__ == "__main__":
-    rule.main(check, PLANTS, lambda path: path in (DESCRIPTION, "CMakeLists.txt") or path.startswith("server/"))
+    rule.main(check, PLANTS, lambda path: path in (DESCRIPTION, "CMakeLists.txt") or path.startswith(("server/http/", "server/orchestrator")))
