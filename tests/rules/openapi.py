@@ -221,4 +221,5 @@ PLANTS = [
 ]
 
 if __name__ == "__main__":
-    rule.main(check, PLANTS, lambda path: path in (DESCRIPTION, "CMakeLists.txt") or path.startswith(("server/http/", "server/orchestrator")))
+    rule.main(check, PLANTS, lambda path: path in (DESCRIPTION, "CMakeLists.txt")
+              or path.startswith(("server/http/", "server/orchestrator")))
