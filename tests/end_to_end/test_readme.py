@@ -31,7 +31,7 @@ def check(folder, text, name, command):
 @pytest.fixture(name="configuration")
 def fixture_configuration(tmp_path):
     (tmp_path / "board-token").write_text("a-token-in-a-file-for-tests\n", encoding="utf-8")
-    return block("server", "database", "operators", "sources", "providers", "services").replace(
+    return block("server", "database", "keep", "operators", "sources", "providers", "services").replace(
         "/etc/turnout/board-token", str(tmp_path / "board-token"))
 
 
