@@ -116,6 +116,10 @@ static void print_votes(const json_t *service)
         printf("  %-20s %d of %d down votes", text_of(site, "name"),
                (int)json_integer_value(json_object_get(site, "down_votes")),
                (int)json_integer_value(json_object_get(service, "votes_needed")));
+        int trusted_needed = (int)json_integer_value(json_object_get(service, "trusted_votes_needed"));
+        if (trusted_needed > 0)
+            printf(" (%d of %d trusted)", (int)json_integer_value(json_object_get(site, "trusted_down_votes")),
+                   trusted_needed);
         size_t k;
         const json_t *source;
         json_array_foreach(json_object_get(site, "sources"), k, source)

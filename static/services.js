@@ -40,7 +40,8 @@ export function facts(data) {
         }
         for (const site of s.sites) {
             all.set(`${s.name} votes ${site.name}`,
-                `${s.name}: ${site.down_votes} of ${s.votes_needed} votes say that ${site.name} is down`);
+                `${s.name}: ${site.down_votes} of ${s.votes_needed} votes say that ${site.name} is down`
+                + (s.trusted_votes_needed > 0 ? `, ${site.trusted_down_votes} of ${s.trusted_votes_needed} trusted` : ""));
         }
     }
     return all;
@@ -74,7 +75,9 @@ function votes(service, site) {
     return h("td", {"data-label": "Votes for down"},
         h("span", {class: site.down_votes > 0 ? "votes some" : "votes"},
             h("b", {class: "number"}, `${site.down_votes} of ${service.votes_needed}`)),
-        says ? h("span", {class: "quiet foreign"}, ` ${says}`) : null);
+        service.trusted_votes_needed > 0
+            ? h("span", {class: "quiet"}, `, ${site.trusted_down_votes} of ${service.trusted_votes_needed} trusted`) : null,
+        says ? h("span", {class: "quiet foreign"}, service.trusted_votes_needed > 0 ? `: ${says}` : ` ${says}`) : null);
 }
 
 const TIMERS = {hold: "the votes stand; the hold ends ", cool_down: "cool-down ends "};
@@ -97,7 +100,8 @@ function siteState(service, site) {
     }
     return h("td", {"data-label": "Incident"},
         parts.length ? parts : h("span", {class: "quiet"}, !site.down_votes ? "none"
-            : site.down_votes < service.votes_needed ? "not enough votes" : "none: not the active site"));
+            : site.down_votes < service.votes_needed ? "not enough votes"
+            : site.trusted_down_votes < service.trusted_votes_needed ? "not enough trusted votes" : "none: not the active site"));
 }
 
 function siteRow(service, site) {

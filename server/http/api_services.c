@@ -38,13 +38,24 @@ static json_t *incident_of(const json_t *incidents, const char *site)
     return json_null();
 }
 
+static int count_trusted(const struct model *model, const json_t *sources)
+{
+    int count = 0;
+    size_t i;
+    const json_t *source;
+    json_array_foreach(sources, i, source) count +=
+        model->source_trust[model_source_find(model, json_string_value(json_object_get(source, "source")))] >
+        TRUST_OPEN;
+    return count;
+}
+
 static json_t *site_json(const struct model *model, const char *site, const json_t *state)
 {
     json_t *sources = votes_of(model, json_object_get(state, "votes"), site);
     size_t down = json_array_size(sources);
-    return json_pack("{s:s, s:s, s:I, s:o, s:o}", "name", site, "vote", down > 0 ? "down" : "unknown", "down_votes",
-                     (json_int_t)down, "sources", sources, "incident",
-                     incident_of(json_object_get(state, "incidents"), site));
+    return json_pack("{s:s, s:s, s:I, s:i, s:o, s:o}", "name", site, "vote", down > 0 ? "down" : "unknown",
+                     "down_votes", (json_int_t)down, "trusted_down_votes", count_trusted(model, sources), "sources",
+                     sources, "incident", incident_of(json_object_get(state, "incidents"), site));
 }
 
 /* Stored timers are due on a steady clock, perhaps another boot's; shown is the wall time when they will be. */
@@ -92,11 +103,11 @@ static json_t *service_json(const struct model *model, const struct service *ser
     json_t *sites = json_array();
     for (int i = 0; i < service->n_sites; i++)
         json_array_append_new(sites, site_json(model, service->sites[i].name, state));
-    return json_pack("{s:s, s:o, s:o, s:s, s:s, s:i, s:I, s:o, s:o, s:o}", "name", service->name, "active",
+    return json_pack("{s:s, s:o, s:o, s:s, s:s, s:i, s:i, s:I, s:o, s:o, s:o}", "name", service->name, "active",
                      active_json(service, state), "active_since", or_null(json_object_get(state, "active_since")),
                      "home", service->sites[0].name, "mode", mode_text(service->mode), "votes_needed", service->votes,
-                     "hold_ms", (json_int_t)service->hold_ms, "sites", sites, "timers",
-                     timers_json(service, json_object_get(state, "timers")), "run",
+                     "trusted_votes_needed", service->trusted_votes, "hold_ms", (json_int_t)service->hold_ms, "sites",
+                     sites, "timers", timers_json(service, json_object_get(state, "timers")), "run",
                      or_null(json_object_get(state, "run")));
 }
 

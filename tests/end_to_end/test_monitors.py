@@ -1,11 +1,12 @@
 """UptimeRobot and Pingdom at the running daemon: what each of them says, in whatever form and order, becomes votes."""
 
 import json
+import time
 import urllib.parse
 
 import pytest
 
-from daemon import configuration, request
+from daemon import alert, configuration, delivery, request
 
 ROBOT_TOKEN, NEXT_TOKEN, PINGDOM_TOKEN = "token-of-the-robot-1", "token-of-the-robot-2", "token-of-pingdom-01"
 NOON = 1795262400  # 2026-11-21T12:00:00Z
@@ -106,3 +107,26 @@ def test_both_are_two_votes_of_the_open_kind(daemon):
     assert robot(daemon, "json", 1, token="somebody-elses-token").status == 401
     assert request("HEAD", daemon.hooks + "/hooks/robot/" + ROBOT_TOKEN + "?monitorID=777&alertType=2").status == 200
     assert votes(daemon) == 2
+
+
+def test_tokens_of_urls_cannot_move_a_service_by_themselves(make_daemon, sandbox):
+    """Two sources say that gra is down, and both prove no more than a token in a URL: nothing moves until one with a secret says so."""
+    config = configuration(sandbox, votes=2, alerts=[
+        {"source": "robot", "match": {"monitor_id": "777"}, "site": "gra"}, {"source": "pingdom", "match": {"tag": "gra"}, "site": "gra"},
+        {"source": "prometheus", "match": {"alertname": "SiteDown", "region": "gra"}, "site": "gra"}])
+    config["sources"].update({"robot": {"kind": "uptimerobot", "path_token": ROBOT_TOKEN},
+                              "pingdom": {"kind": "pingdom", "path_token": PINGDOM_TOKEN}})
+    config["services"]["shop"]["trigger"]["trusted_votes"] = 1
+    daemon = make_daemon(config)
+    daemon.wait_active("gra")
+    assert robot(daemon, "query", 1).status == 202
+    assert pingdom(daemon, "DOWN").status == 202
+    site = next(site for site in daemon.service()["sites"] if site["name"] == "gra")
+    assert (site["down_votes"], site["trusted_down_votes"]) == (2, 0)
+    assert "gra" in daemon.command("status").stdout and "(0 of 1 trusted)" in daemon.command("status").stdout
+    time.sleep(0.6)  # three times the hold
+    assert daemon.runs() == [] and daemon.service()["timers"] == []
+    assert any("0 of 1 trusted" in entry["text"] for entry in daemon.audit(kind="decision.vote"))
+    assert daemon.deliver(delivery(alert("gra"))).status == 202
+    daemon.wait_run()
+    assert daemon.service()["active"] == "rbx"

@@ -306,7 +306,7 @@ static void services(void **state)
     snprintf(expected, sizeof expected,
              "{\"down_votes\":1,\"incident\":{\"id\":\"%s\",\"is_standing\":true,"
              "\"opened_at\":\"2023-11-14T22:13:20.000Z\",\"reason\":\"none\"},\"name\":\"gra\","
-             "\"sources\":[{\"alerts\":1,\"source\":\"prometheus\"}],\"vote\":\"down\"}",
+             "\"sources\":[{\"alerts\":1,\"source\":\"prometheus\"}],\"trusted_down_votes\":1,\"vote\":\"down\"}",
              id_format(&runs[0], id));
     assert_string_equal(site, expected);
     free(site);
