@@ -56,15 +56,6 @@ static enum err url_split(const char *url, struct url_parts *ret, struct errmsg 
 
 /* ---- the canonical request --------------------------------------------------------------------------------------- */
 
-/* -1: not a digit */
-static int hex_value(char c)
-{
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* The character that "%XX" stands for, -1 when `text` does not begin with one. */
 static int escape_read(const char *text, size_t len)
 {

@@ -1,22 +1,12 @@
 /* See form.h. */
 #include "handlers/form.h"
 
+#include "base/digest.h"
 #include "base/utf8.h"
 
 #include <string.h>
 
 #define MAX_ENTITY 12 /* bytes: "&#0001114111;" is none */
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
 
 /* ---- forms ------------------------------------------------------------------------------------------------------- */
 

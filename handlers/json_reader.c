@@ -4,6 +4,7 @@
  * each object looking only at its own part, with a cheap hash before the comparison. */
 #include "handlers/json_reader.h"
 
+#include "base/digest.h"
 #include "base/utf8.h"
 
 #include <string.h>
@@ -56,17 +57,6 @@ static uint64_t special_bytes(uint64_t word)
     uint64_t quote = word ^ (ONES * '"');
     uint64_t backslash = word ^ (ONES * '\\');
     return ((quote - ONES) | (backslash - ONES) | (word - ONES * 0x20) | word) & HIGHS;
-}
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 /* Four hex digits at `at`; -1 when they are not there. */

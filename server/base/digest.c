@@ -70,7 +70,7 @@ void hex_encode(const void *data, size_t len, char *text)
     text[2 * len] = '\0';
 }
 
-static int hex_value(char c)
+int hex_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';

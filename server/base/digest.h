@@ -27,6 +27,8 @@ void sha1_of(const void *data, size_t len, uint8_t ret[SHA1_SIZE]);
 
 /* Lower-case hex; `text` holds 2 * len + 1. */
 void hex_encode(const void *data, size_t len, char *text);
+/* Of one hex digit, of either case; -1: it is none. */
+int hex_value(char c);
 /* Exactly 2 * len hex digits. */
 MUST_CHECK enum err hex_decode(const char *text, size_t text_len, void *ret, size_t len);
 /* Standard base64 (RFC 4648 section 4), strict: padding required, no white space. *ret_len <= room. */

@@ -249,6 +249,21 @@ static inline void fixture_done(struct fixture *f)
     pthread_mutex_destroy(&f->mutex);
 }
 
+/* For tests that change settings before they call fixture_start(). */
+static inline int fixture_set_up(void **state)
+{
+    static struct fixture fixture;
+    fixture_init(&fixture);
+    *state = &fixture;
+    return 0;
+}
+
+static inline int fixture_tear_down(void **state)
+{
+    fixture_done(*state);
+    return 0;
+}
+
 /* ---- the client -------------------------------------------------------------------------------------------------- */
 
 struct answer {

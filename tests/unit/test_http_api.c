@@ -160,12 +160,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 /* ---- helpers ----------------------------------------------------------------------------------------------------- */
 
 static struct answer get(const struct fixture *f, const char *target, const char *headers)
@@ -793,7 +787,7 @@ static void many_connections_on_hooks_leave_the_api_alone(void **state)
 int main(void)
 {
     clock_start();
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(tokens_and_roles),
         TEST(a_refused_call_says_whose_it_was),

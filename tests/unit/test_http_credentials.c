@@ -167,25 +167,11 @@ static void bodies_of_anybody_leave_room_for_known_senders(void **state)
     json_decref(source->args);
 }
 
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-    fixture_init(&fixture);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 int main(void)
 {
     clock_start();
     log_set_level(LOG_LEVEL_ERROR);
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(each_of_several_lets_a_delivery_in),
         TEST(nothing_between_them_does),

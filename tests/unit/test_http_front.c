@@ -257,25 +257,11 @@ static void operators_are_told_429(void **state)
     answer_done(&answer);
 }
 
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-    fixture_init(&fixture);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 int main(void)
 {
     clock_start();
     log_set_level(LOG_LEVEL_ERROR);
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_source_takes_from_its_networks_only),
         TEST(a_trusted_proxy_says_from_where),

@@ -703,25 +703,11 @@ static void a_taken_port_is_named(void **state)
     assert_null(other);
 }
 
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-    fixture_init(&fixture);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 int main(void)
 {
     clock_start();
     log_set_level(LOG_LEVEL_ERROR);
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_delivery_is_new_then_known),
         TEST(the_same_alert_of_another_source_is_another),

@@ -311,25 +311,11 @@ static void a_half_closed_client_is_answered_late(void **state)
     close(fd);
 }
 
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-    fixture_init(&fixture);
-    *state = &fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 int main(void)
 {
     clock_start();
     log_set_level(LOG_LEVEL_ERROR);
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(chunks_that_lie),
         TEST(bodies_with_two_ends),

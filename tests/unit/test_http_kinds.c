@@ -239,17 +239,11 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 int main(void)
 {
     clock_start();
     log_set_level(LOG_LEVEL_ERROR);
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(a_get_is_a_delivery),    TEST(the_query_is_decoded_once), TEST(bodies_of_any_media_type),
         TEST(a_head_does_nothing),    TEST(any_one_of_the_tokens),     TEST(a_url_that_lacks_its_question_mark),

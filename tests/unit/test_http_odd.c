@@ -47,12 +47,6 @@ static int set_up(void **state)
     return 0;
 }
 
-static int tear_down(void **state)
-{
-    fixture_done(*state);
-    return 0;
-}
-
 static void expect(struct answer answer, int status, const char *in_body)
 {
     if (answer.status != status || !strstr(answer.body, in_body))
@@ -165,7 +159,7 @@ static void the_description_is_public(void **state)
 int main(void)
 {
     clock_start();
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, fixture_tear_down)
     const struct CMUnitTest tests[] = {
         TEST(queries),
         TEST(methods),
