@@ -152,19 +152,27 @@ static void a_url_that_lacks_its_question_mark(void **state)
     expect_seen(f, 0, NULL);
 }
 
+static int rejected_so_far(struct fixture *f)
+{
+    pthread_mutex_lock(&f->mutex);
+    int n = f->rejected_requests;
+    pthread_mutex_unlock(&f->mutex);
+    return n;
+}
+
 /* A sender that nobody reads the answers of: what was wrong stands in the record, and no token does. */
 static void refusals_are_on_record(void **state)
 {
     struct fixture *f = *state;
     expect_status(get(f, "/hooks/other/" OLD_TOKEN "monitorID=777&alertType=1"), 401, "");
-    for (int i = 0; i < 100 && f->rejected_requests < 1; i++)
+    for (int i = 0; i < 100 && rejected_so_far(f) < 1; i++)
         sleep_ms(50);
     pthread_mutex_lock(&f->mutex);
     assert_string_equal(f->last_refused.what, "source other");
     assert_string_equal(f->last_refused.reason, "wrong credential: the URL lacks the \"?\" at its end");
     pthread_mutex_unlock(&f->mutex);
     expect_status(get(f, ROBOT "?monitorID=777&alertType=*alertType*"), 400, "");
-    for (int i = 0; i < 100 && f->rejected_requests < 2; i++)
+    for (int i = 0; i < 100 && rejected_so_far(f) < 2; i++)
         sleep_ms(50);
     pthread_mutex_lock(&f->mutex);
     assert_non_null(strstr(f->last_refused.reason, "alertType came as the name of the variable itself"));
