@@ -85,8 +85,10 @@ static void *needs_run(void *context)
     return NULL;
 }
 
-static void needs_free(struct needs *needs)
+void needs_free(struct needs *needs)
 {
+    if (!needs)
+        return;
     pthread_cond_destroy(&needs->cond);
     pthread_mutex_destroy(&needs->mutex);
     fetch_free(needs->fetch);
@@ -120,7 +122,6 @@ void needs_stop(struct needs *needs)
     pthread_cond_signal(&needs->cond);
     pthread_mutex_unlock(&needs->mutex);
     pthread_join(needs->thread, NULL);
-    needs_free(needs);
 }
 
 enum err needs_push(struct needs *needs, struct need_job *job)

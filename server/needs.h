@@ -22,8 +22,10 @@ struct needs;
 
 /* ERR_NO_MEMORY, ERR_IO. */
 MUST_CHECK enum err needs_start(struct needs **ret, struct errmsg *why);
-/* Ends what is under way, answers the rest with ERR_CANCELLED. Accepts NULL. */
+/* Ends what is under way, answers the rest with ERR_TEMPORARY. Jobs may still be pushed, and are refused: a delivery
+ * whose body was on its way finds its need only now. Accepts NULL. */
 void needs_stop(struct needs *needs);
+void needs_free(struct needs *needs); /* stopped, when nobody can push any more; accepts NULL */
 /* Takes the job. ERR_FULL when too many wait, ERR_BUSY when stopping: then it stays the caller's. Any thread. */
 MUST_CHECK enum err needs_push(struct needs *needs, struct need_job *job);
 void need_job_free(struct need_job *job); /* wipes it */

@@ -148,6 +148,7 @@ static void stop(struct daemon *daemon)
         http_set_metrics(daemon->http, NULL, NULL);
     orchestrator_stop(daemon->orchestrator);
     http_stop(daemon->http);
+    needs_free(daemon->needs);
     command_queue_free(daemon->commands);
     job_queue_free(daemon->jobs);
     store_close(daemon->store);

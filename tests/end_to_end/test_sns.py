@@ -6,6 +6,8 @@ import concurrent.futures
 import datetime
 import json
 import os
+import signal
+import socket
 import time
 
 import pytest
@@ -112,6 +114,29 @@ def test_all_that_come_meanwhile_wait_for_one_fetch(daemon, server, signer):
         answers = list(pool.map(lambda i: deliver(daemon, signer.notification(alarm(alarm_name="a%d" % i))), range(12)))
     assert [answer.status for answer in answers] == [202] * 12, [answer.body for answer in answers]
     assert server.fetches() == ["/" + name("usual")]
+
+
+def test_a_need_that_is_found_while_the_daemon_stops(daemon, signer):
+    """The body is still on its way when the daemon is told to stop; only then it turns out that a certificate is needed."""
+    hooks = ("127.0.0.1", int(daemon.hooks.rsplit(":", 1)[1]))
+    body = json.dumps(signer.notification(alarm())).encode()
+
+    def is_refused():
+        try:
+            socket.create_connection(hooks, timeout=1).close()
+        except ConnectionRefusedError:
+            return True
+        return False
+
+    with socket.create_connection(hooks, timeout=10) as connection:
+        connection.sendall(b"POST /hooks/aws0 HTTP/1.1\r\nHost: here\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n" % len(body))
+        assert connection.recv(1000).startswith(b"HTTP/1.1 100")  # its headers have been let in
+        daemon.process.send_signal(signal.SIGTERM)
+        wait_for(is_refused, 10, "the end of new connections")
+        connection.sendall(body)
+        answer = connection.recv(65536)
+    assert answer.startswith(b"HTTP/1.1 503"), answer
+    assert daemon.process.wait(20) == 0
 
 
 def test_misbehaving_servers(daemon, server, signer):
