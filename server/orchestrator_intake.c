@@ -3,7 +3,8 @@
  * Duplicates are found by state. The rows of a batch's alerts are read at once, before anything is written, into a
  * table; the batch works on the table; after the commit the table's rows go into a cache, so that a repeat costs no SQL
  * at all. Counts and last-seen times of repeats are kept in the cache and saved now and then: losing some of them in a
- * crash loses nothing that anybody acts on. A row that this batch changed is uncommitted until the batch is. */
+ * crash loses nothing that anybody acts on. The times by which later assertions are judged are no counts: a repeat that
+ * moves one is committed like news. A row that this batch changed is uncommitted until the batch is. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "orchestrator_internal.h"
@@ -369,6 +370,13 @@ static bool is_news(struct orchestrator *o, struct alert_entry *entry, const str
     return verdict == ALERT_VERDICT_NEW || (verdict == ALERT_VERDICT_DUPLICATE && is_newly_matched(o, entry, alert));
 }
 
+/* Whether a repeat has moved a time that later assertions are judged by. */
+static bool is_moved(const struct alert_row *before, const struct alert_row *after)
+{
+    return before->asserted_at != after->asserted_at || before->starts_at != after->starts_at ||
+           before->ends_at != after->ends_at;
+}
+
 /* What a delivery will change, and for whom. */
 struct news {
     int n_firing, n_resolved, n_unknown;
@@ -465,6 +473,7 @@ void intake_delivery(struct orchestrator *o, struct command *command)
             take_news(o, entry, alert, &after, &cause);
             n_changed++;
         } else {
+            entry->is_changed |= is_moved(&entry->row, &after);
             entry->row = after;
             entry->is_compared |= alert->state == ALERT_FIRING && after.state == ALERT_FIRING;
         }

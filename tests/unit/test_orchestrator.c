@@ -252,6 +252,21 @@ static void an_older_assertion_ends_nothing(void **state)
     assert_int_equal(count(f, "SELECT asserted_at FROM alert"), 11 * HOUR);
 }
 
+/* A repeat is answered without a commit, but not before what it says of the order is safe. */
+static void a_repeat_that_moves_the_order_is_committed(void **state)
+{
+    struct fixture *f = *state;
+    f->service.votes = 2;
+    adopt(f, "gra");
+    assert_false(assert_at(f, ALERT_FIRING, 10 * HOUR)->is_duplicate);
+    assert_true(assert_at(f, ALERT_FIRING, 12 * HOUR)->is_duplicate);
+    assert_int_equal(count(f, "SELECT asserted_at FROM alert"), 12 * HOUR);
+    assert_int_equal(count(f, "SELECT count(*) FROM delivery"), 1);
+    assert_false(deliver(f, 1, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN)->is_duplicate);
+    assert_true(deliver(f, 1, 0, ALERT_FIRING, 9 * HOUR, TIME_UNKNOWN)->is_duplicate);
+    assert_int_equal(count(f, "SELECT min(starts_at) FROM alert"), 9 * HOUR);
+}
+
 static void refused_requests_are_on_record(void **state)
 {
     struct fixture *f = *state;
@@ -282,6 +297,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_unknown_alert_breaks_the_hold, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_delivery_without_alerts_is_kept_and_its_notice_recorded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_older_assertion_ends_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_repeat_that_moves_the_order_is_committed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(refused_requests_are_on_record, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
