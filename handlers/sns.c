@@ -13,6 +13,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 /* SNS gives a delivery up after an hour at the latest, whatever its retries are set to. */
 #define MAX_AGE_MS ((int64_t)60 * 60 * 1000)
@@ -285,6 +286,28 @@ static enum err check_raw(const struct source *source, const struct sns *sns, st
     return ERR_OK;
 }
 
+/* Who is on the way must not be able to say which certificate is SNS's: nothing but HTTPS tells it. */
+static bool is_safe(const char *url)
+{
+    static const char plain[] = "http://";
+    char host[64];
+    struct network loopback;
+    struct address address;
+    if (strncasecmp(url, plain, sizeof plain - 1) != 0)
+        return true;
+    const char *at = url + sizeof plain - 1;
+    size_t len = strcspn(at, at[0] == '[' ? "]" : ":/?");
+    if (at[0] == '[')
+        at++, len--;
+    if (len >= sizeof host)
+        return false;
+    memcpy(host, at, len);
+    host[len] = '\0';
+    return strcasecmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 ||
+           (address_parse(host, &address) && network_parse("127.0.0.0/8", &loopback) &&
+            network_holds(&loopback, &address));
+}
+
 /* Without the slash at its end, where there is one. */
 static enum err read_base(struct sns *sns, const char *url, struct errmsg *why)
 {
@@ -293,6 +316,8 @@ static enum err read_base(struct sns *sns, const char *url, struct errmsg *why)
         return err_set(why, ERR_INVALID, "`url` is longer than %d bytes", MAX_BASE);
     if (!url)
         return ERR_OK;
+    if (!is_safe(url))
+        return err_set(why, ERR_INVALID, "`url` must be https://, or be on this host");
     sns->base = strndup(url, url[len - 1] == '/' ? len - 1 : len);
     return sns->base ? ERR_OK : err_set(why, ERR_NO_MEMORY, "out of memory");
 }
@@ -367,7 +392,7 @@ static const struct row rows[] = {
      .help = "where to look in messages that are no CloudWatch alarm"},
     {.name = "url",
      .type = ROW_URL,
-     .help = "asked in place of https://sns.REGION.amazonaws.com: a proxy, or the sandbox"},
+     .help = "asked in place of https://sns.REGION.amazonaws.com: a proxy, or the sandbox; https://, or on this host"},
     {.name = NULL},
 };
 

@@ -587,6 +587,14 @@ static void configurations(void **state)
          "`state` of `message` is no JSON pointer"},
         {"{kind: sns, topics: 'arn:aws:sns:eu-west-1:123456789012:a', message: {state: /s, up: a}}",
          "\"down\" is missing"},
+        {"{kind: sns, topics: 'arn:aws:sns:eu-west-1:123456789012:a', url: 'http://sns.example.com'}",
+         "`url` must be https://, or be on this host"},
+        {"{kind: sns, topics: 'arn:aws:sns:eu-west-1:123456789012:a', url: 'http://127.example.com:80/'}",
+         "`url` must be https://"},
+        {"{kind: sns, topics: 'arn:aws:sns:eu-west-1:123456789012:a', url: 'http://[2001:db8::1]/'}",
+         "`url` must be https://"},
+        {"{kind: sns, topics: 'arn:aws:sns:eu-west-1:123456789012:a', url: 'HTTP://localhost.example.com'}",
+         "`url` must be https://"},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++)
         check_config(cases[i].source, cases[i].error, NULL, TRUST_OPEN);

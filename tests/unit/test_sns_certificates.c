@@ -327,6 +327,18 @@ static void every_region_has_its_host_and_names(void **state)
     }
 }
 
+static void a_url_on_this_host_may_be_plain(void **state)
+{
+    (void)state;
+    static const char *const urls[] = {"http://127.0.0.1:1234", "http://localhost/x", "http://[::1]:80/",
+                                       "https://proxy.example.com"};
+    for (size_t i = 0; i < COUNT_OF(urls); i++) {
+        struct rig rig;
+        rig_start(&rig, json_pack("{s:[s], s:s}", "topics", TOPIC, "url", urls[i]), "based");
+        rig_done(&rig);
+    }
+}
+
 static void the_url_of_the_configuration_replaces_the_host(void **state)
 {
     (void)state;
@@ -361,6 +373,7 @@ int main(void)
         cmocka_unit_test(memory_is_bounded_and_the_folder_is_not_forgotten),
         cmocka_unit_test(many_threads_ask_at_once),
         cmocka_unit_test(every_region_has_its_host_and_names),
+        cmocka_unit_test(a_url_on_this_host_may_be_plain),
         cmocka_unit_test(the_url_of_the_configuration_replaces_the_host),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
