@@ -119,7 +119,26 @@ static char *path_of(struct reading *r, const json_t *tls, const char *key)
     return path ? new_text(r, path) : NULL;
 }
 
-static void read_front(struct reading *r, const json_t *values)
+/* "0.0.0.0/0" and "::/0": then every client writes its address itself. */
+static void doubt_proxies(struct reading *r, const struct node *at)
+{
+    const struct config *config = r->config;
+    static const struct network everybody[] = {{.prefix = 0},
+                                               {.address.bytes = {[10] = 0xff, [11] = 0xff}, .prefix = 96}};
+    for (size_t i = 0; i < config->n_trusted_proxies; i++) {
+        for (size_t k = 0; k < 2; k++) {
+            if (config->trusted_proxies[i].prefix == everybody[k].prefix &&
+                address_equal(&config->trusted_proxies[i].address, &everybody[k].address)) {
+                doubt(r, at,
+                      "\"trusted_proxies\" holds everybody: any client may then say in X-Forwarded-For where it comes "
+                      "from, which \"from\" and the rates go by");
+                return;
+            }
+        }
+    }
+}
+
+static void read_front(struct reading *r, const struct node *server, const json_t *values)
 {
     struct config *config = r->config;
     const json_t *tls = json_object_get(values, "tls");
@@ -128,6 +147,8 @@ static void read_front(struct reading *r, const json_t *values)
                                      .hooks_clients = path_of(r, tls, "hooks_clients"),
                                      .api_clients = path_of(r, tls, "api_clients")};
     config->trusted_proxies = new_networks(r, json_object_get(values, "trusted_proxies"), &config->n_trusted_proxies);
+    if (config->n_trusted_proxies > 0)
+        doubt_proxies(r, child(server, "trusted_proxies"));
     config->hooks_rate = (int)json_integer_value(json_object_get(values, "hooks_rate"));
     config->api_rate = (int)json_integer_value(json_object_get(values, "api_rate"));
 }
@@ -145,7 +166,7 @@ static void read_listeners(struct reading *r, const struct node *server)
     json_t *values = rows_read(&(struct row_reader){.reading = r}, server, server_rows);
     read_listener(r, server, values, "hooks", &r->config->hooks);
     read_listener(r, server, values, "api", &r->config->api);
-    read_front(r, values);
+    read_front(r, server, values);
     const struct node *api = child(server, "api");
     const struct node *hooks = child(server, "hooks");
     if (is_same_address(&r->config->hooks, &r->config->api))

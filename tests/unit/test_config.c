@@ -249,6 +249,13 @@ static void test_doubts(void **state)
         {OPERATORS "providers: {li: {kind: linode, token: literal}}\n" SERVICE,
          "t:2:39: warning: \"token\" is written out in this file; \"${env:NAME}\" or \"${file:PATH}\" keeps it "
          "elsewhere\n"},
+        {"server: {trusted_proxies: [10.0.0.0/8, 0.0.0.0/0]}\n" OPERATORS PROVIDERS SERVICE,
+         "t:1:27: warning: \"trusted_proxies\" holds everybody: any client may then say in X-Forwarded-For where it "
+         "comes from, which \"from\" and the rates go by\n"},
+        {"server: {trusted_proxies: '::/0'}\n" OPERATORS PROVIDERS SERVICE,
+         "t:1:27: warning: \"trusted_proxies\" holds everybody: any client may then say in X-Forwarded-For where it "
+         "comes from, which \"from\" and the rates go by\n"},
+        {"server: {trusted_proxies: [10.0.0.0/8, '::ffff:0:0']}\n" OPERATORS PROVIDERS SERVICE, ""},
         {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_SHORT}'}}\n" SERVICE,
          "t:3:11: warning: source \"am\" is named in no \"alerts\": whatever it says, no service hears of it\n"
          "t:3:44: warning: \"bearer\" is shorter than 16 characters and can be guessed\n"},
