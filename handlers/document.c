@@ -18,6 +18,10 @@ enum err document_load(const char *text, size_t len, json_t **ret, struct errmsg
     }
     if (json_error_code(&error) == json_error_out_of_memory)
         return err_set(why, ERR_NO_MEMORY, "out of memory");
+    /* What it is near to is the sender's text, perhaps a secret of its own: the place says enough. */
+    char *near = strstr(error.text, " near '");
+    if (near)
+        *near = '\0';
     return err_set(why, ERR_INVALID, "byte %d: %.120s", error.position, error.text);
 }
 

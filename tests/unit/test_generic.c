@@ -141,12 +141,40 @@ static void bounds(void **state)
     config_free(config);
 }
 
+/* It goes into the log and the audit: it says where, and nothing of what is there. */
+static void a_refusal_does_not_quote_the_body(void **state)
+{
+    (void)state;
+    struct strbuf errors = STRBUF_INIT;
+    struct config *config = load(NEEDED ", identity: /i, state: /s", &errors);
+    assert_non_null(config);
+    static const struct {
+        const char *body, *why;
+    } cases[] = {
+        {"{\"i\": hunter2}", ": invalid token"},
+        {"{\"hunter2\": 1, \"hunter2\": 2}", ": duplicate object key"},
+        {"{\"i\": \"hunter2\\u0000\"}", ": \\u0000 is not allowed without JSON_ALLOW_NUL"},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct strbuf body = STRBUF_INIT;
+        struct errmsg why;
+        int left = 2;
+        strbuf_adds(&body, cases[i].body);
+        assert_int_equal(parse(config, &body, &left, &why), ERR_INVALID);
+        assert_non_null(strstr(why.text, cases[i].why));
+        assert_null(strstr(why.text, "hunter2"));
+        strbuf_done(&body);
+    }
+    config_free(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_refused),
         cmocka_unit_test(a_signature_makes_votes_signed),
         cmocka_unit_test(bounds),
+        cmocka_unit_test(a_refusal_does_not_quote_the_body),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
