@@ -119,6 +119,13 @@ static void refuse_address(struct request *request)
     answer_error(request, MHD_HTTP_FORBIDDEN, "forbidden", "this source takes no deliveries from this address");
 }
 
+/* Whether it is not before the signature in the body that a delivery is known to be its source's. */
+static bool is_proved_by_body(const struct source *source)
+{
+    const struct handler *handler = source->handler;
+    return !credential_is_needed(source) || (handler->is_signed && handler->is_signed(source));
+}
+
 static void hook_begin(struct request *request)
 {
     const struct http *http = request_http(request);
@@ -155,7 +162,7 @@ static void hook_begin(struct request *request)
                      "a Content-Encoding is not taken");
     else if (atomic_load(&http->is_stopping))
         answer_later(request, "the daemon is stopping");
-    else if (request->is_known) /* without a credential it is counted when its signature has been found right */
+    else if (!is_proved_by_body(source)) /* which is counted when its signature has been found right */
         (void)request_limit_source(request);
 }
 
@@ -411,7 +418,7 @@ static void parsed(struct request *request, const struct handler_request *from, 
         taking_done(taking);
         return;
     }
-    if (err == ERR_OK && !request->is_known && !request_limit_source(request)) {
+    if (err == ERR_OK && is_proved_by_body(from->source) && !request_limit_source(request)) {
         taking_done(taking);
         return;
     }

@@ -135,6 +135,31 @@ static void a_signature_is_a_credential(void **state)
     json_decref(source->args);
 }
 
+/* A token that has got about is not enough to use up what the sender who also signs may send. */
+static void what_is_not_signed_uses_up_nothing(void **state)
+{
+    struct fixture *f = *state;
+    struct source *source = &f->sources[1];
+    char headers[256], at[32];
+    secret_list_done(&source->bearer);
+    fixture_secret(&source->path_token, PATH_TOKEN);
+    source->rate = 1;
+    source->handler = handler_find("grafana");
+    source->args = json_pack("{s:s, s:s, s:i}", "signature_header", "X-Grafana-Alerting-Signature", "timestamp_header",
+                             "X-Time", "tolerance", 60000);
+    source->secrets[0].row = "hmac_secret";
+    fixture_secret(&source->secrets[0].values, SECRET);
+    fixture_start(f);
+    for (int i = 0; i < 5; i++)
+        expect_status(f, "POST", "/hooks/other/" PATH_TOKEN, signed_by("another", time_text(0, at), headers), 403, "");
+    expect_status(f, "POST", "/hooks/other/" PATH_TOKEN, signed_by(SECRET, time_text(0, at), headers), 202, "");
+    expect_status(f, "POST", "/hooks/other/" PATH_TOKEN, signed_by(SECRET, time_text(0, at), headers), 200, "");
+    expect_status(f, "POST", "/hooks/other/" PATH_TOKEN, signed_by(SECRET, time_text(0, at), headers), 503,
+                  "more than 1 deliveries a second");
+    secret_list_done(&source->secrets[0].values);
+    json_decref(source->args);
+}
+
 /* Whoever posts to a source that only a signature guards has memory taken for a body before anything is known of it. */
 static void bodies_of_anybody_leave_room_for_known_senders(void **state)
 {
@@ -176,6 +201,7 @@ int main(void)
         TEST(each_of_several_lets_a_delivery_in),
         TEST(nothing_between_them_does),
         TEST(a_signature_is_a_credential),
+        TEST(what_is_not_signed_uses_up_nothing),
         TEST(bodies_of_anybody_leave_room_for_known_senders),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
