@@ -139,7 +139,7 @@ function bodyBox(delivery) {
         h("pre", {class: "body foreign", tabindex: "0", "aria-label": "Body"}, delivery.body),
         h("p", {class: "quiet", "data-key": "body-note"}, delivery.is_cut
             ? `The beginning of ${delivery.body_bytes} bytes. ` : null,
-        "Secrets were taken out before it was stored. With changed rules: ",
+        "Kept as it came, without what is known to be secret. With changed rules: ",
         h("code", null, `turnout try -c FILE ${delivery.source} BODY`))];
 }
 
