@@ -98,6 +98,19 @@ static struct secret *basic_slot(void *owner, const char *row)
     return &((struct basic_credential *)owner)->password;
 }
 
+static void doubt_weak(struct reading *r, const char *key, const struct node *at, const struct secret *secret)
+{
+    if (secret_is_set(secret) && secret->len < WEAK_TOKEN)
+        doubt(r, at, "\"%s\" is shorter than %d characters and can be guessed", key, WEAK_TOKEN);
+}
+
+/* `node`: one, or the list of them. */
+static void doubt_weak_ones(struct reading *r, const char *key, const struct node *node, const struct secret_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        doubt_weak(r, key, node->kind == NODE_LIST ? node->items[i] : node, &list->items[i]);
+}
+
 static void read_basic_item(struct reading *r, const struct node *node, struct basic_credential *basic)
 {
     keys_check(r, node, &(struct keys){.rows = {basic_rows}});
@@ -108,6 +121,7 @@ static void read_basic_item(struct reading *r, const struct node *node, struct b
         complain(r, child(node, "user"), "\"user\" holds a colon, which basic authentication cannot carry");
     if (user)
         basic->user = new_text(r, user);
+    doubt_weak(r, "password", child(node, "password"), &basic->password);
     json_decref(values);
 }
 
@@ -134,11 +148,9 @@ static void expect_tokens(struct reading *r, const char *key, const struct node 
 {
     for (size_t i = 0; i < list->n; i++) {
         const struct node *at = node->kind == NODE_LIST ? node->items[i] : node;
-        const struct secret *token = &list->items[i];
-        expect_token(r, key, at, token, 1);
-        if (secret_is_set(token) && token->len < WEAK_TOKEN)
-            doubt(r, at, "\"%s\" is shorter than %d characters and can be guessed", key, WEAK_TOKEN);
+        expect_token(r, key, at, &list->items[i], 1);
     }
+    doubt_weak_ones(r, key, node, list);
 }
 
 /* What would be changed on its way, or end the path, cannot be compared. */
@@ -197,6 +209,8 @@ static void read_source(struct reading *r, const struct node *map, struct source
     const struct row_reader reader = {.reading = r, .secrets_slot = source_slot, .owner = source};
     read_credentials(r, map, &reader, source);
     source->args = rows_read(&reader, map, source->handler->rows);
+    for (size_t i = 0; i < MAX_SOURCE_SECRETS && source->secrets[i].row; i++)
+        doubt_weak_ones(r, source->secrets[i].row, child(map, source->secrets[i].row), &source->secrets[i].values);
     find_trust(r, map, source);
 }
 

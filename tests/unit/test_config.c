@@ -259,6 +259,11 @@ static void test_doubts(void **state)
         {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_SHORT}'}}\n" SERVICE,
          "t:3:11: warning: source \"am\" is named in no \"alerts\": whatever it says, no service hears of it\n"
          "t:3:44: warning: \"bearer\" is shorter than 16 characters and can be guessed\n"},
+        {OPERATORS PROVIDERS "sources: {am: {kind: grafana, basic: {user: u, password: '${env:T_SHORT}'}, hmac_secret: "
+                             "['${env:T_TOKEN}', '${env:T_SHORT}']}}\n" SERVICE,
+         "t:3:11: warning: source \"am\" is named in no \"alerts\": whatever it says, no service hears of it\n"
+         "t:3:58: warning: \"password\" is shorter than 16 characters and can be guessed\n"
+         "t:3:109: warning: \"hmac_secret\" is shorter than 16 characters and can be guessed\n"},
         {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}'}, in: {kind: alertmanager, "
                              "path_token: '${env:T_TOKEN}'}}\n" TRUSTING(1),
          ""},
