@@ -55,9 +55,10 @@ enum alert_verdict {
  * so long after that resolve arrived, and from then on believed: a sender that still says it means it. */
 #define ALERT_LATE_WINDOW_MS ((int64_t)5 * 60 * 1000)
 
-/* A sender whose time of assertion is so far ahead of ours is not believed in any of its times: one such alert would
- * make everything that follows look old. */
-#define ALERT_CLOCK_AHEAD_MS ((int64_t)60 * 60 * 1000)
+/* A sender whose time of assertion is so far ahead of ours is not believed in any of its times: one such alert makes
+ * everything that follows look old, for as long as it is ahead. That is how long a clock that is put right, or somebody
+ * with a token that got about, can make us deaf to the next outage: what clocks in use differ by, and no more. */
+#define ALERT_CLOCK_AHEAD_MS ((int64_t)5 * 60 * 1000)
 
 /* What `said`, received at wall time `now`, does to `row`; writes the row as it is afterwards into *ret (also for
  * duplicates: the earliest start, last seen, count). `ret->delivery` is kept; who stores sets it for NEW. */

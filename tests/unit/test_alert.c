@@ -186,6 +186,24 @@ static struct alert_row tell(const char *name, const struct assertion *story, si
 
 #define TELL(name, story) tell(name, story, COUNT_OF(story))
 
+/* Nobody makes us deaf for longer than clocks differ. */
+static void a_time_ahead_hides_no_outage(void **state)
+{
+    (void)state;
+    const int64_t now = NOW / 1000;
+    const struct assertion ahead[] = {
+        {0, now + 600, ALERT_RESOLVED, NEW},
+        {1000, now + 1, ALERT_FIRING, NEW},
+    };
+    TELL("ten minutes ahead", ahead);
+    const struct assertion little[] = {
+        {0, now + 240, ALERT_RESOLVED, NEW},
+        {1000, now + 1, ALERT_FIRING, LATE},
+        {300000, now + 300, ALERT_FIRING, NEW},
+    };
+    TELL("four minutes ahead", little);
+}
+
 static void out_of_order(void **state)
 {
     (void)state;
@@ -330,9 +348,11 @@ static void in_place(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_cases),           cmocka_unit_test(a_twin_behind),     cmocka_unit_test(in_place),
-        cmocka_unit_test(out_of_order),        cmocka_unit_test(within_one_second), cmocka_unit_test(unknown_between),
-        cmocka_unit_test(some_without_a_time), cmocka_unit_test(clocks_far_ahead),
+        cmocka_unit_test(all_cases),        cmocka_unit_test(a_twin_behind),
+        cmocka_unit_test(in_place),         cmocka_unit_test(a_time_ahead_hides_no_outage),
+        cmocka_unit_test(out_of_order),     cmocka_unit_test(within_one_second),
+        cmocka_unit_test(unknown_between),  cmocka_unit_test(some_without_a_time),
+        cmocka_unit_test(clocks_far_ahead),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

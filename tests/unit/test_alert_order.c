@@ -74,10 +74,10 @@ static const struct order_case cases[] = {
     {"it does not say this time: as without", ALERT_FIRING, 100, NEVER, 100, ALERT_RESOLVED, NEVER, 160, NEVER, NEW,
      100, 160, 100},
     {"a time before 1970 is none", ALERT_FIRING, 100, NEVER, 100, ALERT_RESOLVED, NEVER, 160, -5, NEW, 100, 160, 100},
-    {"a time that has not come is none", ALERT_FIRING, 100, NEVER, 100, ALERT_RESOLVED, NEVER, 160, NOW + HOUR + 1, NEW,
-     100, NEVER, 100},
-    {"a clock a little ahead is believed", ALERT_FIRING, 100, NEVER, 100, ALERT_RESOLVED, NEVER, 160, NOW + HOUR, NEW,
-     100, 160, NOW + HOUR},
+    {"a time that has not come is none", ALERT_FIRING, 100, NEVER, 100, ALERT_RESOLVED, NEVER, 160,
+     NOW + ALERT_CLOCK_AHEAD_MS + 1, NEW, 100, NEVER, 100},
+    {"a clock a little ahead is believed", ALERT_FIRING, 100, NEVER, 100, ALERT_RESOLVED, NEVER, 160,
+     NOW + ALERT_CLOCK_AHEAD_MS, NEW, 100, 160, NOW + ALERT_CLOCK_AHEAD_MS},
 };
 
 static void the_newest_assertion_stands(void **state)
