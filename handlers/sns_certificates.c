@@ -14,6 +14,7 @@
 #define MAX_KEPT 16                /* in memory */
 #define FETCH_EVERY_MS (60 * 1000) /* one fetch of a source */
 #define FETCH_TAKES_MS (15 * 1000) /* at most: what was asked for and never came is asked for again */
+#define ONE_A_MINUTE "the signing certificate is not known, and only one is fetched in a minute"
 #define MAX_HEX 64
 #define MIN_HEX 16
 
@@ -274,7 +275,8 @@ static void fill_need(const struct sns_certificates *certificates, const struct 
     snprintf(need->what, sizeof need->what, "the signing certificate %s of %s", key->name, key->topic->host);
 }
 
-/* With the mutex held. ERR_OK: it is to be fetched. A clock that was put back holds up nobody. */
+/* With the mutex held. ERR_OK: it is to be fetched. ERR_NOT_FOUND: it has been learnt since the caller looked. A clock
+ * that was put back holds up nobody. */
 static enum err ask(struct sns_certificates *certificates, const struct sns_key *key, int64_t now, struct errmsg *why)
 {
     int64_t since = now - certificates->asked_at;
@@ -284,9 +286,11 @@ static enum err ask(struct sns_certificates *certificates, const struct sns_key 
             return ERR_OK;
         if (certificates->err != ERR_OK)
             return err_set(why, certificates->err, "%s", certificates->why.text);
+        if (!certificates->is_waiting)
+            return ERR_NOT_FOUND;
     }
     if (is_recent)
-        return err_set(why, ERR_TEMPORARY, "the signing certificate is not known, and only one is fetched in a minute");
+        return err_set(why, ERR_TEMPORARY, ONE_A_MINUTE);
     certificates->asked = *key;
     certificates->asked_at = now;
     certificates->is_waiting = true;
@@ -337,7 +341,9 @@ enum err sns_certificates_get(struct sns_certificates *certificates, const struc
     if (err == ERR_OK)
         *need = certificates->need;
     pthread_mutex_unlock(&certificates->mutex);
-    return err;
+    if (err == ERR_NOT_FOUND)
+        err = get_known(certificates, key, now, ret, why);
+    return err == ERR_NOT_FOUND ? err_set(why, ERR_TEMPORARY, ONE_A_MINUTE) : err;
 }
 
 bool sns_certificates_is_needed(struct sns_certificates *certificates, const struct handler_need *need)
