@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "handlers/document.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -36,11 +37,6 @@ struct parser {
     struct arena arena;
     struct fields fields;
 };
-
-static bool text_is(const struct json_text *text, const char *word)
-{
-    return text->len == strlen(word) && memcmp(text->text, word, text->len) == 0;
-}
 
 /* ---- reading ----------------------------------------------------------------------------------------------------- */
 
@@ -79,8 +75,8 @@ static bool read_params(struct parser *p)
         return false;
     struct json_text name;
     while (json_reader_member(&p->reader, &name)) {
-        bool is_read =
-            text_is(&name, "hostname") ? read_scalar(&p->reader, &p->fields.hostname) : json_reader_skip(&p->reader);
+        bool is_read = json_text_is(&name, "hostname") ? read_scalar(&p->reader, &p->fields.hostname)
+                                                       : json_reader_skip(&p->reader);
         if (!is_read)
             return false;
     }
@@ -103,14 +99,14 @@ static bool read_field(struct parser *p, const struct json_text *name)
         {"importance_level", &fields->importance},
     };
     for (size_t i = 0; i < sizeof scalars / sizeof scalars[0]; i++) {
-        if (text_is(name, scalars[i].name))
+        if (json_text_is(name, scalars[i].name))
             return read_scalar(&p->reader, scalars[i].text);
     }
-    if (text_is(name, "tags"))
+    if (json_text_is(name, "tags"))
         return read_tags(p);
-    if (text_is(name, "check_params"))
+    if (json_text_is(name, "check_params"))
         return read_params(p);
-    fields->is_incident |= text_is(name, "incidentid");
+    fields->is_incident |= json_text_is(name, "incidentid");
     return json_reader_skip(&p->reader);
 }
 
@@ -227,6 +223,52 @@ static void describe_labels(const struct fields *fields, struct labels *labels)
         labels_add(labels, "tag", &fields->tags[i]);
 }
 
+/* ---- what is kept ------------------------------------------------------------------------------------------------ */
+
+static bool set_text(json_t *object, const char *name, const struct json_text *text)
+{
+    return !text->text || json_object_set_new(object, name, json_stringn(text->text, text->len)) == 0;
+}
+
+/* What a check sends (its URL with user and password, its headers) is the watched site's secret, and nobody's here: of
+ * the parameters only the host's name stays. What the alert is made of is kept as the text that it was read as, so that
+ * it reads the same again. */
+static bool keep_fields(json_t *root, const struct fields *fields)
+{
+    json_t *params = json_object();
+    json_t *tags = json_array();
+    bool is_set = params && set_text(params, "hostname", &fields->hostname) && tags;
+    for (size_t i = 0; is_set && i < fields->n_tags; i++)
+        is_set = json_array_append_new(tags, json_stringn(fields->tags[i].text, fields->tags[i].len)) == 0;
+    is_set = json_object_set(root, "check_params", params) == 0 && json_object_set(root, "tags", tags) == 0 && is_set;
+    json_decref(params);
+    json_decref(tags);
+    return is_set && set_text(root, "check_id", &fields->check_id) &&
+           set_text(root, "check_name", &fields->check_name) && set_text(root, "check_type", &fields->check_type) &&
+           set_text(root, "current_state", &fields->state) &&
+           set_text(root, "state_changed_timestamp", &fields->seconds) &&
+           set_text(root, "state_changed_utc_time", &fields->utc) &&
+           set_text(root, "importance_level", &fields->importance);
+}
+
+static enum err keep(const struct handler_request *request, const struct fields *fields, struct strbuf *ret,
+                     struct errmsg *why)
+{
+    json_t *root = NULL;
+    enum err err = ERR_OK;
+    /* A number that is too large for a tree stands somewhere: then nothing else is kept. */
+    if (document_load(request->body, request->len, &root, NULL) != ERR_OK)
+        root = json_object();
+    char *text = root && keep_fields(root, fields) ? json_dumps(root, JSON_COMPACT) : NULL;
+    if (text)
+        strbuf_adds(ret, text);
+    else
+        err = err_set(why, ERR_NO_MEMORY, "out of memory");
+    free(text);
+    json_decref(root);
+    return err;
+}
+
 static enum err pingdom_parse(const struct handler_request *request, struct handler_result *result, struct errmsg *why)
 {
     struct parser p;
@@ -237,6 +279,8 @@ static enum err pingdom_parse(const struct handler_request *request, struct hand
     enum err err = read_body(&p, request, why);
     if (err == ERR_OK)
         err = describe(&p, &alert, why);
+    if (err == ERR_OK && !request->is_stored)
+        err = keep(request, &p.fields, &result->stored, why);
     if (err == ERR_OK) {
         describe_labels(&p.fields, &labels);
         alert.n_labels = labels.n;
