@@ -364,6 +364,11 @@ static bool generic_is_signed(const struct source *source)
     return source_secrets(source, "hmac_secret")->n > 0 || source_secrets(source, "standard_webhooks_secret")->n > 0;
 }
 
+static bool generic_has_label(const struct source *source, const char *name)
+{
+    return json_object_get(json_object_get(source->args, "labels"), name) != NULL;
+}
+
 static const struct row rows[] = {
     {.name = "identity",
      .type = ROW_STRINGS,
@@ -430,6 +435,7 @@ const struct handler handler_generic = {
         "Any monitor that sends JSON: Uptime Kuma, Gatus, Better Stack, healthchecks.io, Zabbix, Datadog and others",
     .rows = rows,
     .labels_help = "those that \"labels\" of the source names",
+    .has_label = generic_has_label,
     .methods = "POST, PUT",
     .media = HANDLER_ANY_MEDIA,
     .max_body = MAX_BODY,

@@ -91,7 +91,9 @@ struct handler {
     const char *labels_help; /* which labels `match` sees */
     const char *identifying; /* the label that names an alert ("alertname"): `check` warns of a rule that does not match
                                 it; NULL: there is none */
-    const char *methods;     /* "POST", "POST, PUT" or "GET, POST" */
+    /* Whether an alert of this source can have a label of that name, where that is known. NULL: it is not. */
+    bool (*has_label)(const struct source *source, const char *name);
+    const char *methods; /* "POST", "POST, PUT" or "GET, POST" */
     enum handler_media media;
     size_t max_body;    /* bytes; beyond: 413. 0: the daemon's own bound */
     bool is_challenged; /* the sender first asks without its credential and waits for the 401: that is no failed try */

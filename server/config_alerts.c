@@ -268,6 +268,20 @@ static void doubt_identity(struct reading *r, const struct node *node, const str
           handler->identifying);
 }
 
+/* Such a rule never matches. */
+static void doubt_labels(struct reading *r, const struct node *node, const struct alert_rule *rule)
+{
+    const struct source *source = rule->source >= 0 ? &r->config->sources[rule->source] : NULL;
+    if (!source || !source->handler || !source->handler->has_label)
+        return;
+    for (size_t i = 0; i < rule->n_matches; i++) {
+        const char *label = rule->matches[i].label;
+        if (label && !source->handler->has_label(source, label))
+            doubt(r, node, "\"match\" names %s, which is not among the \"labels\" of source %s: the rule never matches",
+                  shown(label).text, shown(source->name).text);
+    }
+}
+
 static void read_rule(struct reading *r, const struct node *node, const struct service *service, struct alert_rule *ret)
 {
     static const char *const names[] = {"source", "match", "site", NULL};
@@ -280,6 +294,7 @@ static void read_rule(struct reading *r, const struct node *node, const struct s
     ret->site = read_site(r, node, service);
     read_matches(r, node, ret);
     doubt_identity(r, node, ret);
+    doubt_labels(r, node, ret);
 }
 
 void read_alerts(struct reading *r, const struct node *alerts, struct service *service)

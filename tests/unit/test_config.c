@@ -267,6 +267,11 @@ static void test_doubts(void **state)
         {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}'}, in: {kind: alertmanager, "
                              "path_token: '${env:T_TOKEN}'}}\n" TRUSTING(1),
          ""},
+        {OPERATORS PROVIDERS
+         "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}'}, in: {kind: generic, bearer: "
+         "'${env:T_TOKEN}', identity: /id, state: /s, up: u, down: d, labels: {name: /n}}}\n" TRUSTING(1),
+         "t:10:9: warning: \"match\" names \"alertname\", which is not among the \"labels\" of source \"in\": the rule "
+         "never matches\n"},
         {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}', path_token: "
                              "'${env:T_TOKEN}'}, in: {kind: alertmanager, path_token: '${env:T_TOKEN}'}}\n" TRUSTING(1),
          "t:6:57: warning: site \"a\" can never be found down: \"trusted_votes\" is 1, but 0 of the sources named for "
