@@ -23,7 +23,7 @@ struct fetch_header {
 
 struct fetch_request {
     const char *method;
-    const char *url; /* must not hold secrets: it is recorded */
+    const char *url; /* recorded by who journals the request: without secrets then. Nothing here shows it */
     const struct fetch_header *headers;
     size_t n_headers;
     const char *body; /* NULL: none; sent with Content-Length as it is */

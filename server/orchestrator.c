@@ -572,6 +572,8 @@ void orchestrator_metrics(struct orchestrator *o, struct strbuf *text)
     strbuf_addf(text, "turnout_deliveries_total{duplicate=\"no\"} %lld\n", atomic_load(&o->n_deliveries));
     strbuf_addf(text, "turnout_deliveries_total{duplicate=\"yes\"} %lld\n", atomic_load(&o->n_duplicates));
     strbuf_addf(text, "# TYPE turnout_alerts_total counter\nturnout_alerts_total %lld\n", atomic_load(&o->n_alerts));
+    strbuf_addf(text, "# TYPE turnout_alerts_late_total counter\nturnout_alerts_late_total %lld\n",
+                atomic_load(&o->n_late));
     strbuf_addf(text, "# TYPE turnout_pruned_total counter\n");
     strbuf_addf(text, "turnout_pruned_total{table=\"alert\"} %lld\n", atomic_load(&o->n_pruned_alerts));
     strbuf_addf(text, "turnout_pruned_total{table=\"delivery\"} %lld\n", atomic_load(&o->n_pruned_deliveries));

@@ -15,6 +15,7 @@
 
 #define SAVE_COUNTS_AFTER_MS 60000
 #define SAVE_COUNTS_SLICE 64
+#define LATE_EVERY_MS 60000
 
 /* ---- the table of the batch -------------------------------------------------------------------------------------- */
 
@@ -380,6 +381,7 @@ static bool is_moved(const struct alert_row *before, const struct alert_row *aft
 /* What a delivery will change, and for whom. */
 struct news {
     int n_firing, n_resolved, n_unknown;
+    int n_late;     /* said something else than is known, and older */
     int n_services; /* each alert counts for itself */
     int service;    /* the last */
     bool is_one;    /* all were the same */
@@ -400,8 +402,10 @@ static struct news look_ahead(struct orchestrator *o, const struct command_deliv
         const struct alert *alert = &delivery->alerts[i];
         struct alert_entry *entry = table_slot(&o->table, &alert->key);
         struct alert_row after = entry->row;
-        if (!is_news(o, entry, alert, &after))
+        if (!is_news(o, entry, alert, &after)) {
+            news.n_late += alert->state != entry->row.state;
             continue;
+        }
         news.n_firing += alert->state == ALERT_FIRING;
         news.n_resolved += alert->state == ALERT_RESOLVED;
         news.n_unknown += alert->state == ALERT_UNKNOWN;
@@ -448,6 +452,22 @@ static void note_notice(struct orchestrator *o, const struct command_delivery *d
         log_warning("%s: %s", who, delivery->notice);
 }
 
+/* At once, and then once a minute: a twin that lags behind says it again and again. */
+static void note_late(struct orchestrator *o, int source, int n, const char *who)
+{
+    char text[160];
+    atomic_fetch_add(&o->n_late, n);
+    o->late[source].n += n;
+    if (o->late[source].told_at != 0 && o->now - o->late[source].told_at < LATE_EVERY_MS)
+        return;
+    snprintf(text, sizeof text,
+             "%" PRId64 " alert%s said something else than is known, but of an earlier time: nothing is changed",
+             o->late[source].n, o->late[source].n == 1 ? "" : "s");
+    journal_note(o, &(struct note){.kind = "intake.late", .who = who, .text = text});
+    o->late[source].n = 0;
+    o->late[source].told_at = o->now;
+}
+
 void intake_delivery(struct orchestrator *o, struct command *command)
 {
     struct command_delivery *delivery = &command->as.delivery;
@@ -464,6 +484,8 @@ void intake_delivery(struct orchestrator *o, struct command *command)
         note_notice(o, delivery, who);
     if (news.n_services > 0)
         note_alerts(o, delivery, &news, who);
+    if (news.n_late > 0)
+        note_late(o, delivery->source, news.n_late, who);
     int n_changed = 0;
     for (size_t i = 0; i < delivery->n_alerts; i++) {
         const struct alert *alert = &delivery->alerts[i];

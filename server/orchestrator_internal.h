@@ -142,7 +142,7 @@ struct orchestrator {
     int64_t try_again_at;  /* steady: after a failed commit */
     int failures;          /* in a row */
     struct pruning pruning;
-    atomic_llong n_deliveries, n_duplicates, n_alerts, n_batches, n_commands, n_runs;
+    atomic_llong n_deliveries, n_duplicates, n_alerts, n_late, n_batches, n_commands, n_runs;
     atomic_llong n_pruned_alerts, n_pruned_deliveries;
 
     /* of the batch under way */
@@ -155,6 +155,9 @@ struct orchestrator {
     int64_t wall, now;
     int64_t n_unmatched; /* deliveries that change nothing for a service */
     int64_t n_unmatched_alerts;
+    struct { /* by source: alerts that contradicted something newer, since they were last told of */
+        int64_t n, told_at;
+    } late[MAX_SOURCES];
     struct sha256 unmatched_digest;
     struct id unmatched_first, unmatched_last;
     struct errmsg broken; /* a failure in mid-batch that makes it fail as a whole; "" */

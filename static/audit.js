@@ -9,7 +9,7 @@ const LIMIT = 50;
 const KINDS = [ // a name that ends in a dot stands for all that begin with it
     "decision.", "intake.", "operator.", "run.",
     "config.loaded", "daemon.started", "daemon.stopped", "decision.active", "decision.incident", "decision.not_acted",
-    "decision.run", "decision.timer", "decision.vote", "intake.alerts", "intake.bunch", "intake.refused",
+    "decision.run", "decision.timer", "decision.vote", "intake.alerts", "intake.bunch", "intake.late", "intake.refused",
     "intake.rejected", "intake.subscription", "intake.unmatched", "intake.unsubscribed", "operator.call", "operator.refused", "run.attempt", "run.attention", "run.finished",
     "run.started", "run.step", "store.recovered",
 ];

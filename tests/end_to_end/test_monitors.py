@@ -6,7 +6,7 @@ import urllib.parse
 
 import pytest
 
-from daemon import alert, configuration, delivery, request
+from daemon import alert, configuration, delivery, request, wait_for
 
 ROBOT_TOKEN, NEXT_TOKEN, PINGDOM_TOKEN = "token-of-the-robot-1", "token-of-the-robot-2", "token-of-pingdom-01"
 NOON = 1795262400  # 2026-11-21T12:00:00Z
@@ -57,7 +57,12 @@ def test_uptimerobot_in_every_way(daemon):
     assert robot(daemon, "form", 2, at=NOON + 120, token=NEXT_TOKEN).status == 202
     assert votes(daemon) == 0
     assert robot(daemon, "query", 1, at=NOON + 60).status == 200  # it comes late: the monitor is up since
+    assert robot(daemon, "query", 1, at=NOON + 60).status == 200
     assert votes(daemon) == 0
+    wait_for(lambda: daemon.audit(kind="intake.late"), what="the reason on record")
+    assert [entry["text"] for entry in daemon.audit(kind="intake.late")] == [
+        "1 alert said something else than is known, but of an earlier time: nothing is changed"]
+    assert "turnout_alerts_late_total 2" in request("GET", daemon.api + "/metrics").body.decode()
     assert robot(daemon, "json", 1, at=None).status == 202  # without a time it is taken as it comes
     assert votes(daemon) == 1
 
