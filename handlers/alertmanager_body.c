@@ -43,11 +43,6 @@ struct fields {
     bool has_status, has_labels;
 };
 
-static bool text_is(const struct json_text *text, const char *word)
-{
-    return text->len == strlen(word) && memcmp(text->text, word, text->len) == 0;
-}
-
 /* How much of a text from outside goes into a message. */
 static int shown(const struct json_text *text)
 {
@@ -88,9 +83,9 @@ static bool read_status(struct parser *p, struct fields *fields)
     if (!read_text(p, "status", &text))
         return false;
     fields->has_status = true;
-    if (text_is(&text, "firing"))
+    if (json_text_is(&text, "firing"))
         fields->state = ALERT_FIRING;
-    else if (text_is(&text, "resolved"))
+    else if (json_text_is(&text, "resolved"))
         fields->state = ALERT_RESOLVED;
     else
         return fail(p, err_set(p->why, ERR_INVALID,
@@ -177,15 +172,15 @@ static bool read_labels(struct parser *p, struct fields *fields)
 
 static bool read_field(struct parser *p, const struct json_text *name, struct fields *fields)
 {
-    if (text_is(name, "status"))
+    if (json_text_is(name, "status"))
         return read_status(p, fields);
-    if (text_is(name, "labels"))
+    if (json_text_is(name, "labels"))
         return read_labels(p, fields);
-    if (text_is(name, "startsAt"))
+    if (json_text_is(name, "startsAt"))
         return read_time(p, "startsAt", &fields->starts_at);
-    if (text_is(name, "endsAt"))
+    if (json_text_is(name, "endsAt"))
         return read_time(p, "endsAt", &fields->ends_at);
-    if (text_is(name, "fingerprint"))
+    if (json_text_is(name, "fingerprint"))
         return read_fingerprint(p, fields);
     return json_reader_skip(&p->reader);
 }
@@ -311,9 +306,9 @@ static bool read_alerts(struct parser *p)
 
 static bool read_member(struct parser *p, const struct json_text *name)
 {
-    if (text_is(name, "alerts"))
+    if (json_text_is(name, "alerts"))
         return read_alerts(p);
-    if (p->dialect->foreign_field && text_is(name, p->dialect->foreign_field))
+    if (p->dialect->foreign_field && json_text_is(name, p->dialect->foreign_field))
         p->is_foreign = true;
     return json_reader_skip(&p->reader);
 }

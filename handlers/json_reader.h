@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define JSON_READER_MAX_DEPTH 32  /* objects and arrays in each other */
 #define JSON_READER_MAX_KEYS 1024 /* of all objects that are open at one moment */
@@ -23,6 +24,11 @@ struct json_text {
     const char *text;
     size_t len;
 };
+
+static inline bool json_text_is(const struct json_text *text, const char *word)
+{
+    return text->len == strlen(word) && (text->len == 0 || memcmp(text->text, word, text->len) == 0);
+}
 
 enum json_kind {
     JSON_KIND_NONE, /* an error, or no value where one is due */

@@ -48,18 +48,13 @@ static const struct json_text *field(const struct delivery *d, enum sns_field wh
     return &d->envelope.fields[which];
 }
 
-static bool text_is(const struct json_text *text, const char *word)
-{
-    return text->len == strlen(word) && memcmp(text->text, word, text->len) == 0;
-}
-
 /* ---- what the envelope may say ----------------------------------------------------------------------------------- */
 
 static enum err find_topic(struct delivery *d)
 {
     const struct json_text *arn = field(d, SNS_TOPIC_ARN);
     for (size_t i = 0; i < d->sns->n_topics; i++) {
-        if (text_is(arn, d->sns->topics[i].arn)) {
+        if (json_text_is(arn, d->sns->topics[i].arn)) {
             d->topic = &d->sns->topics[i];
             return ERR_OK;
         }
@@ -77,8 +72,8 @@ static enum err find_topic(struct delivery *d)
 static enum err check_version(const struct delivery *d, enum certificate_hash *ret)
 {
     const struct json_text *version = field(d, SNS_SIGNATURE_VERSION);
-    bool is_1 = text_is(version, "1");
-    if (!is_1 && !text_is(version, "2"))
+    bool is_1 = json_text_is(version, "1");
+    if (!is_1 && !json_text_is(version, "2"))
         return err_set(d->why, ERR_DENIED, "SignatureVersion is neither 1 nor 2");
     if (is_1 && d->sns->is_version_2)
         return err_set(d->why, ERR_DENIED, "SignatureVersion is 1, and the source takes 2 only");
@@ -316,6 +311,8 @@ static enum err read_base(struct sns *sns, const char *url, struct errmsg *why)
         return err_set(why, ERR_INVALID, "`url` is longer than %d bytes", MAX_BASE);
     if (!url)
         return ERR_OK;
+    if (strchr(url, '?'))
+        return err_set(why, ERR_INVALID, "`url` must end before the query");
     if (!is_safe(url))
         return err_set(why, ERR_INVALID, "`url` must be https://, or be on this host");
     sns->base = strndup(url, url[len - 1] == '/' ? len - 1 : len);

@@ -47,15 +47,10 @@ const char *sns_type_text(enum sns_type type)
     return types[type];
 }
 
-static bool text_is(const struct json_text *text, const char *word)
-{
-    return text->len == strlen(word) && memcmp(text->text, word, text->len) == 0;
-}
-
 static int field_find(const struct json_text *key)
 {
     int i = 0;
-    while (i < SNS_FIELDS && !text_is(key, table[i].name))
+    while (i < SNS_FIELDS && !json_text_is(key, table[i].name))
         i++;
     return i;
 }
@@ -150,7 +145,7 @@ static enum err find_type(struct sns_envelope *envelope, struct errmsg *why)
         return err_set(why, ERR_INVALID,
                        "the envelope has no Type; a message delivered raw is taken with `raw: true` only");
     for (int i = SNS_NOTIFICATION; i <= SNS_UNSUBSCRIPTION; i++) {
-        if (text_is(type, types[i])) {
+        if (json_text_is(type, types[i])) {
             envelope->type = (enum sns_type)i;
             return ERR_OK;
         }

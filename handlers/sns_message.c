@@ -55,11 +55,6 @@ struct reading {
     bool is_too_long; /* the identity */
 };
 
-static bool text_is(const struct json_text *text, const char *word)
-{
-    return text->len == strlen(word) && memcmp(text->text, word, text->len) == 0;
-}
-
 static enum err say_nothing(struct reading *r, const char *text)
 {
     snprintf(r->result->nothing, sizeof r->result->nothing, "%s", text);
@@ -236,7 +231,7 @@ static bool state_of(const struct json_text *text, enum alert_state *ret)
         enum alert_state state;
     } states[] = {{"ALARM", ALERT_FIRING}, {"OK", ALERT_RESOLVED}, {"INSUFFICIENT_DATA", ALERT_UNKNOWN}};
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
-        if (text_is(text, states[i].word)) {
+        if (json_text_is(text, states[i].word)) {
             *ret = states[i].state;
             return true;
         }
@@ -320,8 +315,8 @@ static enum err read_event(struct reading *r)
     struct json_text type, state_text, name;
     enum alert_state state;
     (void)member_text(event, "detail-type", &type);
-    if (!text_is(&type, "CloudWatch Alarm State Change") &&
-        !text_is(&type, "CloudWatch Alarm Contributor State Change"))
+    if (!json_text_is(&type, "CloudWatch Alarm State Change") &&
+        !json_text_is(&type, "CloudWatch Alarm Contributor State Change"))
         return say_nothing(r, "an event of CloudWatch that says nothing of an alarm's state");
     const json_t *resource = json_array_get(json_object_get(event, "resources"), 0);
     const struct json_text arn = {json_string_value(resource), json_string_length(resource)};
@@ -352,7 +347,7 @@ static bool is_listed(const struct reading *r, const char *row, const struct jso
     json_t *value;
     json_array_foreach(json_object_get(r->message->mapping, row), i, value)
     {
-        if (text_is(text, json_string_value(value)))
+        if (json_text_is(text, json_string_value(value)))
             return true;
     }
     return false;
@@ -420,7 +415,7 @@ static enum err read_any(struct reading *r)
     labels_add(&r->labels, "topic", &topic);
     if (json_object_get(r->root, "AlarmName"))
         err = read_alarm(r);
-    else if (text_is(&source, "aws.cloudwatch"))
+    else if (json_text_is(&source, "aws.cloudwatch"))
         err = read_event(r);
     else
         err = read_plain(r);

@@ -589,6 +589,8 @@ static void configurations(void **state)
          "\"down\" is missing"},
         {"{kind: sns, topics: 'arn:aws:sns:eu-west-1:123456789012:a', url: 'http://sns.example.com'}",
          "`url` must be https://, or be on this host"},
+        {"{kind: sns, topics: 'arn:aws:sns:eu-west-1:123456789012:a', url: 'https://sns.example.com/?a=b'}",
+         "`url` must end before the query"},
         {"{kind: sns, topics: 'arn:aws:sns:eu-west-1:123456789012:a', url: 'http://127.example.com:80/'}",
          "`url` must be https://"},
         {"{kind: sns, topics: 'arn:aws:sns:eu-west-1:123456789012:a', url: 'http://[2001:db8::1]/'}",
