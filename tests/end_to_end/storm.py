@@ -9,6 +9,7 @@ import asyncio
 import base64
 import datetime
 import json
+import logging
 import os
 import random
 import threading
@@ -25,6 +26,7 @@ TOKENS = {"prometheus": "storm-token-of-prometheus", "uptimerobot": "storm-token
           "grafana": "storm-token-of-grafana", "kuma": "storm-token-of-kuma"}
 TOPIC = "arn:aws:sns:eu-west-1:123456789012:failover"
 CERTIFICATE = "SimpleNotificationService-0123456789abcdef0123456789abcdef.pem"
+logging.getLogger("asyncio").setLevel(logging.ERROR)  # senders that are cut go on sending; that is their part
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
