@@ -288,6 +288,12 @@ enum MHD_Result answer_send(struct request *request);
 /* Finds the row for the method and path, with the argument filled in; without one it answers 404 or 405. */
 void route_find(struct request *request);
 
+/* admission.c */
+/* Of a hook: lets the request go on to its body, or refuses by an answer. */
+void hook_begin(struct request *request);
+/* Whether it is not before the signature in the body that a delivery is known to be its source's. */
+bool is_proved_by_body(const struct source *source);
+
 /* credential.c */
 /* Whether one of the source's credentials is there; also when it has none. `path_token` NULL: there is none. */
 bool credential_is_right(const struct source *source, const char *authorization, const char *path_token);
