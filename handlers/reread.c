@@ -26,14 +26,7 @@ struct rereading {
 static json_t *text_json(const char *bytes, size_t len, size_t max)
 {
     char text[MAX_IDENTITY_TOLD + 4];
-    size_t told = 0;
-    while (told < len) {
-        size_t character = utf8_character_len(bytes + told, len - told);
-        character = character == 0 ? 1 : character;
-        if (told + character > max)
-            break;
-        told += character;
-    }
+    size_t told = utf8_cut(bytes, len, max);
     for (size_t i = 0; i < told; i++)
         text[i] = bytes[i] ? bytes[i] : ' ';
     memcpy(text + told, told < len ? "…" : "", told < len ? sizeof "…" : 1);

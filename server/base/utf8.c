@@ -40,6 +40,19 @@ size_t utf8_character_len(const char *text, size_t len)
     return need;
 }
 
+size_t utf8_cut(const char *text, size_t len, size_t max)
+{
+    size_t taken = 0;
+    while (taken < len) {
+        size_t character = utf8_character_len(text + taken, len - taken);
+        character = character == 0 ? 1 : character;
+        if (taken + character > max)
+            break;
+        taken += character;
+    }
+    return taken;
+}
+
 char *utf8_put(char *to, int32_t code)
 {
     if (code < 0x80) {

@@ -10,6 +10,10 @@
  * U+10FFFF. 0 when they do not start with one, and when `len` is 0. */
 size_t utf8_character_len(const char *text, size_t len);
 
+/* How many of the first `len` bytes to take so that they are at most `max` and no character is cut in two; a byte that
+ * is part of none counts for itself. */
+size_t utf8_cut(const char *text, size_t len, size_t max);
+
 /* Writes the character `code`, one that there is and no surrogate, as 1 to 4 bytes. Returns what follows them. */
 char *utf8_put(char *to, int32_t code);
 

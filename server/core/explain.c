@@ -29,14 +29,7 @@ static void add(struct sentence *sentence, const char *format, ...)
 static void add_value(struct sentence *sentence, const char *value, size_t value_len)
 {
     char shown[MAX_SHOWN + 1];
-    size_t len = 0;
-    while (len < value_len) {
-        size_t character = utf8_character_len(value + len, value_len - len);
-        character = character == 0 ? 1 : character;
-        if (len + character > MAX_SHOWN)
-            break;
-        len += character;
-    }
+    size_t len = utf8_cut(value, value_len, MAX_SHOWN);
     for (size_t i = 0; i < len; i++)
         shown[i] = value[i] ? value[i] : '?';
     shown[len] = '\0';

@@ -90,12 +90,24 @@ static void cleaning(void **state)
     assert_string_equal(empty, "");
 }
 
+static void cutting_leaves_characters_whole(void **state)
+{
+    (void)state;
+    const char *text = "a\xc3\xa4\xe2\x82\xac\xff\xe2"; /* a, two bytes, three bytes, two that are none */
+    static const size_t taken[] = {0, 1, 1, 3, 3, 3, 6, 7, 8, 8};
+    for (size_t max = 0; max < sizeof taken / sizeof taken[0]; max++)
+        assert_int_equal(utf8_cut(text, 8, max), taken[max]);
+    assert_int_equal(utf8_cut(text, 2, 8), 2); /* the first byte of a character whose rest is not there */
+    assert_int_equal(utf8_cut(text, 0, 8), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(valid_characters),
         cmocka_unit_test(invalid_characters),
         cmocka_unit_test(cleaning),
+        cmocka_unit_test(cutting_leaves_characters_whole),
         cmocka_unit_test(characters_are_written_as_they_are_read),
         cmocka_unit_test(cleaning_keeps_the_length),
     };
