@@ -69,6 +69,8 @@ void command_free(struct command *command)
         break;
     case COMMAND_MOVE:
     case COMMAND_ADOPT:
+    case COMMAND_PAUSE:
+    case COMMAND_VOTE:
     case COMMAND_RUN:
         operator_done(&command->as.operator_call);
         break;
@@ -79,6 +81,8 @@ void command_free(struct command *command)
         free(command->as.observed.text);
         json_decref(command->as.observed.requests);
         break;
+    case COMMAND_PROBED:
+    case COMMAND_OUTSIDE:
     case COMMAND_REJECTED:
     case COMMAND_REFUSED_CALL:
         break;
@@ -157,9 +161,13 @@ static bool is_urgent(enum command_kind kind)
     switch (kind) {
     case COMMAND_MOVE:
     case COMMAND_ADOPT:
+    case COMMAND_PAUSE:
+    case COMMAND_VOTE:
     case COMMAND_RUN:
     case COMMAND_RESULT:
     case COMMAND_OBSERVED:
+    case COMMAND_PROBED:
+    case COMMAND_OUTSIDE:
         return true;
     case COMMAND_DELIVERY:
     case COMMAND_REJECTED:

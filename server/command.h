@@ -19,9 +19,13 @@ enum command_kind {
     COMMAND_REJECTED,     /* an unauthenticated request was refused: counted, audited in bunches */
     COMMAND_MOVE,         /* operator: failover, failback */
     COMMAND_ADOPT,        /* operator */
-    COMMAND_RUN,          /* operator: retry, skip, cancel */
+    COMMAND_PAUSE,        /* operator: pause, resume */
+    COMMAND_VOTE,         /* operator */
+    COMMAND_RUN,          /* operator: approve, reject, retry, skip, cancel */
     COMMAND_RESULT,       /* executor: an attempt ended. Kept and retried when the commit fails */
     COMMAND_OBSERVED,     /* executor: an observation round of a service with unknown active site ended */
+    COMMAND_PROBED,       /* prober: what a probe of a site says now, news or not. Always taken; nobody waits for it */
+    COMMAND_OUTSIDE,      /* watchers: what is known of the daemon's own surroundings has changed. Likewise */
     COMMAND_REFUSED_CALL, /* an operator's call refused before it became a command (no token, viewer): audited */
 };
 
@@ -42,6 +46,8 @@ struct command_delivery {
     bool is_duplicate;
 };
 
+enum run_call { RUN_CALL_APPROVE, RUN_CALL_REJECT, RUN_CALL_RETRY, RUN_CALL_SKIP, RUN_CALL_CANCEL };
+
 struct command_operator {
     char who[64];  /* the operator's name */
     char from[64]; /* client address, for the audit */
@@ -49,9 +55,13 @@ struct command_operator {
     char *site;    /* owned; NULL: not given */
     char *reason;  /* owned; never NULL: "" when not given */
     enum direction direction;
+    bool is_planned, is_replacing; /* MOVE */
+    uint64_t overrides;            /* MOVE and approve: see struct event */
+    bool is_pausing;               /* PAUSE: else resume */
+    enum vote says;                /* VOTE: of `site`; VOTE_UNKNOWN withdraws */
     struct id run;                 /* run calls */
-    enum run_event_kind run_event; /* RETRY, SKIP, CANCEL */
-    char *idempotency_key;         /* owned; NULL: none */
+    enum run_call run_call;
+    char *idempotency_key; /* owned; NULL: none */
     /* the answer */
     struct id answer_run; /* the run started, or the one that the idempotency key already started */
     char code[64];        /* of a refusal: reason_text() or "not_found", … */
@@ -75,6 +85,19 @@ struct command_observed {
     json_t *requests; /* owned */
 };
 
+struct command_probed {
+    int service, site;
+    enum vote says; /* VOTE_UNKNOWN: the probe could not be made */
+    char text[160]; /* what was seen, a sentence; no secrets */
+};
+
+/* What does not come from monitors. Each command gives all of it anew. */
+struct command_outside {
+    bool is_cut_off;
+    bool is_killed;
+    char cut_off_text[160], killed_text[160]; /* sentences that say what was found */
+};
+
 struct command_refused {
     char what[128]; /* "POST /api/v1/services/shop/failover", secrets left out; or "source prometheus" */
     char from[64];
@@ -96,6 +119,8 @@ struct command {
         struct command_operator operator_call;
         struct command_result result;
         struct command_observed observed;
+        struct command_probed probed;
+        struct command_outside outside;
         struct command_refused refused;
     } as;
 };

@@ -34,11 +34,29 @@ struct operator_account {
     struct secret token;
 };
 
+/* server.self_check: our own network is there while `need` of the URLs answer anything at all. */
+struct self_check {
+    char **urls;
+    int n_urls; /* 0: it is not asked for */
+    int need;
+    int64_t every_ms, timeout_ms;
+};
+
+/* server.heartbeat: a dead man's switch outside, which calls people when we are silent. */
+struct heartbeat {
+    struct secret url; /* whoever knows it can keep the switch quiet; empty: none */
+    int64_t every_ms;
+};
+
 struct config {
     char *path;
     char digest[65]; /* SHA-256 of the file's bytes, hex: for the audit */
     struct listen_address hooks, api;
     struct tls_files tls;
+    char *site;        /* server.site: where the daemon itself runs; NULL: not said */
+    char *kill_switch; /* while this file exists nothing is written to any provider; NULL: there is none */
+    struct self_check self_check;
+    struct heartbeat heartbeat;
     struct network *trusted_proxies;
     size_t n_trusted_proxies;
     int hooks_rate, api_rate; /* requests per second of one address */

@@ -10,7 +10,6 @@
 #include "config_words.h"
 #include "yaml_tree.h"
 
-#define MAX_PROVIDERS 64
 #define MAX_OPERATORS 1000
 
 struct reading {

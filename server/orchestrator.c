@@ -176,6 +176,11 @@ static void process(struct orchestrator *o, struct command *command)
     case COMMAND_ADOPT:
         service_adopt(o, command);
         return;
+    case COMMAND_PAUSE:
+    case COMMAND_VOTE:
+    case COMMAND_PROBED:
+    case COMMAND_OUTSIDE:
+        return;
     case COMMAND_RUN:
         run_call(o, command);
         return;

@@ -186,9 +186,11 @@ static void withdraw_votes(struct orchestrator *o, int source, struct matches *o
     for (int i = 0; i < old->n; i++) {
         if (old->items[i].service < 0 || old->items[i].site < 0)
             continue;
-        service_event(o, old->items[i].service,
-                      &(struct event){.kind = EVENT_ALERT, .source = source, .site = old->items[i].site, .delta = -1},
-                      cause);
+        service_event(
+            o, old->items[i].service,
+            &(struct event){
+                .kind = EVENT_ALERT, .voter = source, .site = old->items[i].site, .says = VOTE_DOWN, .delta = -1},
+            cause);
     }
     free(old->items);
 }
@@ -235,10 +237,12 @@ static void cast_matches(struct orchestrator *o, struct alert_entry *entry, cons
         batch_match(o->rows, &(struct match_row){.key = entry->row.key,
                                                  .service = service->name,
                                                  .site = service->sites[site].name,
+                                                 .says = VOTE_DOWN,
                                                  .source = model->source_names[entry->row.source]});
         entry->matches[entry->n_matches++] = (struct match){.service = target->service, .site = site};
         service_event(o, target->service,
-                      &(struct event){.kind = EVENT_ALERT, .source = entry->row.source, .site = site, .delta = 1},
+                      &(struct event){
+                          .kind = EVENT_ALERT, .voter = entry->row.source, .site = site, .says = VOTE_DOWN, .delta = 1},
                       cause);
     }
     entry->row.n_matches = entry->n_matches;
@@ -321,7 +325,8 @@ static void store_delivery(struct orchestrator *o, const struct command_delivery
                                .body_len = delivery->body_len};
     memcpy(row.sha256, delivery->sha256, sizeof row.sha256);
     batch_delivery(o->rows, &row);
-    batch_source(o->rows, row.source, o->world->open_alerts[delivery->source]);
+    batch_source(o->rows,
+                 &(struct source_row){.name = row.source, .open_alerts = o->world->open_alerts[delivery->source]});
 }
 
 static bool is_over_bound(const struct orchestrator *o, struct command *command)

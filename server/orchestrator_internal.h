@@ -23,9 +23,10 @@ struct active_since {
     int site;
 };
 
-struct incident {
+struct incident { /* what its row holds beside the core's view; `would_to` is a site */
     struct id id;
-    int64_t opened_at;
+    int64_t opened_at, stood_at, fell_at, would_at;
+    int most_votes, would_to;
     struct id run; /* nil: none was started for it */
 };
 
@@ -38,6 +39,9 @@ struct step_record { /* what a step row holds beside the core's view */
 
 struct live_run {
     struct run run; /* run.steps owned here */
+    enum occasion occasion;
+    bool is_ours;
+    uint64_t overrides;
     struct id incident;
     char *reason, *started_by, *error, *playbook;
     char *from, *to;    /* names as the run began: the configuration may have lost them since */
@@ -71,6 +75,8 @@ struct world {
     struct orphan_run *orphans;
     size_t n_orphans;
     int64_t open_alerts[MAX_SOURCES];
+    struct outlook *outlook;
+    const struct service_view **views; /* the outlook's: one pointer per service */
     struct audit_chain chain;
     int64_t delivery_seq;
 };
@@ -218,6 +224,7 @@ void service_move(struct orchestrator *o, struct command *command);
 void service_adopt(struct orchestrator *o, struct command *command);
 void service_observed(struct orchestrator *o, struct command *command);
 void service_timers(struct orchestrator *o, int service);
+void service_put_incident(struct orchestrator *o, int service, int site, bool is_resolved);
 void service_site_lost(struct orchestrator *o, int service); /* at start: says that it is unknown now, and why */
 
 /* orchestrator_run.c */

@@ -32,6 +32,9 @@ static void put_run(struct orchestrator *o, const struct live_run *live)
     batch_run(o->rows, &(struct run_row){.id = live->run.id,
                                          .service = service->name,
                                          .direction = live->run.direction,
+                                         .occasion = live->occasion,
+                                         .is_ours = live->is_ours,
+                                         .overrides = batch_keep(o->rows, overrides_text(live->overrides).text),
                                          .from = batch_keep(o->rows, live->from),
                                          .to = batch_keep(o->rows, live->to),
                                          .state = live->run.state,
@@ -328,22 +331,19 @@ void run_begin(struct orchestrator *o, int service, const struct thing *start, c
     live->run.id = id_new(o->wall);
     live->run.service = service;
     live->run.direction = start->direction;
+    live->occasion = start->occasion;
+    live->is_ours = start->flag;
+    live->overrides = start->overrides;
     live->run.from = start->from;
     live->run.to = start->site;
-    live->run.state = RUN_RUNNING;
+    live->run.state = start->run_state;
     live->started_at = o->wall;
     if (start->from >= 0 && state->view.sites[start->from].has_incident) {
         struct incident *incident = &state->incidents[start->from];
         live->incident = incident->id;
         incident->run = live->run.id;
-        const struct site_view *view = &state->view.sites[start->from];
-        batch_incident(o->rows, &(struct incident_row){.id = incident->id,
-                                                       .service = config->name,
-                                                       .site = config->sites[start->from].name,
-                                                       .opened_at = incident->opened_at,
-                                                       .is_standing = view->is_standing,
-                                                       .last_reason = reason_text((enum reason)view->last_reason),
-                                                       .run = live->run.id});
+        state->run = live;
+        service_put_incident(o, service, start->from, false);
     }
     state->run = live;
     atomic_fetch_add(&o->n_runs, 1);
@@ -367,9 +367,21 @@ static int find_run(const struct orchestrator *o, const struct id *id)
     return -1;
 }
 
-static const char *call_text(enum run_event_kind kind)
+static const char *call_text(enum run_call call)
 {
-    return kind == RUN_EVENT_RETRY ? "retry" : kind == RUN_EVENT_SKIP ? "skip" : "cancel";
+    switch (call) {
+    case RUN_CALL_APPROVE:
+        return "approve";
+    case RUN_CALL_REJECT:
+        return "reject";
+    case RUN_CALL_RETRY:
+        return "retry";
+    case RUN_CALL_SKIP:
+        return "skip";
+    case RUN_CALL_CANCEL:
+        break;
+    }
+    return "cancel";
 }
 
 static void note_run_call(struct orchestrator *o, const struct command *command, int service, bool is_refused)
@@ -378,7 +390,7 @@ static void note_run_call(struct orchestrator *o, const struct command *command,
     char who[96];
     char text[600];
     snprintf(who, sizeof who, "operator %s", call->who);
-    snprintf(text, sizeof text, "%s asked for: %s%s%s", call_text(call->run_event), call->reason,
+    snprintf(text, sizeof text, "%s asked for: %s%s%s", call_text(call->run_call), call->reason,
              is_refused ? " - refused: " : "", is_refused ? command->why.text : "");
     journal_note(o, &(struct note){.kind = is_refused ? "operator.refused" : "operator.call",
                                    .service = service >= 0 ? o->settings.model->services[service].name : "",
@@ -436,7 +448,12 @@ void run_call(struct orchestrator *o, struct command *command)
     const struct cause cause = {.who = who, .command = command};
     struct run_moves moves;
     run_next(&o->world->services[service].run->run,
-             &(struct run_event){.kind = call->run_event, .retry_after_ms = -1, .text = call->reason}, o->now, &moves);
+             &(struct run_event){.kind = call->run_call == RUN_CALL_RETRY  ? RUN_EVENT_RETRY
+                                         : call->run_call == RUN_CALL_SKIP ? RUN_EVENT_SKIP
+                                                                           : RUN_EVENT_CANCEL,
+                                 .retry_after_ms = -1,
+                                 .text = call->reason},
+             o->now, &moves);
     call->answer_run = call->run;
     if (moves.count > 0 && moves.items[0].kind == RUN_MOVE_REFUSED) {
         snprintf(call->code, sizeof call->code, "wrong_state");

@@ -41,7 +41,8 @@ static void note_thing(struct orchestrator *o, const struct service *service, co
 
 static void put_timer(struct orchestrator *o, const struct service *service, const struct thing *thing, bool is_set)
 {
-    const char *site = thing->timer == TIMER_HOLD ? site_name(service, thing->site) : "";
+    bool is_of_site = thing->timer == TIMER_HOLD || thing->timer == TIMER_FLAP;
+    const char *site = is_of_site ? site_name(service, thing->site) : "";
     if (!is_set) {
         batch_timer_remove(o->rows, service->name, site, thing->timer);
         return;
@@ -49,13 +50,14 @@ static void put_timer(struct orchestrator *o, const struct service *service, con
     batch_timer(o->rows, &(struct timer_row){.service = service->name,
                                              .site = site,
                                              .kind = thing->timer,
+                                             .count = thing->timer == TIMER_FLAP ? thing->count : 0,
                                              .due_at = thing->at,
                                              .offset_ms = clock_offset_ms(),
                                              .boot_id = clock_boot_id()});
     due_at(o, thing->at);
 }
 
-static void put_incident(struct orchestrator *o, int index, int site, bool is_resolved)
+void service_put_incident(struct orchestrator *o, int index, int site, bool is_resolved)
 {
     const struct service *service = service_at(o, index);
     const struct service_state *state = &o->world->services[index];
@@ -67,6 +69,11 @@ static void put_incident(struct orchestrator *o, int index, int site, bool is_re
                                           .opened_at = incident->opened_at,
                                           .resolved_at = is_resolved ? o->wall : 0,
                                           .is_standing = state->view.sites[site].is_standing,
+                                          .stood_at = incident->stood_at,
+                                          .fell_at = incident->fell_at,
+                                          .most_votes = incident->most_votes,
+                                          .would_at = incident->would_at,
+                                          .would_to = incident->would_at ? site_name(service, incident->would_to) : "",
                                           .last_reason = reason_text((enum reason)state->view.sites[site].last_reason),
                                           .run = incident->run});
 }
@@ -93,7 +100,7 @@ static void put_active(struct orchestrator *o, int index, const struct thing *th
 static void open_incident(struct orchestrator *o, int index, int site)
 {
     o->world->services[index].incidents[site] = (struct incident){.id = id_new(o->wall), .opened_at = o->wall};
-    put_incident(o, index, site, false);
+    service_put_incident(o, index, site, false);
 }
 
 static void carry_out(struct orchestrator *o, int index, const struct thing *thing, const struct cause *cause)
@@ -106,9 +113,19 @@ static void carry_out(struct orchestrator *o, int index, const struct thing *thi
     view_apply(&state->view, thing);
     switch (thing->kind) {
     case THING_COUNT:
-        if (thing->is_vote_change)
-            note_thing(o, service, "decision.vote", thing, cause, incident);
         break;
+    case THING_VOTE: {
+        const struct vote_view *vote = view_vote_find(&state->view, thing->site, thing->voter);
+        batch_vote(o->rows, &(struct vote_row){.service = service->name,
+                                               .site = service->sites[thing->site].name,
+                                               .source = model_voter_name(o->settings.model, thing->voter),
+                                               .vote = thing->vote,
+                                               .heard_at = vote ? vote->heard_at : 0,
+                                               .offset_ms = clock_offset_ms(),
+                                               .boot_id = clock_boot_id()});
+        note_thing(o, service, "decision.vote", thing, cause, incident);
+        break;
+    }
     case THING_TIMER_SET:
     case THING_TIMER_CLEAR:
         put_timer(o, service, thing, thing->kind == THING_TIMER_SET);
@@ -120,12 +137,12 @@ static void carry_out(struct orchestrator *o, int index, const struct thing *thi
         break;
     case THING_INCIDENT_STANDING:
     case THING_INCIDENT_RESOLVED:
-        put_incident(o, index, thing->site, thing->kind == THING_INCIDENT_RESOLVED);
+        service_put_incident(o, index, thing->site, thing->kind == THING_INCIDENT_RESOLVED);
         note_thing(o, service, "decision.incident", thing, cause, &state->incidents[thing->site].id);
         break;
     case THING_NOT_ACTED:
         if (incident)
-            put_incident(o, index, thing->site, false);
+            service_put_incident(o, index, thing->site, false);
         note_thing(o, service, "decision.not_acted", thing, cause, incident);
         break;
     case THING_ACTIVE:
@@ -140,6 +157,14 @@ static void carry_out(struct orchestrator *o, int index, const struct thing *thi
         break;
     case THING_RUN_STATE:
         break; /* journaled with the run */
+    case THING_RUN_APPROVED:
+    case THING_RUN_CANCEL:
+    case THING_RUN_GOES:
+    case THING_RUN_HALT:
+    case THING_REMIND:
+    case THING_PAUSED:
+    case THING_NOTICE:
+        break;
     case THING_REFUSED:
         break; /* recorded with the operator's call */
     }
@@ -154,7 +179,8 @@ static void carry_out_all(struct orchestrator *o, int index, const struct things
 void service_event(struct orchestrator *o, int service, const struct event *event, const struct cause *cause)
 {
     struct things things;
-    decide(service_at(o, service), o->settings.model, &o->world->services[service].view, event, o->now, &things);
+    decide(service_at(o, service), o->settings.model, &o->world->services[service].view, o->world->outlook, event,
+           o->now, &things);
     carry_out_all(o, service, &things, cause);
 }
 
@@ -275,7 +301,8 @@ static bool ask(struct orchestrator *o, struct command *command, int service, co
     snprintf(who, sizeof who, "operator %s", call->who);
     const struct cause cause = {.who = who, .command = command};
     struct things things;
-    decide(service_at(o, service), o->settings.model, &o->world->services[service].view, event, o->now, &things);
+    decide(service_at(o, service), o->settings.model, &o->world->services[service].view, o->world->outlook, event,
+           o->now, &things);
     const struct thing *refusal = find_refusal(&things);
     if (refusal) {
         refuse(o, command, ERR_CONFLICT, reason_text(refusal->reason), what, refusal->text);
@@ -410,28 +437,16 @@ static void observe_if_unknown(struct orchestrator *o, int index)
         due_at(o, state->observe_at);
 }
 
-static void fire(struct orchestrator *o, int index, enum timer_kind timer, int site, int64_t due)
-{
-    if (due == 0)
-        return;
-    if (due > o->now) {
-        due_at(o, due);
-        return;
-    }
-    const struct cause cause = {.who = "turnout"};
-    service_event(o, index, &(struct event){.kind = EVENT_TIMER, .timer = timer, .site = site}, &cause);
-}
-
 void service_timers(struct orchestrator *o, int index)
 {
     struct service_state *state = &o->world->services[index];
-    for (int site = 0; site < service_at(o, index)->n_sites; site++)
-        fire(o, index, TIMER_HOLD, site, state->view.sites[site].hold_due_at);
-    fire(o, index, TIMER_COOL_DOWN, SITE_NONE, state->view.cool_down_until);
+    const struct cause cause = {.who = "turnout"};
+    if (view_due_at(service_at(o, index), o->settings.model, &state->view, o->world->outlook) <= o->now)
+        service_event(o, index, &(struct event){.kind = EVENT_LOOK}, &cause);
+    due_at(o, view_due_at(service_at(o, index), o->settings.model, &state->view, o->world->outlook));
     if (state->run && state->run->run.state == RUN_RUNNING && state->run->run.current < state->run->run.n_steps) {
         int64_t next = state->run->run.steps[state->run->run.current].next_at;
         if (next > 0 && next <= o->now) {
-            const struct cause cause = {.who = "turnout"};
             run_event(
                 o, index,
                 &(struct run_event){.kind = RUN_EVENT_TIMER, .retry_after_ms = -1, .random = (uint32_t)random_u64()},

@@ -47,6 +47,8 @@ void world_free(struct world *world)
     for (size_t i = 0; i < world->n_orphans; i++)
         free(world->orphans[i].service);
     free(world->orphans);
+    outlook_free(world->outlook);
+    free(world->views);
     free(world->services);
     free(world);
 }
@@ -83,25 +85,38 @@ static int site_of(struct loader *loader, int service, const char *site)
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
-static void load_match_count(void *context, const char *service, const char *site, const char *source, int64_t count)
+static void load_vote(void *context, const struct vote_row *row)
 {
     struct loader *loader = context;
+    const struct model *model = loader->o->settings.model;
     int index = -1;
-    struct service_state *state = state_of(loader, service, &index);
-    int source_index = model_source_find(loader->o->settings.model, source);
-    if (!state || source_index < 0)
+    struct service_state *state = state_of(loader, row->service, &index);
+    int voter = model_voter_find(model, row->source);
+    int site = state ? site_of(loader, index, row->site) : SITE_NONE;
+    struct vote_view *vote = voter >= 0 && site >= 0 ? view_vote_get(&state->view, site, voter) : NULL;
+    if (!vote)
         return;
-    int site_index = site_of(loader, index, site);
-    if (site_index >= 0)
-        state->view.sites[site_index].firing[source_index] += (int)count;
+    vote->down = (int)row->down;
+    vote->up = (int)row->up;
+    vote->vote = row->vote;
+    /* What was never noted is taken as heard of now. */
+    vote->heard_at =
+        row->heard_at ? clock_due_from_stored(row->heard_at, row->boot_id, row->offset_ms) : clock_steady_ms();
 }
 
-static void load_source(void *context, const char *source, int64_t open_alerts)
+static void load_source(void *context, const struct source_row *row)
 {
     struct loader *loader = context;
-    int index = model_source_find(loader->o->settings.model, source);
+    int index = model_source_find(loader->o->settings.model, row->name);
     if (index >= 0)
-        loader->world->open_alerts[index] = open_alerts;
+        loader->world->open_alerts[index] = row->open_alerts;
+}
+
+static void load_pause(void *context, const struct pause_row *row)
+{
+    struct service_state *state = state_of(context, row->service, NULL);
+    if (state)
+        state->view.is_paused = true;
 }
 
 static void load_timer(void *context, const struct timer_row *row)
@@ -112,13 +127,12 @@ static void load_timer(void *context, const struct timer_row *row)
     if (!state)
         return;
     int64_t due = clock_due_from_stored(row->due_at, row->boot_id, row->offset_ms);
-    if (row->kind == TIMER_COOL_DOWN) {
-        state->view.cool_down_until = due;
-    } else {
-        int site = site_of(loader, index, row->site);
-        if (site >= 0)
-            state->view.sites[site].hold_due_at = due;
-    }
+    int site = site_of(loader, index, row->site);
+    if ((row->kind == TIMER_HOLD || row->kind == TIMER_FLAP) && site < 0)
+        return;
+    view_apply(
+        &state->view,
+        &(struct thing){.kind = THING_TIMER_SET, .timer = row->kind, .site = site, .count = row->count, .at = due});
 }
 
 static void load_incident(void *context, const struct incident_row *row)
@@ -129,16 +143,20 @@ static void load_incident(void *context, const struct incident_row *row)
     int site = state ? site_of(loader, index, row->site) : SITE_NONE;
     if (site < 0)
         return;
-    state->incidents[site] = (struct incident){.id = row->id, .opened_at = row->opened_at, .run = row->run};
+    state->incidents[site] = (struct incident){.id = row->id,
+                                               .opened_at = row->opened_at,
+                                               .stood_at = row->stood_at,
+                                               .fell_at = row->fell_at,
+                                               .most_votes = row->most_votes,
+                                               .would_at = row->would_at,
+                                               .would_to = site_of(loader, index, row->would_to),
+                                               .run = row->run};
     struct site_view *view = &state->view.sites[site];
     view->has_incident = true;
     view->is_standing = row->is_standing;
-    view->last_reason = REASON_NONE;
-#define X(name, text)                                                                                                  \
-    if (strcmp(row->last_reason, text) == 0)                                                                           \
-        view->last_reason = name;
-    REASON_LIST(X)
-#undef X
+    enum reason reason = REASON_NONE; /* of a word that is in the list no more */
+    (void)reason_parse(row->last_reason, &reason);
+    view->last_reason = (int)reason;
 }
 
 static void load_active(void *context, const struct active_row *row)
@@ -212,6 +230,10 @@ static void load_run(void *context, const struct run_row *row)
     live->run.id = row->id;
     live->run.service = index;
     live->run.direction = row->direction;
+    live->occasion = row->occasion;
+    live->is_ours = row->is_ours;
+    if (!overrides_parse(row->overrides, &live->overrides))
+        loader->is_broken = true;
     live->run.from = site_of(loader, index, row->from);
     live->run.to = site_of(loader, index, row->to);
     live->run.state = row->state;
@@ -226,6 +248,8 @@ static void load_run(void *context, const struct run_row *row)
     state->view.has_run = true;
     state->view.run_state = row->state;
     state->view.run_direction = row->direction;
+    state->view.run_occasion = row->occasion;
+    state->view.run_is_ours = row->is_ours;
     state->view.run_from = live->run.from;
     state->view.run_to = live->run.to;
     state->view.run_has_effect = row->has_effect;
@@ -280,13 +304,17 @@ static struct world *world_new(const struct model *model)
     if (!world)
         return NULL;
     world->services = calloc((size_t)model->n_services + 1, sizeof *world->services);
-    if (!world->services) {
-        free(world);
+    world->views = calloc((size_t)model->n_services + 1, sizeof *world->views);
+    world->outlook = world->views ? outlook_new(model, world->views) : NULL;
+    if (!world->services || !world->outlook) {
+        world_free(world);
         return NULL;
     }
     world->n_services = model->n_services;
-    for (int i = 0; i < world->n_services; i++)
+    for (int i = 0; i < world->n_services; i++) {
         service_view_init(&world->services[i].view);
+        world->views[i] = &world->services[i].view;
+    }
     return world;
 }
 
@@ -305,8 +333,9 @@ enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *w
         return err_set(why, ERR_NO_MEMORY, "out of memory");
     const struct store_state_taker taker = {
         .context = &loader,
-        .match_count = load_match_count,
+        .vote = load_vote,
         .source = load_source,
+        .pause = load_pause,
         .timer = load_timer,
         .incident = load_incident,
         .active = load_active,

@@ -20,6 +20,7 @@
 struct decision {
     const struct service *service;
     const struct model *model;
+    const struct outlook *outlook;
     const struct event *event;
     int64_t now;
     struct service_view view; /* as it is after the things so far */
@@ -59,9 +60,7 @@ static struct phrase votes_held(const struct decision *d, int site)
 
 static bool has_quorum(const struct decision *d, int site)
 {
-    return view_votes(&d->view, site) >= d->service->votes &&
-           (d->service->trusted_votes == 0 ||
-            view_trusted_votes(d->model, &d->view, site) >= d->service->trusted_votes);
+    return view_has_quorum(d->service, d->model, &d->view, site);
 }
 
 static bool is_active(const struct decision *d, int site)
@@ -143,7 +142,7 @@ static void look_at_incident(struct decision *d, int site)
 {
     const struct site_view *view = &d->view.sites[site];
     struct thing fall = {.kind = THING_INCIDENT_STANDING, .reason = REASON_VOTES, .site = site};
-    if (view->has_incident && view_votes(&d->view, site) == 0) {
+    if (view->has_incident && view_votes(d->model, &d->view, site) == 0) {
         fall.kind = THING_INCIDENT_RESOLVED;
         say(d, fall, "no source says any more that %.48s is down: the incident is over", name(d, site));
     } else if (view->is_standing && !has_quorum(d, site)) {
@@ -179,7 +178,7 @@ static void look_at_sites(struct decision *d)
 static int target_find(const struct decision *d)
 {
     for (int site = 0; site < d->service->n_sites; site++)
-        if (site != d->view.active_site && view_votes(&d->view, site) == 0)
+        if (site != d->view.active_site && view_votes(d->model, &d->view, site) == 0)
             return site;
     return SITE_NONE;
 }
@@ -193,7 +192,14 @@ static void run_start(struct decision *d, enum reason reason, enum direction dir
     struct thing moving = {.kind = THING_ACTIVE, .reason = reason, .site = leaves, .active = ACTIVE_MOVING};
     say(d, moving, "the %s begins", move.text);
     look_at_sites(d);
-    struct thing start = {.kind = THING_RUN_START, .reason = reason, .site = to, .from = from, .direction = direction};
+    struct thing start = {.kind = THING_RUN_START,
+                          .reason = reason,
+                          .site = to,
+                          .from = from,
+                          .direction = direction,
+                          .occasion = direction == DIRECTION_FAILBACK ? OCCASION_FAILBACK : OCCASION_OUTAGE,
+                          .run_state = RUN_RUNNING,
+                          .flag = reason == REASON_VOTES};
     say(d, start, "%s: %s", move.text, why);
 }
 
@@ -283,45 +289,42 @@ static void on_alert(struct decision *d)
 {
     const struct event *event = d->event;
     assert(event->site >= 0 && event->site < d->service->n_sites);
-    assert(event->source >= 0 && event->source < d->model->n_sources && event->source < MAX_SOURCES);
-    int before = d->view.sites[event->site].firing[event->source];
-    int64_t sum = (int64_t)before + event->delta;
+    assert(event->voter >= 0 && event->voter < model_n_voters(d->model));
+    const struct vote_view *found = view_vote_find(&d->view, event->site, event->voter);
+    const struct vote_view before = found ? *found : (struct vote_view){.vote = VOTE_UNKNOWN};
+    int64_t sum = (int64_t)(event->says == VOTE_UP ? before.up : before.down) + event->delta;
     int count = sum < 0 ? 0 : sum > INT_MAX ? INT_MAX : (int)sum;
     enum reason place = reason_of_place(d, event->site);
-    const char *source = d->model->source_names[event->source];
+    const char *voter = model_voter_name(d->model, event->voter);
     const char *site = name(d, event->site);
     struct thing thing = {.kind = THING_COUNT,
                           .reason = place == REASON_NONE ? REASON_VOTES : place,
                           .site = event->site,
-                          .source = event->source,
-                          .count = count,
-                          .is_vote_change = (before > 0) != (count > 0)};
+                          .voter = event->voter,
+                          .vote = event->says,
+                          .at = d->now,
+                          .count = count};
+    say(d, thing, "%.40s has %d alert%s that say%s %.40s is %s", voter, count, count == 1 ? "" : "s",
+        count == 1 ? "s" : "", site, vote_text(event->says));
+    int down = event->says == VOTE_UP ? before.down : count;
+    int up = event->says == VOTE_UP ? count : before.up;
+    enum vote vote = down > 0 ? VOTE_DOWN : up > 0 ? VOTE_UP : VOTE_UNKNOWN;
+    if (vote == before.vote)
+        return;
+    thing.kind = THING_VOTE;
+    thing.vote = vote;
     /* The sentence tells the votes as they are afterwards. */
     struct service_view after = d->view;
     view_apply(&after, &thing);
     struct phrase all = votes_phrase(d->service, d->model, &after, event->site);
-    if (count == 0)
-        say(d, thing, "%.40s says no more that %.40s is down; %.150s", source, site, all.text);
+    if (vote != VOTE_DOWN)
+        say(d, thing, "%.40s says no more that %.40s is down; %.150s", voter, site, all.text);
     else if (place == REASON_NONE)
-        say(d, thing, "%.40s says %.40s is down (%d alert%s); %.130s", source, site, count, count == 1 ? "" : "s",
+        say(d, thing, "%.40s says %.40s is down (%d alert%s); %.130s", voter, site, count, count == 1 ? "" : "s",
             all.text);
     else
-        say(d, thing, "%.40s says %.40s is down (%d alert%s); %.70s; nothing follows: %.90s", source, site, count,
+        say(d, thing, "%.40s says %.40s is down (%d alert%s); %.70s; nothing follows: %.90s", voter, site, count,
             count == 1 ? "" : "s", all.text, where(d).text);
-}
-
-static bool is_due(const struct decision *d)
-{
-    switch (d->event->timer) {
-    case TIMER_HOLD: {
-        assert(d->event->site >= 0 && d->event->site < d->service->n_sites);
-        int64_t due_at = d->view.sites[d->event->site].hold_due_at;
-        return due_at != 0 && due_at <= d->now;
-    }
-    case TIMER_COOL_DOWN:
-        return d->view.cool_down_until != 0 && d->view.cool_down_until <= d->now;
-    }
-    return false;
 }
 
 static void on_observed(struct decision *d)
@@ -477,11 +480,17 @@ static bool on_run_state(struct decision *d)
 }
 
 void decide(const struct service *service, const struct model *model, const struct service_view *view,
-            const struct event *event, int64_t now, struct things *ret)
+            const struct outlook *outlook, const struct event *event, int64_t now, struct things *ret)
 {
     assert(service->votes > 0 && service->n_sites > 0 && service->n_sites <= MAX_SITES);
     assert(event->site < service->n_sites);
-    struct decision d = {.service = service, .model = model, .event = event, .now = now, .view = *view, .things = ret};
+    struct decision d = {.service = service,
+                         .model = model,
+                         .outlook = outlook,
+                         .event = event,
+                         .now = now,
+                         .view = *view,
+                         .things = ret};
     ret->count = 0;
     bool is_news = true;
     switch (event->kind) {
@@ -490,8 +499,13 @@ void decide(const struct service *service, const struct model *model, const stru
     case EVENT_ALERT:
         on_alert(&d);
         break;
-    case EVENT_TIMER:
-        is_news = is_due(&d);
+    case EVENT_LOOK:
+    case EVENT_HEARD:
+    case EVENT_PAUSE:
+    case EVENT_RESUME:
+    case EVENT_APPROVE:
+    case EVENT_REJECT:
+    case EVENT_RUN_POINT:
         break;
     case EVENT_OBSERVED:
         on_observed(&d);

@@ -23,56 +23,38 @@
 #ifndef TURNOUT_CORE_DECIDE_H
 #define TURNOUT_CORE_DECIDE_H
 
-#include "base/id.h"
-#include "core/model.h"
-
-/* ---- what is known of one service -------------------------------------------------------------------------------- */
-
-struct site_view {
-    int firing[MAX_SOURCES]; /* firing alerts per source; > 0 is that source's down vote */
-    int64_t hold_due_at;     /* 0: no hold timer */
-    bool has_incident;       /* opened and not resolved */
-    bool is_standing;        /* of the incident: the quorum has held for `hold` and still stands, and the site has not
-                                become active, nor another one, since */
-    int last_reason;         /* enum reason last recorded for not acting; REASON_NONE */
-};
-
-struct service_view {
-    enum active_kind active;
-    int active_site; /* the site; while moving, the one the run leaves (SITE_NONE: not known); else SITE_NONE */
-    struct site_view sites[MAX_SITES];
-    int64_t cool_down_until; /* 0: none */
-    bool has_run;            /* a run that is not final, including one at attention */
-    enum run_state run_state;
-    enum direction run_direction;
-    int run_from, run_to; /* run_from may be SITE_NONE */
-    bool run_has_effect;  /* as of the run's last change of state; the run itself knows better meanwhile */
-};
-
-void service_view_init(struct service_view *view); /* unknown, nothing fires */
-int view_votes(const struct service_view *view, int site);
-/* Of those, the ones from sources with more than TRUST_OPEN. */
-int view_trusted_votes(const struct model *model, const struct service_view *view, int site);
+#include "core/outlook.h"
+#include "core/view.h"
 
 /* ---- what happened ----------------------------------------------------------------------------------------------- */
 
 enum event_kind {
     EVENT_START,         /* the daemon has started (or the store is back): look at everything again */
-    EVENT_ALERT,         /* an alert of `source` about `site` began (delta +1) or ended (-1) to fire */
-    EVENT_TIMER,         /* `timer` of `site` (hold) or of the service (cool_down) may be due */
+    EVENT_LOOK,          /* time has passed, or the outlook has changed */
+    EVENT_ALERT,         /* an alert of `voter` about `site` began (delta +1) or ceased (-1) to say `says` */
+    EVENT_HEARD,         /* an alert was repeated whose vote had expired */
     EVENT_OBSERVED,      /* with active unknown: the playbook's steps agree with exactly `site`, or none (SITE_NONE) */
     EVENT_OPERATOR_MOVE, /* an operator asks for a run in `direction` to `site` (SITE_NONE: choose) */
     EVENT_ADOPT,         /* an operator says that `site` is active */
+    EVENT_PAUSE,         /* an operator pauses the service, */
+    EVENT_RESUME,        /* and lets it go on */
+    EVENT_APPROVE,       /* an operator's yes to the run that waits, */
+    EVENT_REJECT,        /* and the no */
     EVENT_RUN_STATE,     /* the run is now in `run_state`; `has_effect` as far as it got */
+    EVENT_RUN_POINT,     /* the run is about to have its first effect, or at its next point of no return: asked right
+                            before. THING_RUN_GOES, THING_RUN_CANCEL or THING_RUN_HALT answers */
 };
 
 struct event {
     enum event_kind kind;
-    int source;
+    int voter;
     int site;
+    enum vote says; /* VOTE_DOWN or VOTE_UP */
     int delta;
-    enum timer_kind timer;
     enum direction direction;
+    bool is_planned;    /* OPERATOR_MOVE: a switchover, not an outage */
+    bool is_replacing;  /* OPERATOR_MOVE: the run in progress is cancelled first */
+    uint64_t overrides; /* OPERATOR_MOVE, APPROVE: bit 1 << enum reason for each guard that the operator overrides */
     enum run_state run_state;
     bool has_effect;
     const char *who;  /* operator's name, or NULL: borrowed */
@@ -84,20 +66,40 @@ struct event {
 /* Why something is done, not done, or refused. Text names, stable: they stand in the audit and in 409 answers. */
 #define REASON_LIST(X)                                                                                                 \
     X(REASON_NONE, "none")                                                                                             \
-    X(REASON_VOTES, "votes") /* the quorum */                                                                          \
+    X(REASON_VOTES, "votes")     /* the quorum */                                                                      \
+    X(REASON_EXPIRED, "expired") /* a vote that was not repeated in time */                                            \
+    X(REASON_STALE, "stale")     /* a source that has been silent for too long */                                      \
+    X(REASON_HEARTBEAT, "heartbeat")                                                                                   \
+    X(REASON_EVIDENCE, "evidence") /* that home is well */                                                             \
+    X(REASON_FLAPPING, "flapping")                                                                                     \
     X(REASON_OPERATOR, "operator")                                                                                     \
     X(REASON_OBSERVED, "observed")                                                                                     \
     X(REASON_RUN, "run") /* a run's progress */                                                                        \
     X(REASON_CONFIGURATION, "configuration")                                                                           \
     X(REASON_TIMER, "timer")                                                                                           \
+    X(REASON_DEADLINE, "deadline") /* of an approval */                                                                \
+    X(REASON_REPLACED, "replaced") /* by an operator's own run */                                                      \
     X(REASON_MANUAL_MODE, "manual_mode")                                                                               \
+    X(REASON_SHADOW_MODE, "shadow_mode")                                                                               \
+    X(REASON_APPROVAL, "approval")     /* a run waits for a yes */                                                     \
     X(REASON_NOT_ACTIVE, "not_active") /* the site is not the active one */                                            \
     X(REASON_ACTIVE_UNKNOWN, "active_unknown")                                                                         \
     X(REASON_ACTIVE_SPLIT, "active_split")                                                                             \
-    X(REASON_RUN_IN_PROGRESS, "run_in_progress")                                                                       \
+    X(REASON_RUN_IN_PROGRESS, "run_in_progress") /* a guard that an operator overrides by `replace` */                 \
+    X(REASON_PAUSED, "paused")                                                                                         \
     X(REASON_COOL_DOWN, "cool_down")                                                                                   \
-    X(REASON_NO_TARGET, "no_target") /* no other site without a down vote */                                           \
+    X(REASON_FREEZE, "freeze")                                                                                         \
+    X(REASON_CUT_OFF, "cut_off") /* the daemon itself seems to be */                                                   \
+    X(REASON_KILL_SWITCH, "kill_switch")                                                                               \
+    X(REASON_FLOOD, "flood")           /* several places are down at once */                                           \
+    X(REASON_SUSPECT, "suspect")       /* without a voter that says down of everything there is no quorum */           \
+    X(REASON_DEPENDENCY, "dependency") /* a service that goes first */                                                 \
+    X(REASON_PROVIDER_BUSY, "provider_busy")                                                                           \
+    X(REASON_NO_TARGET, "no_target")     /* no other site without a down vote */                                       \
+    X(REASON_TARGET_DOWN, "target_down") /* a guard that an operator may override */                                   \
+    X(REASON_PREFLIGHT, "preflight")     /* likewise: a check before the first effect failed */                        \
     X(REASON_ALREADY_ACTIVE, "already_active")                                                                         \
+    X(REASON_WRONG_STATE, "wrong_state")   /* approve without a run that waits, resume without a pause */              \
     X(REASON_UNKNOWN_FROM, "unknown_from") /* the playbook needs ${from.…}, and from is not known */
 
 enum reason {
@@ -106,36 +108,61 @@ enum reason {
 #undef X
 };
 const char *reason_text(enum reason reason);
+bool reason_parse(const char *text, enum reason *ret);
+/* Guards as text, "target_down preflight", and back; both ways only what reason_is_overridable(). */
+struct overrides_text {
+    char text[64];
+};
+struct overrides_text overrides_text(uint64_t overrides);
+bool overrides_parse(const char *text, uint64_t *ret);
+/* Whether an operator may override it by name. */
+bool reason_is_overridable(enum reason reason);
 
 enum thing_kind {
-    THING_COUNT,             /* firing[source] of `site` is now `count`; `is_vote_change` when the vote changed */
-    THING_TIMER_SET,         /* `timer` (of `site`) is due at `at` */
-    THING_TIMER_CLEAR,       /* `timer` (of `site`) is gone */
-    THING_INCIDENT_OPEN,     /* of `site`; stands */
+    THING_COUNT,             /* `count` alerts of `voter` say `vote` of `site`; heard at `at` */
+    THING_VOTE,              /* the vote of `voter` on `site` is now `vote`; `count` alerts say so */
+    THING_TIMER_SET,         /* `timer` (of `site`, or of the service) is due at `at`; of TIMER_FLAP: `count` breaks */
+    THING_TIMER_CLEAR,       /* `timer` is gone */
+    THING_INCIDENT_OPEN,     /* of `site`, with its first down vote */
     THING_INCIDENT_STANDING, /* of `site`; `flag`: stands (again) or not */
-    THING_INCIDENT_RESOLVED, /* of `site` */
+    THING_INCIDENT_RESOLVED, /* of `site`: no down vote is left */
     THING_NOT_ACTED,         /* the incident of `site` starts nothing, for `reason`; with SITE_NONE: what was observed
-                                decides nothing */
+                                decides nothing, or a failback does not start. With REASON_SHADOW_MODE: a run in
+                                `direction`, from `from` to `site_to` would have started */
     THING_ACTIVE,            /* active is now (`active`, `site`) */
-    THING_RUN_START,         /* in `direction`, from `from` to `site`; always the last thing */
-    THING_RUN_STATE,         /* mirrors the event into the view: run_state, flag = has_effect */
-    THING_REFUSED,           /* the operator's request, for `reason` */
+    THING_RUN_START,    /* in `direction` for `occasion`, from `from` to `site`, in `run_state` (waiting or running);
+                           `flag`: by the decision itself; always the last thing but for a timer of its approval */
+    THING_RUN_APPROVED, /* the run that waited begins */
+    THING_RUN_CANCEL,   /* the run that has had no effect so far is to be cancelled, for `reason`; its new state
+                           comes as an event */
+    THING_RUN_GOES,     /* answers EVENT_RUN_POINT: nothing is in its way */
+    THING_RUN_HALT,     /* likewise: behind its first effect, and `reason` stands in the way of the next point of no
+                           return: it is to wait for a person */
+    THING_RUN_STATE,    /* mirrors the event into the view: run_state, flag = has_effect */
+    THING_REMIND,       /* people, of the run that waits */
+    THING_PAUSED,       /* `flag`: paused or not */
+    THING_NOTICE,       /* nothing changes: said for the record, for `reason` */
+    THING_REFUSED,      /* the operator's request, for `reason` */
 };
 
 struct thing {
     enum thing_kind kind;
     enum reason reason;
-    int site, from, source, count;
-    bool is_vote_change, flag;
+    int site, from, voter, count;
+    int site_to; /* of NOT_ACTED with REASON_SHADOW_MODE */
+    bool flag;
+    enum vote vote;
     enum timer_kind timer;
     int64_t at;
     enum active_kind active;
     enum direction direction;
+    enum occasion occasion;
     enum run_state run_state;
-    char text[256]; /* the reason as a sentence for a tired person, names and numbers filled in */
+    uint64_t overrides; /* of RUN_START: guards that an operator has overridden */
+    char text[256];     /* the reason as a sentence for a tired person, names and numbers filled in */
 };
 
-#define MAX_THINGS 32 /* of one event; enough for every site: checked by the random walk */
+#define MAX_THINGS 192 /* of one event; enough for every site and vote: checked by the random walk */
 
 struct things {
     struct thing items[MAX_THINGS];
@@ -143,11 +170,9 @@ struct things {
 };
 
 /* Fills *ret with what to do, in order. `now` is the steady clock. An event always leaves at least one thing, except
- * EVENT_START, EVENT_TIMER that is not due and EVENT_RUN_STATE without news. The view is not changed. */
+ * EVENT_START and EVENT_LOOK when nothing is due, EVENT_RUN_STATE without news, and EVENT_HEARD where another alert of
+ * that voter was heard meanwhile. Neither the view nor the outlook is changed. */
 void decide(const struct service *service, const struct model *model, const struct service_view *view,
-            const struct event *event, int64_t now, struct things *ret);
-
-/* The view afterwards. Applying the things of decide() in order is the only way the view changes while running. */
-void view_apply(struct service_view *view, const struct thing *thing);
+            const struct outlook *outlook, const struct event *event, int64_t now, struct things *ret);
 
 #endif

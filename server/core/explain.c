@@ -69,8 +69,14 @@ static void add_worth(struct sentence *sentence, const struct model *model, cons
     switch (service->mode) {
     case MODE_AUTOMATIC:
         break;
+    case MODE_APPROVAL:
+        add(sentence, "; the mode is approval: the run would wait for a person's yes");
+        break;
     case MODE_MANUAL:
         add(sentence, "; the mode is manual: nothing starts by itself");
+        break;
+    case MODE_SHADOW:
+        add(sentence, "; the mode is shadow: it is only recorded what would start");
         break;
     }
 }
@@ -90,6 +96,11 @@ static void say_matched(const struct model *model, int source, enum alert_state 
     case ALERT_RESOLVED:
         add(&sentence, "withdraws the down vote of %.64s for ", name);
         add_target(&sentence, service, rule->site);
+        break;
+    case ALERT_UP:
+        add(&sentence, "up vote for ");
+        add_target(&sentence, service, rule->site);
+        add(&sentence, " by %.64s", name);
         break;
     case ALERT_UNKNOWN:
         add(&sentence, "neither up nor down: casts no vote for ");

@@ -12,7 +12,9 @@
 #include <stdint.h>
 
 #define MAX_SITES 16   /* per service */
-#define MAX_SOURCES 64 /* votes are kept per site and source */
+#define MAX_SOURCES 64 /* configured ones */
+#define MAX_VOTES 128  /* pairs of a site and a voter that can speak of it, per service */
+#define MAX_PROVIDERS 64
 #define MAX_SERVICES 10000
 #define MAX_STEPS 100 /* per playbook */
 #define SITE_NONE (-1)
@@ -40,6 +42,7 @@ struct alert_rule {
 
 struct site {
     char *name;
+    int place;      /* index in the model: the same name is the same place in every service */
     json_t *values; /* object of strings: keys of the user's own, top-level `sites:` defaults filled in */
 };
 
@@ -53,7 +56,43 @@ struct step {
     int64_t timeout_ms;  /* of one attempt */
     int64_t deadline_ms; /* of the step as a whole, from its first attempt */
     int retries;         /* of a check that does not find what it expects; -1: until the deadline */
-    json_t *args;        /* the action's rows, validated; strings may still hold ${from.…} and ${to.…} */
+    unsigned when;       /* bit 1 << enum occasion: the runs that it is part of; 0: all */
+    bool is_point_of_no_return;
+    json_t *args; /* the action's rows, validated; strings may still hold ${from.…} and ${to.…} */
+};
+
+/* ---- when and how a service is moved ----------------------------------------------------------------------------- */
+
+/* A site whose quorum breaks `changes` times within `within_ms` flaps: each break more doubles its hold, up to
+ * `limit_ms`. */
+struct flap_rule {
+    int changes; /* 0: no damping */
+    int64_t within_ms, limit_ms;
+};
+
+struct approval_rule {
+    int64_t deadline_ms; /* 0: it waits for ever */
+    bool is_yes;         /* what the deadline answers */
+    int64_t remind_ms;   /* 0: never */
+};
+
+/* Our own continuous check of each site: an action's observe, with `to` the site looked at. */
+struct probe_rule {
+    struct step *check; /* NULL: there is none; owned */
+    int64_t every_ms;
+    int fall, rise;   /* so many answers in a row make it down, or up */
+    bool is_required; /* no quorum without its down vote */
+};
+
+/* Nothing starts by itself within it. Once, from `from` to `until` (wall), or each week (is_weekly): on the days with
+ * their bit (1 << 0 is Monday), from minute to minute of the day in UTC, past midnight where the second is not later.
+ */
+struct freeze {
+    bool is_weekly;
+    int64_t from, until;
+    unsigned days;
+    int from_minute, until_minute;
+    char *reason; /* "" when none was given */
 };
 
 struct service {
@@ -67,23 +106,77 @@ struct service {
     int trusted_votes; /* so many of them from sources with more than TRUST_OPEN */
     int64_t hold_ms;
     int64_t cool_down_ms;
+    int64_t settle_ms; /* the longest TTL that its steps replace: for so long after a run old answers are in use */
+    struct flap_rule flap;
+    struct approval_rule approval; /* of failovers and failbacks */
+    struct probe_rule probe;
+    enum mode failback_mode;
+    int64_t failback_after_ms; /* home has to be well for so long */
+    struct freeze *freezes;
+    int n_freezes;
+    int priority; /* the lowest goes first */
+    int *after;   /* indices of services that go first when they are at the same site */
+    int n_after;
     struct step *steps;
     int n_steps;
+};
+
+/* How a voter's word counts. */
+struct voter_rule {
+    int weight;             /* votes that its one vote is worth; 0 is 1 */
+    int64_t expires_ms;     /* a vote that is not repeated for so long is unknown; 0: never */
+    int64_t stale_after_ms; /* so long without any delivery, and none of its votes counts; 0: never */
+    /* Its heartbeat: an alert that fires for as long as all is well with the source itself. While that is fresh, the
+     * source says up of each site that it can speak of and says nothing bad of. */
+    struct label_match *heartbeat;
+    size_t n_heartbeat; /* 0: it has none */
+};
+
+/* Places that are down at once. More than `places` within `within_ms`, and nothing starts by itself. */
+struct flood_rule {
+    int places; /* 0: no guard */
+    int64_t within_ms;
 };
 
 struct model {
     struct service *services;
     int n_services;
+    int *by_priority;    /* all services, in the order in which they go; NULL: as they are */
     char **source_names; /* index: source */
     enum trust *source_trust;
+    struct voter_rule *voter_rules; /* index: source; NULL: the defaults */
     int n_sources;
+    char **place_names;
+    int n_places;
+    struct freeze *freezes; /* of all services */
+    int n_freezes;
+    struct flood_rule flood;
     char **provider_names;
+    int *provider_max_parallel; /* runs at a time; 0, or NULL as a whole: no bound */
     int n_providers;
 };
 
 int model_service_find(const struct model *model, const char *name);    /* -1 when there is none */
 int model_source_find(const struct model *model, const char *name);     /* -1 */
 int service_site_find(const struct service *service, const char *name); /* SITE_NONE */
+
+/* ---- voters: the sources, and behind them two of our own ----------------------------------------------------------
+ */
+
+#define MAX_VOTERS (MAX_SOURCES + 2)
+#define VOTER_OPERATOR_NAME "operator" /* what people say */
+#define VOTER_PROBE_NAME "probe"       /* our own check */
+
+int model_n_voters(const struct model *model);
+int model_voter_operator(const struct model *model);
+int model_voter_probe(const struct model *model);
+int model_voter_find(const struct model *model, const char *name); /* -1 */
+const char *model_voter_name(const struct model *model, int voter);
+enum trust model_voter_trust(const struct model *model, int voter);
+/* Never NULL; with weight > 0. */
+struct voter_rule model_voter_rule(const struct model *model, int voter);
+/* Whether a rule of the service lets the voter speak of the site by name (`site: active` aside), or it is ours. */
+bool service_has_voter(const struct service *service, const struct model *model, int site, int voter);
 void model_done(struct model *model);
 
 #endif

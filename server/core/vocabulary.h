@@ -14,12 +14,21 @@
 
 #define MODE_LIST(X)                                                                                                   \
     X(MODE_AUTOMATIC, "automatic")                                                                                     \
-    X(MODE_MANUAL, "manual")
+    X(MODE_APPROVAL, "approval") /* the run waits for a person's yes */                                                \
+    X(MODE_MANUAL, "manual")                                                                                           \
+    X(MODE_SHADOW, "shadow") /* everything is decided and recorded, nothing is done */
 
 #define ALERT_STATE_LIST(X)                                                                                            \
     X(ALERT_FIRING, "firing")                                                                                          \
-    X(ALERT_RESOLVED, "resolved")                                                                                      \
-    X(ALERT_UNKNOWN, "unknown") /* the monitor does not know, or it speaks of something else than up and down */
+    X(ALERT_RESOLVED, "resolved") /* the alarm is over, which is not to say that all is well */                        \
+    X(ALERT_UP, "up")             /* a positive statement: what is watched works */                                    \
+    X(ALERT_UNKNOWN, "unknown")   /* the monitor does not know, or it speaks of something else than up and down */
+
+/* A source's present opinion of a site. */
+#define VOTE_LIST(X)                                                                                                   \
+    X(VOTE_UNKNOWN, "unknown")                                                                                         \
+    X(VOTE_DOWN, "down")                                                                                               \
+    X(VOTE_UP, "up")
 
 /* What a delivery of a source has proved at least. */
 #define TRUST_LIST(X)                                                                                                  \
@@ -29,13 +38,25 @@
 
 #define TIMER_LIST(X)                                                                                                  \
     X(TIMER_HOLD, "hold")           /* of a site: its votes have to stand so long */                                   \
-    X(TIMER_COOL_DOWN, "cool_down") /* of a service: after a finished run */
+    X(TIMER_FLAP, "flap")           /* of a site: when the broken quorums counted so far are forgotten */              \
+    X(TIMER_COOL_DOWN, "cool_down") /* of a service: after a finished run */                                           \
+    X(TIMER_SETTLE, "settle")       /* of a service: after a run, until old DNS answers have run out */                \
+    X(TIMER_APPROVAL, "approval")   /* of a service: the deadline of the run that waits for a yes or no */             \
+    X(TIMER_REMIND, "remind")       /* of a service: when people are reminded of it */                                 \
+    X(TIMER_FAILBACK, "failback")   /* of a service: home has to be well for so long */
 
 #define DIRECTION_LIST(X)                                                                                              \
     X(DIRECTION_FAILOVER, "failover")                                                                                  \
     X(DIRECTION_FAILBACK, "failback")
 
+/* What a run is for; a step's `when` picks. */
+#define OCCASION_LIST(X)                                                                                               \
+    X(OCCASION_OUTAGE, "outage")                                                                                       \
+    X(OCCASION_PLANNED, "planned") /* a switchover while both sites work */                                            \
+    X(OCCASION_FAILBACK, "failback")
+
 #define RUN_STATE_LIST(X)                                                                                              \
+    X(RUN_WAITING, "waiting") /* for a person's yes; nothing of it has begun */                                        \
     X(RUN_RUNNING, "running")                                                                                          \
     X(RUN_ATTENTION, "attention") /* stopped, waits for a person: retry, skip or cancel */                             \
     X(RUN_SUCCEEDED, "succeeded")                                                                                      \
@@ -66,6 +87,7 @@
 
 #define ROLE_LIST(X)                                                                                                   \
     X(ROLE_VIEWER, "viewer")                                                                                           \
+    X(ROLE_APPROVER, "approver") /* reads, and says yes or no to a run that waits */                                   \
     X(ROLE_OPERATOR, "operator")
 
 #define VOCABULARY_ENUM(name, text) name,
@@ -77,9 +99,11 @@
 VOCABULARY_DECLARE(active_kind, active_kind, ACTIVE_LIST)
 VOCABULARY_DECLARE(mode, mode, MODE_LIST)
 VOCABULARY_DECLARE(alert_state, alert_state, ALERT_STATE_LIST)
+VOCABULARY_DECLARE(vote, vote, VOTE_LIST)
 VOCABULARY_DECLARE(trust, trust, TRUST_LIST)
 VOCABULARY_DECLARE(timer_kind, timer_kind, TIMER_LIST)
 VOCABULARY_DECLARE(direction, direction, DIRECTION_LIST)
+VOCABULARY_DECLARE(occasion, occasion, OCCASION_LIST)
 VOCABULARY_DECLARE(run_state, run_state, RUN_STATE_LIST)
 VOCABULARY_DECLARE(step_state, step_state, STEP_STATE_LIST)
 VOCABULARY_DECLARE(phase, phase, PHASE_LIST)

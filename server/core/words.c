@@ -16,6 +16,51 @@ const char *reason_text(enum reason reason)
     return i < sizeof texts / sizeof texts[0] ? texts[i] : "?";
 }
 
+bool reason_parse(const char *text, enum reason *ret)
+{
+    for (int i = 0; text && i <= REASON_UNKNOWN_FROM; i++) {
+        if (strcmp(text, reason_text((enum reason)i)) == 0) {
+            *ret = (enum reason)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool reason_is_overridable(enum reason reason)
+{
+    return reason == REASON_TARGET_DOWN || reason == REASON_PREFLIGHT;
+}
+
+struct overrides_text overrides_text(uint64_t overrides)
+{
+    struct overrides_text ret = {""};
+    for (int i = 0; i <= REASON_UNKNOWN_FROM; i++) {
+        if (!(overrides & UINT64_C(1) << i) || !reason_is_overridable((enum reason)i))
+            continue;
+        size_t len = strlen(ret.text);
+        (void)snprintf(ret.text + len, sizeof ret.text - len, "%s%s", len ? " " : "", reason_text((enum reason)i));
+    }
+    return ret;
+}
+
+bool overrides_parse(const char *text, uint64_t *ret)
+{
+    uint64_t overrides = 0;
+    while (*text) {
+        char word[32];
+        size_t len = strcspn(text, " ");
+        enum reason reason = REASON_NONE;
+        (void)snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word - 1), text);
+        if (!reason_parse(word, &reason) || !reason_is_overridable(reason))
+            return false;
+        overrides |= UINT64_C(1) << reason;
+        text += len + strspn(text + len, " ");
+    }
+    *ret = overrides;
+    return true;
+}
+
 static void phrase_add(struct phrase *phrase, const char *format, ...) PRINTF_LIKE(2, 3);
 
 static void phrase_add(struct phrase *phrase, const char *format, ...)
@@ -49,17 +94,17 @@ struct phrase duration_phrase(int64_t ms)
     return phrase;
 }
 
-static void add_voters(struct phrase *phrase, const struct model *model, const struct site_view *site)
+static void add_voters(struct phrase *phrase, const struct model *model, const struct service_view *view, int site)
 {
     int n = 0;
     int left_out = 0;
-    for (int i = 0; i < MAX_SOURCES; i++) {
-        if (site->firing[i] == 0)
+    for (int i = 0; i < view->n_votes; i++) {
+        if (view->votes[i].site != site || view->votes[i].vote != VOTE_DOWN)
             continue;
         if (strlen(phrase->text) > sizeof phrase->text - 100)
             left_out++;
         else
-            phrase_add(phrase, "%s%.40s", n++ ? ", " : " (", i < model->n_sources ? model->source_names[i] : "?");
+            phrase_add(phrase, "%s%.40s", n++ ? ", " : " (", model_voter_name(model, view->votes[i].voter));
     }
     if (left_out > 0)
         phrase_add(phrase, " and %d more", left_out);
@@ -70,7 +115,7 @@ struct phrase votes_phrase(const struct service *service, const struct model *mo
                            int site)
 {
     struct phrase phrase = {""};
-    int votes = view_votes(view, site);
+    int votes = view_votes(model, view, site);
     if (votes == 0) {
         phrase_add(&phrase, "no down vote");
         return phrase;
@@ -79,7 +124,7 @@ struct phrase votes_phrase(const struct service *service, const struct model *mo
         phrase_add(&phrase, "%d of %d vote%s", votes, service->votes, service->votes == 1 ? "" : "s");
     else
         phrase_add(&phrase, "%d votes where %d %s needed", votes, service->votes, service->votes == 1 ? "is" : "are");
-    add_voters(&phrase, model, &view->sites[site]);
+    add_voters(&phrase, model, view, site);
     int trusted = service->trusted_votes > 0 ? view_trusted_votes(model, view, site) : 0;
     if (trusted < service->trusted_votes)
         phrase_add(&phrase, ", %d of %d trusted", trusted, service->trusted_votes);

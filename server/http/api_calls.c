@@ -218,7 +218,7 @@ void api_call_run(struct request *request)
     if (!command)
         return;
     command->as.operator_call.run = run;
-    command->as.operator_call.run_event = (enum run_event_kind)request->route->what;
+    command->as.operator_call.run_call = (enum run_call)request->route->what;
     push(request, command);
 }
 

@@ -16,9 +16,11 @@ static json_t *votes_of(const struct model *model, const json_t *votes, const ch
     {
         const char *of = json_string_value(json_object_get(vote, "site"));
         const char *source = json_string_value(json_object_get(vote, "source"));
-        if (of && source && strcmp(of, site) == 0 && model_source_find(model, source) >= 0)
+        const char *says = json_string_value(json_object_get(vote, "vote"));
+        if (of && source && says && strcmp(of, site) == 0 && model_voter_find(model, source) >= 0 &&
+            strcmp(says, "down") == 0)
             json_array_append_new(sources, json_pack("{s:O, s:O}", "source", json_object_get(vote, "source"), "alerts",
-                                                     json_object_get(vote, "alerts")));
+                                                     json_object_get(vote, "down")));
     }
     return sources;
 }
@@ -44,7 +46,7 @@ static int count_trusted(const struct model *model, const json_t *sources)
     size_t i;
     const json_t *source;
     json_array_foreach(sources, i, source) count +=
-        model->source_trust[model_source_find(model, json_string_value(json_object_get(source, "source")))] >
+        model_voter_trust(model, model_voter_find(model, json_string_value(json_object_get(source, "source")))) >
         TRUST_OPEN;
     return count;
 }

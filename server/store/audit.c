@@ -52,6 +52,10 @@ enum err audit_append(struct audit_chain *chain, struct store_batch *batch, json
                       const char *service)
 {
     int64_t seq = chain->seq + 1;
+    struct id incident = {0};
+    const json_t *named = json_object_get(entry, "incident");
+    if (named && id_parse(json_string_value(named), json_string_length(named), &incident) != ERR_OK)
+        incident = (struct id){0};
     char *text = entry_complete(entry, seq, at, kind, service) ? bounded_text(entry) : NULL;
     json_decref(entry);
     if (!text)
@@ -61,6 +65,7 @@ enum err audit_append(struct audit_chain *chain, struct store_batch *batch, json
                             .text = batch_keep(batch, text),
                             .kind = kind,
                             .service = service,
+                            .incident = incident,
                             .at = at};
     free(text);
     batch_audit(batch, &row);
@@ -93,6 +98,7 @@ enum err store_audit_scan(struct store_reader *reader, int64_t after, int limit,
         row.kind = column_text(&columns);
         row.service = column_text(&columns);
         row.at = column_int(&columns);
+        row.incident = column_id(&columns);
         take(context, &row);
         n++;
     }
@@ -122,6 +128,8 @@ static const char *wrong_column(const struct audit_row *row)
     const char *kind = json_string_value(json_object_get(entry, "kind"));
     const char *service = json_string_value(json_object_get(entry, "service"));
     const char *at = json_string_value(json_object_get(entry, "at"));
+    const char *incident = json_string_value(json_object_get(entry, "incident"));
+    char incident_text[ID_TEXT_SIZE];
     char at_text[TIME_TEXT_SIZE];
     const char *wrong = NULL;
     if (!kind || strcmp(kind, row->kind) != 0)
@@ -130,6 +138,9 @@ static const char *wrong_column(const struct audit_row *row)
         wrong = "service";
     else if (!at || strcmp(at, time_format(row->at, at_text)) != 0)
         wrong = "time";
+    else if (!id_is_nil(&row->incident) &&
+             (!incident || strcmp(incident, id_format(&row->incident, incident_text)) != 0))
+        wrong = "incident"; /* entries of before there was this column have none in it */
     else if (json_integer_value(json_object_get(entry, "seq")) != row->seq)
         wrong = "number";
     json_decref(entry);

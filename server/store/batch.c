@@ -128,11 +128,6 @@ struct alert_op {
     const char *source;
 };
 
-struct source_op {
-    const char *name;
-    int64_t open_alerts;
-};
-
 struct idempotency_op {
     const char *who, *key;
     struct sha256 request;
@@ -176,10 +171,25 @@ void batch_match_remove(struct store_batch *batch, const struct alert_key *key)
     add(batch, SQL_MATCH_REMOVE, key, sizeof *key);
 }
 
-void batch_source(struct store_batch *batch, const char *source, int64_t open_alerts)
+void batch_source(struct store_batch *batch, const struct source_row *row)
 {
-    const struct source_op op = {.name = source, .open_alerts = open_alerts};
-    add(batch, SQL_SOURCE, &op, sizeof op);
+    add(batch, SQL_SOURCE, row, sizeof *row);
+}
+
+void batch_vote(struct store_batch *batch, const struct vote_row *row)
+{
+    add(batch, SQL_VOTE, row, sizeof *row);
+}
+
+void batch_pause(struct store_batch *batch, const struct pause_row *row)
+{
+    add(batch, SQL_PAUSE, row, sizeof *row);
+}
+
+void batch_pause_remove(struct store_batch *batch, const char *service)
+{
+    const struct pause_row row = {.service = service};
+    add(batch, SQL_PAUSE_REMOVE, &row, sizeof row);
 }
 
 void batch_timer(struct store_batch *batch, const struct timer_row *row)
@@ -269,7 +279,7 @@ static void bind_alert(struct bind *bind, const void *data)
     bind_int(bind, row->last_seen_at);
     bind_int(bind, row->changed_at);
     bind_int(bind, row->count);
-    bind_blob(bind, row->delivery.bytes, sizeof row->delivery.bytes);
+    bind_id(bind, &row->delivery);
     bind_int(bind, row->n_matches);
 }
 
@@ -280,6 +290,7 @@ static void bind_match(struct bind *bind, const void *data)
     bind_text(bind, row->service);
     bind_text(bind, row->site);
     bind_text(bind, row->source);
+    bind_text(bind, vote_text(row->says));
 }
 
 /* Of an alert, or of its matches. */
@@ -302,9 +313,39 @@ static void bind_nothing(struct bind *bind, const void *data)
 
 static void bind_source(struct bind *bind, const void *data)
 {
-    const struct source_op *op = data;
-    bind_text(bind, op->name);
-    bind_int(bind, op->open_alerts);
+    const struct source_row *row = data;
+    bind_text(bind, row->name);
+    bind_int(bind, row->open_alerts);
+    bind_ms(bind, row->heard_at);
+    bind_ms(bind, row->beat_at);
+    bind_int(bind, row->offset_ms);
+    bind_text(bind, row->boot_id ? row->boot_id : "");
+}
+
+static void bind_vote(struct bind *bind, const void *data)
+{
+    const struct vote_row *row = data;
+    bind_text(bind, row->service);
+    bind_text(bind, row->site);
+    bind_text(bind, row->source);
+    bind_text(bind, vote_text(row->vote));
+    bind_ms(bind, row->heard_at);
+    bind_int(bind, row->offset_ms);
+    bind_text(bind, row->boot_id);
+}
+
+static void bind_pause_remove(struct bind *bind, const void *data)
+{
+    bind_text(bind, ((const struct pause_row *)data)->service);
+}
+
+static void bind_pause(struct bind *bind, const void *data)
+{
+    const struct pause_row *row = data;
+    bind_pause_remove(bind, data);
+    bind_int(bind, row->at);
+    bind_text(bind, row->who);
+    bind_text(bind, row->reason);
 }
 
 static void bind_timer_remove(struct bind *bind, const void *data)
@@ -319,6 +360,7 @@ static void bind_timer(struct bind *bind, const void *data)
 {
     const struct timer_row *row = data;
     bind_timer_remove(bind, data);
+    bind_int(bind, row->count);
     bind_int(bind, row->due_at);
     bind_int(bind, row->offset_ms);
     bind_text(bind, row->boot_id);
@@ -333,6 +375,11 @@ static void bind_incident(struct bind *bind, const void *data)
     bind_int(bind, row->opened_at);
     bind_ms(bind, row->resolved_at);
     bind_int(bind, row->is_standing);
+    bind_ms(bind, row->stood_at);
+    bind_ms(bind, row->fell_at);
+    bind_int(bind, row->most_votes);
+    bind_ms(bind, row->would_at);
+    bind_text(bind, row->would_to ? row->would_to : "");
     bind_text(bind, row->last_reason);
     bind_id(bind, &row->run);
 }
@@ -352,6 +399,9 @@ static void bind_run(struct bind *bind, const void *data)
     bind_id(bind, &row->id);
     bind_text(bind, row->service);
     bind_text(bind, direction_text(row->direction));
+    bind_text(bind, occasion_text(row->occasion));
+    bind_int(bind, row->is_ours);
+    bind_text(bind, row->overrides ? row->overrides : "");
     bind_text(bind, row->from);
     bind_text(bind, row->to);
     bind_text(bind, run_state_text(row->state));
@@ -415,6 +465,7 @@ static void bind_audit(struct bind *bind, const void *data)
     bind_text(bind, row->kind);
     bind_text(bind, row->service && row->service[0] ? row->service : NULL);
     bind_text(bind, row->text);
+    bind_id(bind, &row->incident);
 }
 
 static void bind_idempotency(struct bind *bind, const void *data)
@@ -428,12 +479,27 @@ static void bind_idempotency(struct bind *bind, const void *data)
 }
 
 static void (*const binders[])(struct bind *bind, const void *data) = {
-    [SQL_DELIVERY] = bind_delivery,         [SQL_ALERT] = bind_alert,       [SQL_MATCH] = bind_match,
-    [SQL_MATCH_REMOVE] = bind_key,          [SQL_ALERT_REMOVE] = bind_key,  [SQL_DELIVERY_REMOVE] = bind_seq,
-    [SQL_GIVE_BACK] = bind_nothing,         [SQL_SOURCE] = bind_source,     [SQL_TIMER] = bind_timer,
-    [SQL_TIMER_REMOVE] = bind_timer_remove, [SQL_INCIDENT] = bind_incident, [SQL_ACTIVE] = bind_active,
-    [SQL_ACTIVE_HISTORY] = bind_active,     [SQL_RUN] = bind_run,           [SQL_STEP] = bind_step,
-    [SQL_ATTEMPT] = bind_attempt,           [SQL_AUDIT] = bind_audit,       [SQL_IDEMPOTENCY] = bind_idempotency,
+    [SQL_DELIVERY] = bind_delivery,
+    [SQL_ALERT] = bind_alert,
+    [SQL_MATCH] = bind_match,
+    [SQL_MATCH_REMOVE] = bind_key,
+    [SQL_ALERT_REMOVE] = bind_key,
+    [SQL_DELIVERY_REMOVE] = bind_seq,
+    [SQL_VOTE] = bind_vote,
+    [SQL_PAUSE] = bind_pause,
+    [SQL_PAUSE_REMOVE] = bind_pause_remove,
+    [SQL_GIVE_BACK] = bind_nothing,
+    [SQL_SOURCE] = bind_source,
+    [SQL_TIMER] = bind_timer,
+    [SQL_TIMER_REMOVE] = bind_timer_remove,
+    [SQL_INCIDENT] = bind_incident,
+    [SQL_ACTIVE] = bind_active,
+    [SQL_ACTIVE_HISTORY] = bind_active,
+    [SQL_RUN] = bind_run,
+    [SQL_STEP] = bind_step,
+    [SQL_ATTEMPT] = bind_attempt,
+    [SQL_AUDIT] = bind_audit,
+    [SQL_IDEMPOTENCY] = bind_idempotency,
 };
 
 enum err batch_execute(struct connection *connection, const struct store_batch *batch, struct errmsg *why)

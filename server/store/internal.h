@@ -84,6 +84,9 @@ struct run_row run_from_columns(struct columns *columns); /* without playbook */
 struct step_row step_from_columns(struct columns *columns);
 struct timer_row timer_from_columns(struct columns *columns);
 struct incident_row incident_from_columns(struct columns *columns);
+struct vote_row vote_from_columns(struct columns *columns);
+struct source_row source_from_columns(struct columns *columns);
+struct pause_row pause_from_columns(struct columns *columns);
 
 /* ---- lock.c ------------------------------------------------------------------------------------------------------ */
 
@@ -151,6 +154,7 @@ void make_time(struct json_maker *maker, const char *name, int64_t ms);        /
 void make_id(struct json_maker *maker, const char *name, const struct id *id); /* nil: null */
 /* The object, or NULL when broken. */
 json_t *json_made(struct json_maker *maker);
-json_t *run_json(const struct run_row *row); /* without steps; NULL: out of memory */
+json_t *run_json(const struct run_row *row);
+json_t *incident_json(const struct incident_row *row); /* without steps; NULL: out of memory */
 
 #endif

@@ -84,6 +84,9 @@ json_t *run_json(const struct run_row *row)
     make_id(&run, "id", &row->id);
     make_text(&run, "service", row->service);
     make_text(&run, "kind", direction_text(row->direction));
+    make_text(&run, "occasion", occasion_text(row->occasion));
+    make_bool(&run, "is_ours", row->is_ours);
+    make_text(&run, "overrides", row->overrides);
     make_text_or_null(&run, "from", row->from);
     make_text(&run, "to", row->to);
     make_text(&run, "state", run_state_text(row->state));
@@ -95,4 +98,23 @@ json_t *run_json(const struct run_row *row)
     make_time(&run, "finished_at", row->finished_at);
     make_text(&run, "error", row->error);
     return json_made(&run);
+}
+
+json_t *incident_json(const struct incident_row *row)
+{
+    struct json_maker incident = json_make();
+    make_id(&incident, "id", &row->id);
+    make_text(&incident, "service", row->service);
+    make_text(&incident, "site", row->site);
+    make_time(&incident, "opened_at", row->opened_at);
+    make_time(&incident, "resolved_at", row->resolved_at);
+    make_bool(&incident, "is_standing", row->is_standing);
+    make_time(&incident, "stood_at", row->stood_at);
+    make_time(&incident, "fell_at", row->fell_at);
+    make_int(&incident, "most_votes", row->most_votes);
+    make_time(&incident, "would_at", row->would_at);
+    make_text_or_null(&incident, "would_to", row->would_to);
+    make_text(&incident, "reason", row->last_reason);
+    make_id(&incident, "run", &row->run);
+    return json_made(&incident);
 }

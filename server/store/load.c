@@ -56,6 +56,7 @@ enum err store_matches_get(struct store *store, const struct alert_key *key,
         row.service = column_text(&columns);
         row.site = column_text(&columns);
         row.source = column_text(&columns);
+        COLUMN_WORD(&columns, vote, &row.says);
         take(context, &row);
     }
     return query_end(&store->connection, &bind, &columns, why);
@@ -189,16 +190,20 @@ static enum err load_each(struct store *store, enum sql sql, const struct store_
 
 static void each_vote(struct columns *columns, const struct store_state_taker *taker)
 {
-    const char *service = column_text(columns);
-    const char *site = column_text(columns);
-    const char *source = column_text(columns);
-    taker->match_count(taker->context, service, site, source, column_int(columns));
+    struct vote_row row = vote_from_columns(columns);
+    taker->vote(taker->context, &row);
 }
 
 static void each_source(struct columns *columns, const struct store_state_taker *taker)
 {
-    const char *name = column_text(columns);
-    taker->source(taker->context, name, column_int(columns));
+    struct source_row row = source_from_columns(columns);
+    taker->source(taker->context, &row);
+}
+
+static void each_pause(struct columns *columns, const struct store_state_taker *taker)
+{
+    struct pause_row row = pause_from_columns(columns);
+    taker->pause(taker->context, &row);
 }
 
 static void each_timer(struct columns *columns, const struct store_state_taker *taker)
@@ -289,6 +294,8 @@ enum err store_load(struct store *store, int64_t active_since, const struct stor
     err = load_each(store, SQL_LOAD_VOTES, taker, each_vote, why);
     if (err == ERR_OK)
         err = load_each(store, SQL_LOAD_SOURCES, taker, each_source, why);
+    if (err == ERR_OK)
+        err = load_each(store, SQL_LOAD_PAUSES, taker, each_pause, why);
     if (err == ERR_OK)
         err = load_each(store, SQL_LOAD_TIMERS, taker, each_timer, why);
     if (err == ERR_OK)

@@ -7,6 +7,9 @@ struct run_row run_from_columns(struct columns *columns)
     row.id = column_id(columns);
     row.service = column_text(columns);
     COLUMN_WORD(columns, direction, &row.direction);
+    COLUMN_WORD(columns, occasion, &row.occasion);
+    row.is_ours = column_int(columns) != 0;
+    row.overrides = column_text(columns);
     row.from = column_text(columns);
     row.to = column_text(columns);
     COLUMN_WORD(columns, run_state, &row.state);
@@ -54,6 +57,7 @@ struct timer_row timer_from_columns(struct columns *columns)
     row.service = column_text(columns);
     row.site = column_text(columns);
     COLUMN_WORD(columns, timer_kind, &row.kind);
+    row.count = (int)column_int(columns);
     row.due_at = column_int(columns);
     row.offset_ms = column_int(columns);
     row.boot_id = column_text(columns);
@@ -69,7 +73,49 @@ struct incident_row incident_from_columns(struct columns *columns)
     row.opened_at = column_int(columns);
     row.resolved_at = column_int(columns);
     row.is_standing = column_int(columns) != 0;
+    row.stood_at = column_int(columns);
+    row.fell_at = column_int(columns);
+    row.most_votes = (int)column_int(columns);
+    row.would_at = column_int(columns);
+    row.would_to = column_text(columns);
     row.last_reason = column_text(columns);
     row.run = column_id(columns);
+    return row;
+}
+
+struct vote_row vote_from_columns(struct columns *columns)
+{
+    struct vote_row row = {0};
+    row.service = column_text(columns);
+    row.site = column_text(columns);
+    row.source = column_text(columns);
+    row.down = column_int(columns);
+    row.up = column_int(columns);
+    COLUMN_WORD(columns, vote, &row.vote);
+    row.heard_at = column_int(columns);
+    row.offset_ms = column_int(columns);
+    row.boot_id = column_text(columns);
+    return row;
+}
+
+struct source_row source_from_columns(struct columns *columns)
+{
+    struct source_row row = {0};
+    row.name = column_text(columns);
+    row.open_alerts = column_int(columns);
+    row.heard_at = column_int(columns);
+    row.beat_at = column_int(columns);
+    row.offset_ms = column_int(columns);
+    row.boot_id = column_text(columns);
+    return row;
+}
+
+struct pause_row pause_from_columns(struct columns *columns)
+{
+    struct pause_row row = {0};
+    row.service = column_text(columns);
+    row.at = column_int(columns);
+    row.who = column_text(columns);
+    row.reason = column_text(columns);
     return row;
 }

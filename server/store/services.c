@@ -31,6 +31,7 @@ static void each_name(struct columns *columns, struct services *services)
     make_value(&service, "votes", json_array());
     make_value(&service, "timers", json_array());
     make_value(&service, "incidents", json_array());
+    make_value(&service, "paused", json_null());
     make_value(&service, "run", json_null());
     if (json_object_set_new_nocheck(services->by_name, name, json_made(&service)) != 0)
         services->is_broken = true;
@@ -48,12 +49,17 @@ static void each_active(struct columns *columns, struct services *services)
 
 static void each_vote(struct columns *columns, struct services *services)
 {
-    const char *name = column_text(columns);
+    struct vote_row row = vote_from_columns(columns);
     struct json_maker vote = json_make();
-    make_text(&vote, "site", column_text(columns));
-    make_text(&vote, "source", column_text(columns));
-    make_int(&vote, "alerts", column_int(columns));
-    append(services, name, "votes", &vote);
+    make_text(&vote, "site", row.site);
+    make_text(&vote, "source", row.source);
+    make_int(&vote, "down", row.down);
+    make_int(&vote, "up", row.up);
+    make_text(&vote, "vote", vote_text(row.vote));
+    make_int(&vote, "heard_at", row.heard_at);
+    make_int(&vote, "offset_ms", row.offset_ms);
+    make_text(&vote, "boot_id", row.boot_id);
+    append(services, row.service, "votes", &vote);
 }
 
 static void each_timer(struct columns *columns, struct services *services)
@@ -62,6 +68,7 @@ static void each_timer(struct columns *columns, struct services *services)
     struct json_maker timer = json_make();
     make_text(&timer, "kind", timer_kind_text(row.kind));
     make_text_or_null(&timer, "site", row.site);
+    make_int(&timer, "count", row.count);
     make_int(&timer, "due_at", row.due_at);
     make_int(&timer, "offset_ms", row.offset_ms);
     make_text(&timer, "boot_id", row.boot_id);
@@ -71,14 +78,20 @@ static void each_timer(struct columns *columns, struct services *services)
 static void each_incident(struct columns *columns, struct services *services)
 {
     struct incident_row row = incident_from_columns(columns);
-    struct json_maker incident = json_make();
-    make_id(&incident, "id", &row.id);
-    make_text(&incident, "site", row.site);
-    make_time(&incident, "opened_at", row.opened_at);
-    make_bool(&incident, "is_standing", row.is_standing);
-    make_text(&incident, "reason", row.last_reason);
-    make_id(&incident, "run", &row.run);
-    append(services, row.service, "incidents", &incident);
+    json_t *list = json_object_get(service_of(services, row.service), "incidents");
+    if (json_array_append_new(list, incident_json(&row)) != 0)
+        services->is_broken = true;
+}
+
+static void each_pause(struct columns *columns, struct services *services)
+{
+    struct pause_row row = pause_from_columns(columns);
+    struct json_maker pause = json_make();
+    make_time(&pause, "at", row.at);
+    make_text(&pause, "who", row.who);
+    make_text(&pause, "reason", row.reason);
+    if (json_object_set_new(service_of(services, row.service), "paused", json_made(&pause)) != 0)
+        services->is_broken = true;
 }
 
 static void each_run(struct columns *columns, struct services *services)
@@ -110,6 +123,7 @@ static enum err read_all(struct connection *connection, struct services *service
     } parts[] = {
         {SQL_SERVICE_NAMES, each_name}, {SQL_SERVICE_ACTIVE, each_active},   {SQL_LOAD_VOTES, each_vote},
         {SQL_LOAD_TIMERS, each_timer},  {SQL_LOAD_INCIDENTS, each_incident}, {SQL_SERVICE_RUNS, each_run},
+        {SQL_LOAD_PAUSES, each_pause},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         enum err err = read_each(connection, parts[i].sql, services, parts[i].each, why);

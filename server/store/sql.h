@@ -5,14 +5,18 @@
 #define TURNOUT_STORE_SQL_H
 
 #define RUN_COLUMNS                                                                                                    \
-    "id, service, direction, from_site, to_site, state, has_effect, is_cancelling, current, reason, started_by, "      \
-    "incident, started_at, finished_at, error"
+    "id, service, direction, occasion, is_ours, overrides, from_site, to_site, state, has_effect, is_cancelling, "     \
+    "current, reason, started_by, incident, started_at, finished_at, error"
 #define STEP_COLUMNS                                                                                                   \
     "run, n, name, action, state, phase, tries, n_attempts, attempt_at, has_applied, has_unknown_apply, began_at, "    \
     "next_at, offset_ms, boot_id, started_at, finished_at, error, token, observed"
 #define DELIVERY_COLUMNS "seq, id, source, received_at, alerts, changed, services, length(body)"
-#define TIMER_COLUMNS "service, site, kind, due_at, offset_ms, boot_id"
-#define INCIDENT_COLUMNS "id, service, site, opened_at, resolved_at, is_standing, last_reason, run"
+#define TIMER_COLUMNS "service, site, kind, count, due_at, offset_ms, boot_id"
+#define INCIDENT_COLUMNS                                                                                               \
+    "id, service, site, opened_at, resolved_at, is_standing, stood_at, fell_at, most_votes, would_at, would_to, "      \
+    "last_reason, run"
+#define VOTE_COLUMNS "service, site, source, down, up, vote, heard_at, offset_ms, boot_id"
+#define SOURCE_COLUMNS "name, open_alerts, heard_at, beat_at, offset_ms, boot_id"
 
 /* One row each; see batch.c. */
 #define SQL_WRITE_LIST(X)                                                                                              \
@@ -21,17 +25,23 @@
     X(SQL_ALERT, "INSERT OR REPLACE INTO alert (key, source, state, starts_at, ends_at, asserted_at, first_seen_at, "  \
                  "last_seen_at, changed_at, count, delivery, n_matches) "                                              \
                  "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                        \
-    X(SQL_MATCH, "INSERT INTO match (key, service, site, source) VALUES (?, ?, ?, ?) "                                 \
+    X(SQL_MATCH, "INSERT INTO match (key, service, site, source, says) VALUES (?, ?, ?, ?, ?) "                        \
                  "ON CONFLICT (key, service, site) DO NOTHING") /* the key holds the source: nothing to replace */     \
     X(SQL_MATCH_REMOVE, "DELETE FROM match WHERE key = ?")                                                             \
-    X(SQL_SOURCE, "INSERT OR REPLACE INTO source (name, open_alerts) VALUES (?, ?)")                                   \
-    X(SQL_TIMER, "INSERT OR REPLACE INTO timer (" TIMER_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?)")                         \
+    X(SQL_VOTE, "INSERT INTO vote (" VOTE_COLUMNS ") VALUES (?, ?, ?, 0, 0, ?, ?, ?, ?) "                              \
+                "ON CONFLICT (service, site, source) DO UPDATE SET vote = excluded.vote, "                             \
+                "heard_at = excluded.heard_at, offset_ms = excluded.offset_ms, boot_id = excluded.boot_id")            \
+    X(SQL_SOURCE, "INSERT OR REPLACE INTO source (" SOURCE_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?)")                      \
+    X(SQL_PAUSE, "INSERT OR REPLACE INTO pause (service, at, who, reason) VALUES (?, ?, ?, ?)")                        \
+    X(SQL_PAUSE_REMOVE, "DELETE FROM pause WHERE service = ?")                                                         \
+    X(SQL_TIMER, "INSERT OR REPLACE INTO timer (" TIMER_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)")                      \
     X(SQL_TIMER_REMOVE, "DELETE FROM timer WHERE service = ? AND site = ? AND kind = ?")                               \
-    X(SQL_INCIDENT, "INSERT OR REPLACE INTO incident (" INCIDENT_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?, ?)")          \
+    X(SQL_INCIDENT, "INSERT OR REPLACE INTO incident (" INCIDENT_COLUMNS ") "                                          \
+                    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                  \
     X(SQL_ACTIVE, "INSERT OR REPLACE INTO active (service, since, kind, site) VALUES (?, ?, ?, ?)")                    \
     X(SQL_ACTIVE_HISTORY, "INSERT OR REPLACE INTO active_history (service, since, kind, site) VALUES (?, ?, ?, ?)")    \
     X(SQL_RUN, "INSERT OR REPLACE INTO run (" RUN_COLUMNS ", playbook) "                                               \
-               "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                              \
+               "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                     \
     X(SQL_STEP, "INSERT OR REPLACE INTO step (" STEP_COLUMNS ") "                                                      \
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                 \
     X(SQL_ATTEMPT, "INSERT OR REPLACE INTO attempt (run, step, n, phase, outcome, started_at, finished_at, text, "     \
@@ -39,7 +49,7 @@
     X(SQL_ALERT_REMOVE, "DELETE FROM alert WHERE key = ?")                                                             \
     X(SQL_DELIVERY_REMOVE, "DELETE FROM delivery WHERE seq = ?")                                                       \
     X(SQL_GIVE_BACK, "PRAGMA incremental_vacuum(32)")                                                                  \
-    X(SQL_AUDIT, "INSERT INTO audit (seq, hash, at, kind, service, text) VALUES (?, ?, ?, ?, ?, ?)")                   \
+    X(SQL_AUDIT, "INSERT INTO audit (seq, hash, at, kind, service, text, incident) VALUES (?, ?, ?, ?, ?, ?, ?)")      \
     X(SQL_IDEMPOTENCY, "INSERT INTO idempotency (who, key, request, run, at) VALUES (?, ?, ?, ?, ?)")
 
 /* Of the writer's connection; services are read by the same. */
@@ -51,16 +61,17 @@
     X(SQL_EPOCH, "SELECT epoch FROM epoch")                                                                            \
     X(SQL_ALERT_GET, "SELECT state, starts_at, ends_at, asserted_at, first_seen_at, last_seen_at, changed_at, count, " \
                      "delivery, n_matches FROM alert WHERE key = ?")                                                   \
-    X(SQL_MATCHES_GET, "SELECT service, site, source FROM match WHERE key = ? ORDER BY service, site")                 \
+    X(SQL_MATCHES_GET, "SELECT service, site, source, says FROM match WHERE key = ? ORDER BY service, site")           \
     X(SQL_ALERT_AGES, "SELECT key, last_seen_at, state = 'firing' OR n_matches > 0 FROM alert "                        \
                       "WHERE key > ? ORDER BY key LIMIT ?")                                                            \
     X(SQL_DELIVERY_AGES, "SELECT seq, received_at, length(body) FROM delivery WHERE seq > ? ORDER BY seq LIMIT ?")     \
     X(SQL_PAGES, "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count")                    \
     X(SQL_AUDIT_LAST, "SELECT at FROM audit ORDER BY seq DESC LIMIT 1")                                                \
     X(SQL_AUDIT_LAST_OF_KIND, "SELECT at FROM audit WHERE kind = ? ORDER BY seq DESC LIMIT 1")                         \
-    X(SQL_LOAD_VOTES, "SELECT service, site, source, alerts FROM vote WHERE alerts > 0 "                               \
+    X(SQL_LOAD_VOTES, "SELECT " VOTE_COLUMNS " FROM vote WHERE down > 0 OR up > 0 OR vote <> 'unknown' "               \
                       "ORDER BY service, site, source")                                                                \
-    X(SQL_LOAD_SOURCES, "SELECT name, open_alerts FROM source ORDER BY name")                                          \
+    X(SQL_LOAD_SOURCES, "SELECT " SOURCE_COLUMNS " FROM source ORDER BY name")                                         \
+    X(SQL_LOAD_PAUSES, "SELECT service, at, who, reason FROM pause ORDER BY service")                                  \
     X(SQL_LOAD_TIMERS, "SELECT " TIMER_COLUMNS " FROM timer ORDER BY service, site, kind")                             \
     X(SQL_LOAD_INCIDENTS, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE resolved_at IS NULL "                       \
                           "ORDER BY service, site, id")                                                                \
@@ -69,11 +80,11 @@
       "SELECT service, since, kind, site FROM active_history WHERE service = ?1 AND since <> ?3 AND since >= "         \
       "coalesce((SELECT max(since) FROM active_history WHERE service = ?1 AND since < ?2), ?2) ORDER BY since")        \
     X(SQL_LOAD_RUNS,                                                                                                   \
-      "SELECT " RUN_COLUMNS ", playbook FROM run WHERE state IN ('running', 'attention') OR id IN "                    \
+      "SELECT " RUN_COLUMNS ", playbook FROM run WHERE state IN ('waiting', 'running', 'attention') OR id IN "         \
       "(SELECT max(id) FROM run INDEXED BY run_service WHERE state IN ('succeeded', 'cancelled') GROUP BY service) "   \
       "ORDER BY id")                                                                                                   \
     X(SQL_LOAD_STEPS, "SELECT " STEP_COLUMNS " FROM step WHERE run IN "                                                \
-                      "(SELECT id FROM run WHERE state IN ('running', 'attention')) ORDER BY run, n")                  \
+                      "(SELECT id FROM run WHERE state IN ('waiting', 'running', 'attention')) ORDER BY run, n")       \
     X(SQL_AUDIT_HEAD, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")                                         \
     X(SQL_DELIVERY_HEAD, "SELECT max(seq) FROM delivery")                                                              \
     X(SQL_IDEMPOTENCY_GET, "SELECT request, run FROM idempotency WHERE who = ? AND key = ?")                           \
@@ -93,8 +104,10 @@
     X(SQL_AUDIT_NEXT_KIND_OF_SERVICE, "SELECT min(kind) FROM audit INDEXED BY audit_service_kind "                     \
                                       "WHERE service = ?1 AND kind > ?2")                                              \
     X(SQL_AUDIT_GET, "SELECT hash, text FROM audit WHERE seq = ?")                                                     \
-    X(SQL_AUDIT_SCAN, "SELECT seq, hash, text, kind, service, at FROM audit WHERE seq > ? ORDER BY seq LIMIT ?")       \
-    X(SQL_SERVICE_NAMES, "SELECT service FROM active UNION SELECT service FROM vote WHERE alerts > 0 "                 \
+    X(SQL_AUDIT_SCAN, "SELECT seq, hash, text, kind, service, at, incident FROM audit WHERE seq > ? "                  \
+                      "ORDER BY seq LIMIT ?")                                                                          \
+    X(SQL_SERVICE_NAMES, "SELECT service FROM active UNION SELECT service FROM vote "                                  \
+                         "WHERE down > 0 OR up > 0 OR vote <> 'unknown' UNION SELECT service FROM pause "              \
                          "UNION SELECT service FROM timer UNION SELECT service FROM incident "                         \
                          "WHERE resolved_at IS NULL UNION SELECT service FROM run ORDER BY 1")                         \
     X(SQL_SERVICE_ACTIVE, "SELECT service, kind, site, since FROM active")                                             \

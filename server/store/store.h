@@ -43,14 +43,39 @@ struct delivery_row {
     size_t body_len;
 };
 
-struct match_row { /* a firing alert's opinion; removed when it resolves */
+struct match_row { /* an alert's opinion; removed when it has none any more */
     struct alert_key key;
     const char *service, *site, *source;
+    enum vote says; /* down or up */
+};
+
+struct vote_row { /* of a voter on a site */
+    const char *service, *site, *source;
+    int64_t down, up; /* alerts that say so: these follow from the match rows, and are only read */
+    enum vote vote;   /* as the decision took it */
+    int64_t heard_at; /* steady, of the process with offset_ms/boot_id: see clock_due_from_stored(). 0: never noted */
+    int64_t offset_ms;
+    const char *boot_id;
+};
+
+struct source_row {
+    const char *name;
+    int64_t open_alerts;
+    int64_t heard_at, beat_at; /* steady, likewise; 0: never */
+    int64_t offset_ms;
+    const char *boot_id;
+};
+
+struct pause_row { /* of a service; there is none when it is not paused */
+    const char *service;
+    int64_t at; /* wall */
+    const char *who, *reason;
 };
 
 struct timer_row {
     const char *service, *site; /* site "" for timers of the service */
     enum timer_kind kind;
+    int count;         /* of TIMER_FLAP: breaks; else 0 */
     int64_t due_at;    /* steady ms of the process that made it */
     int64_t offset_ms; /* clock_offset_ms() of that process */
     const char *boot_id;
@@ -61,6 +86,12 @@ struct incident_row {
     const char *service, *site;
     int64_t opened_at, resolved_at; /* resolved_at 0: open */
     bool is_standing;
+    int64_t stood_at; /* when it first stood; 0: it never did */
+    int64_t fell_at;  /* when it last ceased to stand; 0: it has not, since it last stood */
+    int most_votes;   /* down votes at once */
+    /* In shadow mode: the run that would have been started first. 0 and "": none would have */
+    int64_t would_at;
+    const char *would_to;
     const char *last_reason; /* reason_text(): last recorded for not acting */
     struct id run;           /* nil: none was started for it */
 };
@@ -76,6 +107,9 @@ struct run_row {
     struct id id;
     const char *service;
     enum direction direction;
+    enum occasion occasion;
+    bool is_ours;          /* see struct service_view */
+    const char *overrides; /* guards that its operator overrides: see overrides_text() */
     const char *from, *to; /* from "" when not known */
     enum run_state state;
     bool has_effect, is_cancelling;
@@ -120,6 +154,7 @@ struct audit_row {
     struct sha256 hash;         /* SHA-256(hash of seq - 1, text); of seq 1: SHA-256(32 zero bytes, text) */
     const char *text;           /* canonical JSON, stored and exported as these bytes */
     const char *kind, *service; /* for the filters; service "" */
+    struct id incident;         /* likewise, as its text names it; nil: none */
     int64_t at;
 };
 
@@ -143,8 +178,11 @@ void batch_alert_remove(struct store_batch *batch, const struct alert_key *key);
 void batch_delivery_remove(struct store_batch *batch, int64_t seq);
 void batch_give_back(struct store_batch *batch); /* up to 32 free pages, to the file system */
 void batch_match(struct store_batch *batch, const struct match_row *row);
-void batch_match_remove(struct store_batch *batch, const struct alert_key *key);       /* all of the alert */
-void batch_source(struct store_batch *batch, const char *source, int64_t open_alerts); /* firing alerts of a source */
+void batch_match_remove(struct store_batch *batch, const struct alert_key *key); /* all of the alert */
+void batch_source(struct store_batch *batch, const struct source_row *row);
+void batch_vote(struct store_batch *batch, const struct vote_row *row);
+void batch_pause(struct store_batch *batch, const struct pause_row *row);
+void batch_pause_remove(struct store_batch *batch, const char *service);
 void batch_timer(struct store_batch *batch, const struct timer_row *row);
 void batch_timer_remove(struct store_batch *batch, const char *service, const char *site, enum timer_kind kind);
 void batch_incident(struct store_batch *batch, const struct incident_row *row);
@@ -198,8 +236,9 @@ MUST_CHECK enum err store_audit_last(struct store *store, const char *kind, int6
  * pointers are good during the call. */
 struct store_state_taker {
     void *context;
-    void (*match_count)(void *context, const char *service, const char *site, const char *source, int64_t count);
-    void (*source)(void *context, const char *source, int64_t open_alerts);
+    void (*vote)(void *context, const struct vote_row *row); /* with down or up > 0 */
+    void (*source)(void *context, const struct source_row *row);
+    void (*pause)(void *context, const struct pause_row *row);
     void (*timer)(void *context, const struct timer_row *row);
     void (*incident)(void *context, const struct incident_row *row); /* open ones */
     void (*active)(void *context, const struct active_row *row);     /* per service: the latest, and those of the last
@@ -256,14 +295,32 @@ MUST_CHECK enum err store_audit_verify(struct store_reader *reader, struct audit
 
 /* The state of every service that has any, as the last commit left it, in the order of names: an array of
  * {"name", "active": "site"|"moving"|"split"|"unknown", "active_site": SITE|null, "active_since": T|null,
- *  "votes": [{"site", "source", "alerts"}], "timers": [{"kind", "site", "due_at", "offset_ms", "boot_id"}],
- *  "incidents": [open ones: {"id", "site", "opened_at": T, "is_standing", "reason": reason_text(), "run": UUID|null}],
- *  "run": the latest run without steps, or null}. A timer's due_at is not a T: see clock_due_from_stored(). */
+ *  "votes": [{"site", "source", "down", "up", "vote", "heard_at", "offset_ms", "boot_id"}],
+ *  "timers": [{"kind", "site", "count", "due_at", "offset_ms", "boot_id"}],
+ *  "incidents": [open ones, as store_incident_get() gives them],
+ *  "paused": {"at": T, "who", "reason"}|null,
+ *  "run": the latest run without steps, or null}. due_at and heard_at are no T: see clock_due_from_stored(). */
 MUST_CHECK enum err store_services(struct store_reader *reader, json_t **ret, struct errmsg *why);
 
+/* Incidents newest first, in UUID order; `before` nil: from the newest; at most `limit` (1..500); service NULL: any;
+ * only those that are open. Each item: {"id", "service", "site", "opened_at": T, "resolved_at": T|null, "is_standing",
+ * "stood_at": T|null, "fell_at": T|null, "most_votes", "would_at": T|null, "would_to": SITE|null,
+ * "reason": reason_text(), "run": UUID|null}. *ret_next: nil when there is no more. */
+MUST_CHECK enum err store_incidents_page(struct store_reader *reader, const struct id *before, int limit,
+                                         const char *service, bool is_open, json_t **ret_items, struct id *ret_next,
+                                         struct errmsg *why);
+/* One of them, with "chain": the audit entries that name it, in order, as store_audit_page() gives them, the first
+ * STORE_MAX_CHAIN / 2 and the last, and "left_out": how many between these are not there. ERR_NOT_FOUND. */
+#define STORE_MAX_CHAIN 1000
+MUST_CHECK enum err store_incident_get(struct store_reader *reader, const struct id *id, json_t **ret,
+                                       struct errmsg *why);
+/* What stands in the store of each source: as struct source_row has it. */
+MUST_CHECK enum err store_sources(struct store_reader *reader, json_t **ret, struct errmsg *why);
+
 /* Runs newest first, in UUID order; `before` nil: from the newest; at most `limit` (1..500); service/state NULL: any.
- * Each item: {"id", "service", "kind", "from": SITE|null, "to", "state", "has_effect", "reason", "started_by",
- * "incident": UUID|null, "started_at": T, "finished_at": T|null, "error"}. *ret_next: nil when there is no more. */
+ * Each item: {"id", "service", "kind", "occasion", "is_ours", "overrides", "from": SITE|null, "to", "state",
+ * "has_effect", "reason", "started_by", "incident": UUID|null, "started_at": T, "finished_at": T|null, "error"}.
+ * *ret_next: nil when there is no more. */
 MUST_CHECK enum err store_runs_page(struct store_reader *reader, const struct id *before, int limit,
                                     const char *service, const char *state, json_t **ret_items, struct id *ret_next,
                                     struct errmsg *why);

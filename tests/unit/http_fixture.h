@@ -123,6 +123,10 @@ static inline void stand_in_answer(struct fixture *f, struct command *command)
         break;
     case COMMAND_MOVE:
     case COMMAND_ADOPT:
+    case COMMAND_PAUSE:
+    case COMMAND_VOTE:
+    case COMMAND_PROBED:
+    case COMMAND_OUTSIDE:
     case COMMAND_RUN:
         stand_in_call(f, command);
         break;

@@ -86,7 +86,7 @@ static void add_deliveries(struct store_batch *batch)
                                          .body_len = rows[i].len ? rows[i].len : strlen(rows[i].body)};
         batch_delivery(batch, &row);
     }
-    batch_source(batch, "prometheus", 3);
+    batch_source(batch, &(struct source_row){.name = "prometheus", .open_alerts = 3});
 }
 
 static int make_database(void **state)
@@ -606,14 +606,14 @@ static void calls_become_commands(void **state)
                 "{\"active\":\"gra\"}");
     static const struct {
         const char *name;
-        enum run_event_kind event;
-    } events[] = {{"retry", RUN_EVENT_RETRY}, {"skip", RUN_EVENT_SKIP}, {"cancel", RUN_EVENT_CANCEL}};
+        enum run_call call;
+    } events[] = {{"retry", RUN_CALL_RETRY}, {"skip", RUN_CALL_SKIP}, {"cancel", RUN_CALL_CANCEL}};
     for (size_t i = 0; i < 3; i++) {
         char target[128], expected[128], id[ID_TEXT_SIZE];
         snprintf(target, sizeof target, "/api/v1/runs/%s/%s", id_format(&runs[2], id), events[i].name);
         snprintf(expected, sizeof expected, "{\"run\":\"%s\"}", id);
         expect_json(call(f, target, OPERATOR, "{\"reason\":\"x\"}"), 200, expected);
-        assert_int_equal(f->last_call.run_event, events[i].event);
+        assert_int_equal(f->last_call.run_call, events[i].call);
         assert_memory_equal(&f->last_call.run, &runs[2], sizeof runs[2]);
     }
 }

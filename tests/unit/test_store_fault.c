@@ -19,7 +19,7 @@ static void add_everything(struct fixture *f)
     batch_alert_remove(f->batch, &old);
     batch_delivery_remove(f->batch, -1);
     batch_give_back(f->batch);
-    batch_source(f->batch, "one", 5);
+    batch_source(f->batch, &(struct source_row){.name = "one", .open_alerts = 5});
     batch_timer(f->batch, &(struct timer_row){.service = "shop", .site = "gra", .kind = TIMER_HOLD, .boot_id = ""});
     batch_timer_remove(f->batch, "blog", "gra", TIMER_HOLD);
     batch_incident(f->batch,

@@ -367,7 +367,7 @@ static void what_is_known_of_a_source(void **state)
     add_delivery_of(f, 1, "pingdom", 1, "{}");
     add_delivery_of(f, 2, "pingdom", 1, "{}");
     add_delivery_of(f, 3, "robot", 1, "{}");
-    batch_source(f->batch, "pingdom", 5);
+    batch_source(f->batch, &(struct source_row){.name = "pingdom", .open_alerts = 5});
     fixture_write(f);
     struct store_reader *reader = fixture_reader(f);
     int64_t open_alerts = -1, last_at = -1;

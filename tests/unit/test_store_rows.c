@@ -337,8 +337,8 @@ static void load(struct fixture *f, int64_t active_since, struct taken *taken)
 static void add_small_rows(struct fixture *f)
 {
     batch_match(f->batch, &(struct match_row){.key = key_of(1), .service = "shop", .site = "gra", .source = "one"});
-    batch_source(f->batch, "one", 5);
-    batch_source(f->batch, "one", 6);
+    batch_source(f->batch, &(struct source_row){.name = "one", .open_alerts = 5});
+    batch_source(f->batch, &(struct source_row){.name = "one", .open_alerts = 6});
     batch_timer(
         f->batch,
         &(struct timer_row){
