@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,6 +23,13 @@ static const struct http_operator *operator_of(const struct http_settings *setti
     return found;
 }
 
+static bool role_may(enum role role, enum access access)
+{
+    if (access == ACCESS_OPERATOR)
+        return role == ROLE_OPERATOR;
+    return access != ACCESS_APPROVER || role == ROLE_OPERATOR || role == ROLE_APPROVER;
+}
+
 static bool authorize(struct request *request)
 {
     const char *authorization = request_header(request, MHD_HTTP_HEADER_AUTHORIZATION);
@@ -34,9 +42,12 @@ static bool authorize(struct request *request)
         answer_header(request, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"turnout\"");
         return false;
     }
-    if (request->route->access == ACCESS_OPERATOR && request->caller->role != ROLE_OPERATOR) {
-        refusal_of_call(request, request->caller, "the role viewer may not do this");
-        answer_error(request, MHD_HTTP_FORBIDDEN, "forbidden", "this needs the role operator; %s has the role %s",
+    if (!role_may(request->caller->role, request->route->access)) {
+        char reason[64];
+        snprintf(reason, sizeof reason, "the role %s may not do this", role_text(request->caller->role));
+        refusal_of_call(request, request->caller, reason);
+        answer_error(request, MHD_HTTP_FORBIDDEN, "forbidden", "this needs the role %s; %s has the role %s",
+                     request->route->access == ACCESS_APPROVER ? "approver or operator" : "operator",
                      request->caller->name, role_text(request->caller->role));
         return false;
     }
@@ -160,19 +171,29 @@ void api_store_failed(struct request *request, enum err err, const struct errmsg
     {                                                                                                                  \
         "POST", path, ACCESS_OPERATOR, MAX_CALL_BODY, api_begin, serve, api_call_answered, "", (int)(what)             \
     }
+#define ANSWER(path, what)                                                                                             \
+    {                                                                                                                  \
+        "POST", path, ACCESS_APPROVER, MAX_CALL_BODY, api_begin, api_call_run, api_call_answered, "", (int)(what)      \
+    }
 #define OPEN(path, access, serve)                                                                                      \
     {                                                                                                                  \
         "GET", path, access, 0, NULL, serve, NULL, NULL, 0                                                             \
     }
 
 const struct route api_routes[] = {
+    GET("/api/v1/status", api_status, ""),
     GET("/api/v1/services", api_services, ""),
     GET("/api/v1/services/*", api_service, ""),
     CALL("/api/v1/services/*/failover", api_call_move, DIRECTION_FAILOVER),
     CALL("/api/v1/services/*/failback", api_call_move, DIRECTION_FAILBACK),
     CALL("/api/v1/services/*/adopt", api_call_adopt, 0),
+    CALL("/api/v1/services/*/pause", api_call_pause, 1),
+    CALL("/api/v1/services/*/resume", api_call_pause, 0),
+    CALL("/api/v1/services/*/vote", api_call_vote, 0),
     GET("/api/v1/runs", api_runs, "service state limit after "),
     GET("/api/v1/runs/*", api_run, ""),
+    ANSWER("/api/v1/runs/*/approve", RUN_CALL_APPROVE),
+    ANSWER("/api/v1/runs/*/reject", RUN_CALL_REJECT),
     CALL("/api/v1/runs/*/retry", api_call_run, RUN_CALL_RETRY),
     CALL("/api/v1/runs/*/skip", api_call_run, RUN_CALL_SKIP),
     CALL("/api/v1/runs/*/cancel", api_call_run, RUN_CALL_CANCEL),

@@ -3,110 +3,13 @@
 
 #include "base/clock.h"
 
-#include <stdarg.h>
+#include "core/decide.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_REASON 1000
 #define MAX_IDEMPOTENCY_KEY 255
-
-/* A call that nobody can mean: answered 400, and on record like every call that is refused. */
-PRINTF_LIKE(3, 4)
-static void refuse_call(struct request *request, const char *code, const char *format, ...)
-{
-    char text[256];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    answer_error(request, MHD_HTTP_BAD_REQUEST, code, "%s", text);
-    refusal_of_call(request, request->caller, text);
-}
-
-/* ---- the body ---------------------------------------------------------------------------------------------------- */
-
-/* Keys of a call's body. What interface names but no code answers yet is refused as such, and not as a mistake. */
-struct call_keys {
-    const char *known[3]; /* ends with NULL */
-    const char *later[5];
-};
-
-static const struct call_keys move_keys = {{"to", "reason", NULL}, {"planned", "override", "replace", "plan", NULL}};
-static const struct call_keys adopt_keys = {{"to", "reason", NULL}, {NULL}};
-static const struct call_keys run_keys = {{"reason", NULL}, {NULL}};
-
-static bool is_among(const char *const *words, const char *word)
-{
-    for (; *words; words++) {
-        if (strcmp(*words, word) == 0)
-            return true;
-    }
-    return false;
-}
-
-/* How many letters two words share at their beginning and end: enough to tell which of two or three was meant. */
-static size_t likeness(const char *a, const char *b)
-{
-    size_t a_len = strlen(a), b_len = strlen(b), head = 0, tail = 0;
-    size_t shorter = a_len < b_len ? a_len : b_len;
-    while (head < shorter && a[head] == b[head])
-        head++;
-    while (tail < shorter - head && a[a_len - 1 - tail] == b[b_len - 1 - tail])
-        tail++;
-    return head + tail;
-}
-
-static const char *nearest(const char *const *words, const char *word)
-{
-    const char *best = *words;
-    for (; *words; words++) {
-        if (likeness(*words, word) > likeness(best, word))
-            best = *words;
-    }
-    return best;
-}
-
-static bool keys_are_known(struct request *request, const json_t *body, const struct call_keys *keys)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)body, key, value)
-    {
-        if (is_among(keys->later, key))
-            refuse_call(request, "not_supported", "`%s` is not supported yet", key);
-        else if (!is_among(keys->known, key))
-            refuse_call(request, "unknown_key", "there is no `%.64s` here; is it `%s`?", key,
-                        nearest(keys->known, key));
-        else if (!json_is_string(value))
-            refuse_call(request, "invalid", "`%s` must be a string", key);
-        else if (json_string_length(value) > MAX_REASON)
-            refuse_call(request, "invalid", "`%s` is longer than %d bytes", key, MAX_REASON);
-        if (request->response)
-            return false;
-    }
-    return true;
-}
-
-static bool is_blank(const char *text)
-{
-    return !text || text[strspn(text, " \t\r\n")] == '\0';
-}
-
-/* The call's body as an object of strings. NULL after answering 400. */
-static json_t *read_body(struct request *request, const struct call_keys *keys)
-{
-    json_error_t error;
-    json_t *body = json_loadb(request->body ? request->body : "", request->body_len, JSON_REJECT_DUPLICATES, &error);
-    if (!json_is_object(body))
-        refuse_call(request, "invalid", "expected a JSON object: %s", body ? "this is an array" : error.text);
-    else if (keys_are_known(request, body, keys) && is_blank(json_string_value(json_object_get(body, "reason"))))
-        refuse_call(request, "reason_missing", "a `reason` is needed: it goes on record");
-    if (!request->response)
-        return body;
-    json_decref(body);
-    return NULL;
-}
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
@@ -156,12 +59,13 @@ static bool key_is_right(struct request *request, const char *key)
     return is_printable;
 }
 
-/* What all calls have in common. Takes `body`. NULL after answering. */
-static struct command *call_new(struct request *request, enum command_kind kind, json_t *body, const char *service)
+/* What all calls have in common. Takes the body. NULL after answering. */
+static struct command *call_new(struct request *request, enum command_kind kind, struct call_body *body,
+                                const char *service)
 {
     const char *key = request_header(request, "Idempotency-Key");
     if (key && !key_is_right(request, key)) {
-        json_decref(body);
+        json_decref(body->json);
         return NULL;
     }
     struct command *command = command_new(kind);
@@ -171,11 +75,15 @@ static struct command *call_new(struct request *request, enum command_kind kind,
         snprintf(call->who, sizeof call->who, "%s", request->caller->name);
         address_format(&request->from, call->from);
         call->service = copy(service, &is_short);
-        call->site = copy(json_string_value(json_object_get(body, "to")), &is_short);
-        call->reason = copy(json_string_value(json_object_get(body, "reason")), &is_short);
+        call->site = copy(body->site, &is_short);
+        call->reason = copy(body->reason, &is_short);
         call->idempotency_key = copy(key, &is_short);
+        call->is_planned = body->is_planned;
+        call->is_replacing = body->is_replacing;
+        call->overrides = body->overrides;
+        call->says = body->says;
     }
-    json_decref(body);
+    json_decref(body->json);
     if (!is_short)
         return command;
     command_free(command);
@@ -183,10 +91,17 @@ static struct command *call_new(struct request *request, enum command_kind kind,
     return NULL;
 }
 
+/* ---- of a service ------------------------------------------------------------------------------------------------ */
+
+static struct command *service_call(struct request *request, enum call_kind call, enum command_kind kind)
+{
+    struct call_body body;
+    return call_body_read(request, call, &body) ? call_new(request, kind, &body, request->argument) : NULL;
+}
+
 void api_call_move(struct request *request)
 {
-    json_t *body = read_body(request, &move_keys);
-    struct command *command = body ? call_new(request, COMMAND_MOVE, body, request->argument) : NULL;
+    struct command *command = service_call(request, CALL_MOVE, COMMAND_MOVE);
     if (!command)
         return;
     command->as.operator_call.direction = (enum direction)request->route->what;
@@ -195,30 +110,45 @@ void api_call_move(struct request *request)
 
 void api_call_adopt(struct request *request)
 {
-    json_t *body = read_body(request, &adopt_keys);
-    if (body && is_blank(json_string_value(json_object_get(body, "to")))) {
-        json_decref(body);
-        refuse_call(request, "invalid", "`to` is needed: the site that is active");
-        return;
-    }
-    struct command *command = body ? call_new(request, COMMAND_ADOPT, body, request->argument) : NULL;
+    struct command *command = service_call(request, CALL_ADOPT, COMMAND_ADOPT);
     if (command)
         push(request, command);
 }
 
+void api_call_pause(struct request *request)
+{
+    struct command *command = service_call(request, CALL_PAUSE, COMMAND_PAUSE);
+    if (!command)
+        return;
+    command->as.operator_call.is_pausing = request->route->what != 0;
+    push(request, command);
+}
+
+void api_call_vote(struct request *request)
+{
+    struct command *command = service_call(request, CALL_VOTE, COMMAND_VOTE);
+    if (command)
+        push(request, command);
+}
+
+/* ---- of a run ---------------------------------------------------------------------------------------------------- */
+
 void api_call_run(struct request *request)
 {
     struct id run;
+    enum run_call run_call = (enum run_call)request->route->what;
     if (id_parse(request->argument, strlen(request->argument), &run) != ERR_OK) {
         answer_error(request, MHD_HTTP_NOT_FOUND, "not_found", "there is no run with this id");
         return;
     }
-    json_t *body = read_body(request, &run_keys);
-    struct command *command = body ? call_new(request, COMMAND_RUN, body, NULL) : NULL;
+    struct call_body body;
+    if (!call_body_read(request, run_call == RUN_CALL_APPROVE ? CALL_APPROVE : CALL_RUN, &body))
+        return;
+    struct command *command = call_new(request, COMMAND_RUN, &body, NULL);
     if (!command)
         return;
     command->as.operator_call.run = run;
-    command->as.operator_call.run_call = (enum run_call)request->route->what;
+    command->as.operator_call.run_call = run_call;
     push(request, command);
 }
 
@@ -250,15 +180,36 @@ static unsigned status_of(enum err err)
     return MHD_HTTP_SERVICE_UNAVAILABLE;
 }
 
+/* What is in the way, and how to insist where that is possible: a guard to be named in `override`, or `replace`. */
+static void answer_conflict(struct request *request, const char *code, const char *why)
+{
+    enum reason reason = REASON_NONE;
+    bool is_reason = reason_parse(code, &reason);
+    bool is_overridable = is_reason && reason_is_overridable(reason);
+    answer_json(request, MHD_HTTP_CONFLICT,
+                json_pack("{s:{s:s, s:s, s:o, s:b}}", "error", "code", code, "message", why, "override",
+                          is_overridable ? json_string(code) : json_null(), "replace",
+                          is_reason && reason == REASON_RUN_IN_PROGRESS));
+}
+
 static void answer_refused(struct request *request, const struct command *command)
 {
     const char *why = command->why.text[0] ? command->why.text : "this cannot be done at the moment";
-    const char *code = command->as.operator_call.code;
+    const char *given = command->as.operator_call.code;
+    const char *code = given[0] ? given : "refused";
     unsigned status = status_of(command->err);
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
         answer_later(request, why);
+    else if (status == MHD_HTTP_CONFLICT)
+        answer_conflict(request, code, why);
     else
-        answer_error(request, status, code[0] ? code : "refused", "%s", why);
+        answer_error(request, status, code, "%s", why);
+}
+
+/* What a vote says, in the words of the call. */
+static const char *says_text(enum vote says)
+{
+    return says == VOTE_UNKNOWN ? "nothing" : vote_text(says);
 }
 
 static void answer_done(struct request *request, const struct command *command)
@@ -267,6 +218,10 @@ static void answer_done(struct request *request, const struct command *command)
     char run[ID_TEXT_SIZE];
     if (command->kind == COMMAND_ADOPT)
         answer_json(request, MHD_HTTP_OK, json_pack("{s:s}", "active", call->site));
+    else if (command->kind == COMMAND_PAUSE)
+        answer_json(request, MHD_HTTP_OK, json_pack("{s:b}", "paused", call->is_pausing));
+    else if (command->kind == COMMAND_VOTE)
+        answer_json(request, MHD_HTTP_OK, json_pack("{s:s, s:s}", "site", call->site, "says", says_text(call->says)));
     else
         answer_json(request, command->kind == COMMAND_MOVE ? MHD_HTTP_ACCEPTED : MHD_HTTP_OK,
                     json_pack("{s:s}", "run", id_format(&call->answer_run, run)));

@@ -41,7 +41,11 @@ struct http_settings {
     int n_operators;
     const struct model *model;
     struct command_queue *queue;
-    struct needs *needs;      /* NULL: what needs anything is answered 503 */
+    struct needs *needs; /* NULL: what needs anything is answered 503 */
+    /* What GET /api/v1/status answers: an object, of the daemon as a whole; see static/openapi.yaml. Called on an HTTP
+     * thread, so that it must not wait; NULL: out of memory. May be NULL itself: nothing is known. */
+    json_t *(*status)(void *context);
+    void *status_context;
     const char *database;     /* for readers */
     size_t max_body;          /* bytes; beyond: 413 */
     size_t max_bodies;        /* bytes of all bodies in memory; beyond: 503 before reading */

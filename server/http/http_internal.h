@@ -35,6 +35,7 @@ enum access {
     ACCESS_OPEN,     /* anybody */
     ACCESS_SOURCE,   /* a source's credential */
     ACCESS_VIEWER,   /* any operator's token */
+    ACCESS_APPROVER, /* a token with the role operator or approver */
     ACCESS_OPERATOR, /* a token with the role operator */
 };
 
@@ -345,8 +346,26 @@ void api_deliveries_read(struct request *request);
 void api_sources(struct request *request);
 void api_call_move(struct request *request);
 void api_call_adopt(struct request *request);
+void api_call_pause(struct request *request);
+void api_call_vote(struct request *request);
 void api_call_run(struct request *request);
 void api_call_answered(struct request *request);
+void api_status(struct request *request);
+
+/* call_body.c */
+enum call_kind { CALL_MOVE, CALL_ADOPT, CALL_PAUSE, CALL_VOTE, CALL_APPROVE, CALL_RUN };
+struct call_body {
+    json_t *json;       /* owned: what the texts are borrowed from */
+    const char *reason; /* not blank */
+    const char *site;   /* `to`, or `site`; NULL: not given */
+    bool is_planned, is_replacing;
+    uint64_t overrides;
+    enum vote says; /* VOTE_UNKNOWN: nothing */
+};
+/* False after answering. With true, json_decref() its `json`. */
+bool call_body_read(struct request *request, enum call_kind kind, struct call_body *ret);
+/* A call that nobody can mean: answered 400, and on record like every call that is refused. */
+void refuse_call(struct request *request, const char *code, const char *format, ...) PRINTF_LIKE(3, 4);
 
 /* worker.c */
 struct worker_job {

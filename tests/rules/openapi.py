@@ -14,7 +14,8 @@ DESCRIPTION = "static/openapi.yaml"
 TABLES = [("hooks", "server/http/hooks.c", "hooks_routes"), ("api", "server/http/api.c", "api_routes")]
 METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
 HOOKS_SERVER = "http://{address}"
-ROLES = {"ACCESS_VIEWER": True, "ACCESS_OPERATOR": True}  # which need an operator's token; the others do not
+# Which need an operator's token; the others do not.
+ROLES = {"ACCESS_VIEWER": True, "ACCESS_APPROVER": True, "ACCESS_OPERATOR": True}
 
 
 class Route:
@@ -111,7 +112,7 @@ def check_operation(operation, route):
     needs_token = operation.what.get("security") == [{"operator": []}]
     if route.listener == "api" and needs_token != ROLES.get(route.access, False):
         yield f"whether a token is needed is not what {route.path} says"
-    if route.access == "ACCESS_OPERATOR" and "403" not in operation.what["responses"]:
+    if route.access in ("ACCESS_APPROVER", "ACCESS_OPERATOR") and "403" not in operation.what["responses"]:
         yield "a viewer is answered 403"
 
 
@@ -137,7 +138,7 @@ def codes(root):
 
 
 def check_codes(root, document):
-    known = document["components"]["schemas"]["Error"]["properties"]["error"]["properties"]["code"]["enum"]
+    known = document["components"]["schemas"]["ErrorCode"]["enum"]
     for path, line, code in codes(root):
         if code not in known:
             yield Violation(path, line, f"the code {code} of an error is not in {DESCRIPTION}")
