@@ -75,6 +75,7 @@ ALTER TABLE incident ADD COLUMN would_at INTEGER;
 ALTER TABLE incident ADD COLUMN would_to TEXT NOT NULL DEFAULT '';
 UPDATE incident SET stood_at = opened_at; -- until now an incident was opened when it first stood
 CREATE INDEX incident_service ON incident (service, id);
+CREATE INDEX incident_open_id ON incident (id) WHERE resolved_at IS NULL;
 
 CREATE TABLE pause (
     service TEXT PRIMARY KEY,

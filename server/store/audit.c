@@ -121,15 +121,16 @@ static void break_at(struct audit_verdict *verdict, int64_t seq, const char *for
     verdict->broken_seq = seq;
 }
 
-/* Whether the columns that filters use say what the hashed text says. NULL, or the name of the one that does not. */
-static const char *wrong_column(const struct audit_row *row)
+/* Whether the columns that filters use say what the hashed text says. NULL, or the name of the one that does not.
+ * Entries of before there was one for the incident have none in it. */
+static const char *wrong_column(const struct audit_row *row, bool has_incidents)
 {
     json_t *entry = json_loads(row->text, 0, NULL);
     const char *kind = json_string_value(json_object_get(entry, "kind"));
     const char *service = json_string_value(json_object_get(entry, "service"));
     const char *at = json_string_value(json_object_get(entry, "at"));
     const char *incident = json_string_value(json_object_get(entry, "incident"));
-    char incident_text[ID_TEXT_SIZE];
+    char filed[ID_TEXT_SIZE];
     char at_text[TIME_TEXT_SIZE];
     const char *wrong = NULL;
     if (!kind || strcmp(kind, row->kind) != 0)
@@ -138,18 +139,24 @@ static const char *wrong_column(const struct audit_row *row)
         wrong = "service";
     else if (!at || strcmp(at, time_format(row->at, at_text)) != 0)
         wrong = "time";
-    else if (!id_is_nil(&row->incident) &&
-             (!incident || strcmp(incident, id_format(&row->incident, incident_text)) != 0))
-        wrong = "incident"; /* entries of before there was this column have none in it */
+    else if (id_is_nil(&row->incident) ? incident && has_incidents
+                                       : !incident || strcmp(incident, id_format(&row->incident, filed)) != 0)
+        wrong = "incident";
     else if (json_integer_value(json_object_get(entry, "seq")) != row->seq)
         wrong = "number";
     json_decref(entry);
     return wrong;
 }
 
+struct walk {
+    struct audit_verdict verdict;
+    bool has_incidents; /* from here on an entry that names an incident has it in its column as well */
+};
+
 static void verify_row(void *context, const struct audit_row *row)
 {
-    struct audit_verdict *verdict = context;
+    struct walk *walk = context;
+    struct audit_verdict *verdict = &walk->verdict;
     if (!verdict->is_intact)
         return;
     int64_t expected = verdict->last_seq + 1;
@@ -169,7 +176,7 @@ static void verify_row(void *context, const struct audit_row *row)
                  row->seq);
         return;
     }
-    const char *wrong = wrong_column(row);
+    const char *wrong = wrong_column(row, walk->has_incidents);
     if (wrong) {
         break_at(verdict, row->seq, "entry %" PRId64 " is filed under another %s than its text says", row->seq, wrong);
         return;
@@ -179,21 +186,23 @@ static void verify_row(void *context, const struct audit_row *row)
     verdict->last_seq = row->seq;
     verdict->count++;
     verdict->head = hash;
+    walk->has_incidents |= !id_is_nil(&row->incident);
 }
 
 enum err store_audit_verify(struct store_reader *reader, struct audit_verdict *ret, struct errmsg *why)
 {
-    struct audit_verdict verdict = {.is_intact = true};
+    struct walk walk = {.verdict = {.is_intact = true}};
+    struct audit_verdict *verdict = &walk.verdict;
     int64_t after = INT64_MIN; /* also what was put where no entry can be */
     int n = VERIFY_PAGE;
-    while (n == VERIFY_PAGE && verdict.is_intact) {
-        enum err err = store_audit_scan(reader, after, VERIFY_PAGE, verify_row, &verdict, &n, why);
+    while (n == VERIFY_PAGE && verdict->is_intact) {
+        enum err err = store_audit_scan(reader, after, VERIFY_PAGE, verify_row, &walk, &n, why);
         if (err != ERR_OK)
             return err;
-        after = verdict.last_seq;
+        after = verdict->last_seq;
     }
-    if (verdict.is_intact)
-        snprintf(verdict.text, sizeof verdict.text, "intact");
-    *ret = verdict;
+    if (verdict->is_intact)
+        snprintf(verdict->text, sizeof verdict->text, "intact");
+    *ret = *verdict;
     return ERR_OK;
 }

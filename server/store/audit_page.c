@@ -89,7 +89,7 @@ static int newest_first(const void *a, const void *b)
     return (x < y) - (x > y);
 }
 
-static json_t *item_json(int64_t seq, struct columns *columns)
+json_t *audit_item_json(int64_t seq, struct columns *columns)
 {
     struct sha256 hash = {0};
     char hex[2 * SHA256_SIZE + 1];
@@ -117,7 +117,7 @@ static enum err add_item(struct connection *connection, int64_t seq, json_t *ite
     bind_int(&bind, seq);
     bool is_added = true;
     if (query_next(&bind, &columns))
-        is_added = json_array_append_new(items, item_json(seq, &columns)) == 0;
+        is_added = json_array_append_new(items, audit_item_json(seq, &columns)) == 0;
     err = query_end(connection, &bind, &columns, why);
     return err != ERR_OK || is_added ? err : err_set(why, ERR_NO_MEMORY, "out of memory");
 }

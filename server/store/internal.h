@@ -137,6 +137,11 @@ bool batch_is_broken(const struct store_batch *batch);
 MUST_CHECK enum err read_begin(struct connection *connection, struct errmsg *why);
 MUST_CHECK enum err read_end(struct connection *connection, enum err err, struct errmsg *why);
 
+/* ---- audit_page.c ------------------------------------------------------------------------------------------------ */
+
+/* An entry as pages give it, from its hash and text in the next two columns. NULL: out of memory. */
+json_t *audit_item_json(int64_t seq, struct columns *columns);
+
 /* ---- json.c ------------------------------------------------------------------------------------------------------ */
 
 /* An object under construction: anything that fails makes it broken, and the one check stands at the end. */
@@ -154,7 +159,7 @@ void make_time(struct json_maker *maker, const char *name, int64_t ms);        /
 void make_id(struct json_maker *maker, const char *name, const struct id *id); /* nil: null */
 /* The object, or NULL when broken. */
 json_t *json_made(struct json_maker *maker);
-json_t *run_json(const struct run_row *row);
-json_t *incident_json(const struct incident_row *row); /* without steps; NULL: out of memory */
+json_t *run_json(const struct run_row *row);           /* without steps; NULL: out of memory */
+json_t *incident_json(const struct incident_row *row); /* without its chain; likewise */
 
 #endif

@@ -236,7 +236,7 @@ MUST_CHECK enum err store_audit_last(struct store *store, const char *kind, int6
  * pointers are good during the call. */
 struct store_state_taker {
     void *context;
-    void (*vote)(void *context, const struct vote_row *row); /* with down or up > 0 */
+    void (*vote)(void *context, const struct vote_row *row); /* with alerts, or a vote without any */
     void (*source)(void *context, const struct source_row *row);
     void (*pause)(void *context, const struct pause_row *row);
     void (*timer)(void *context, const struct timer_row *row);
@@ -314,7 +314,8 @@ MUST_CHECK enum err store_incidents_page(struct store_reader *reader, const stru
 #define STORE_MAX_CHAIN 1000
 MUST_CHECK enum err store_incident_get(struct store_reader *reader, const struct id *id, json_t **ret,
                                        struct errmsg *why);
-/* What stands in the store of each source: as struct source_row has it. */
+/* What stands in the store of each source, in the order of names: {"name", "open_alerts", "heard_at", "beat_at",
+ * "offset_ms", "boot_id"}, the times as struct source_row has them. */
 MUST_CHECK enum err store_sources(struct store_reader *reader, json_t **ret, struct errmsg *why);
 
 /* Runs newest first, in UUID order; `before` nil: from the newest; at most `limit` (1..500); service/state NULL: any.

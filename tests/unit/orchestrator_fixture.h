@@ -22,6 +22,7 @@
 
 static char prometheus[] = "prometheus", second[] = "second", linode[] = "linode";
 static char *source_names[] = {prometheus, second};
+static enum trust source_trust[] = {TRUST_SECRET, TRUST_OPEN};
 static char *provider_names[] = {linode};
 
 struct fixture {
@@ -128,6 +129,7 @@ static inline int set_up(void **state)
     f->model = (struct model){.services = &f->service,
                               .n_services = 1,
                               .source_names = source_names,
+                              .source_trust = source_trust,
                               .n_sources = 2,
                               .provider_names = provider_names,
                               .n_providers = 1};

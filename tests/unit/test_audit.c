@@ -312,6 +312,55 @@ static void rehashed_entry_breaks_the_next(void **state)
     assert_int_equal(verdict.broken_seq, 3);
 }
 
+static void add_of_incident(struct fixture *f, int incident)
+{
+    char text[ID_TEXT_SIZE];
+    struct id id = id_of(incident);
+    json_t *entry = json_pack("{s:s}", "incident", id_format(&id, text));
+    assert_int_equal(audit_append(&f->chain, f->batch, entry, NOW, "decision.vote", "shop"), ERR_OK);
+}
+
+/* Entries 1 and 2 are of before there was the column, 3 names none; from 4 on what is named is filed. */
+static void add_old_and_new(struct fixture *f)
+{
+    add_of_incident(f, 1);
+    add_of_incident(f, 2);
+    add_audit(f, "run.started", "shop");
+    fixture_write(f);
+    tamper(f, "UPDATE audit SET incident = NULL");
+    add_of_incident(f, 2);
+    add_of_incident(f, 1);
+    add_audit(f, "run.started", "shop");
+    fixture_write(f);
+}
+
+static void incidents_are_filed_as_they_are_named(void **state)
+{
+    static const struct {
+        const char *sql;
+        int64_t broken;
+    } cases[] = {
+        {"UPDATE audit SET incident = (SELECT incident FROM audit WHERE seq = 4) WHERE seq = 5", 5},
+        {"UPDATE audit SET incident = NULL WHERE seq = 5", 5},
+        {"UPDATE audit SET incident = randomblob(16) WHERE seq = 6", 6},
+        {"UPDATE audit SET incident = randomblob(16) WHERE seq = 1", 1},
+        {"UPDATE audit SET incident = (SELECT incident FROM audit WHERE seq = 5) WHERE seq = 1", 2}, /* in use, then */
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        void *fresh = NULL;
+        fixture_set_up(&fresh);
+        struct fixture *f = fresh;
+        add_old_and_new(f);
+        assert_true(verify(f).is_intact);
+        tamper(f, cases[i].sql);
+        struct audit_verdict verdict = verify(f);
+        if (verdict.broken_seq != cases[i].broken || !strstr(verdict.text, "another incident"))
+            fail_msg("%s: broken at %d: %s", cases[i].sql, (int)verdict.broken_seq, verdict.text);
+        fixture_tear_down(&fresh);
+    }
+}
+
 /* While a daemon writes. */
 static void verify_beside_a_writer(void **state)
 {
@@ -344,6 +393,7 @@ int main(void)
         DATABASE(long_log_is_intact),
         cmocka_unit_test(tampering_is_found),
         DATABASE(rehashed_entry_breaks_the_next),
+        cmocka_unit_test(incidents_are_filed_as_they_are_named),
         DATABASE(verify_beside_a_writer),
     };
     return cmocka_run_group_tests_name("audit", tests, NULL, NULL);

@@ -149,7 +149,7 @@ static void an_alert_about_the_active_site_is_about_the_one_at_its_own_time(void
     assert_int_equal(count(f, "SELECT count(*) FROM match"), 1);
 }
 
-static const char votes[] = "SELECT coalesce(sum(alerts), 0) FROM vote";
+static const char votes[] = "SELECT coalesce(sum(down), 0) FROM vote";
 
 static void unknown_withdraws_a_vote_and_says_nothing_else(void **state)
 {

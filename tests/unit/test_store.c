@@ -332,8 +332,10 @@ static void plans_use_indexes(void **state)
     static const char *const growing[] = {"SCAN delivery", "SCAN alert",      "SCAN match",   "SCAN audit",
                                           "SCAN run",      "SCAN step",       "SCAN attempt", "SCAN active_history",
                                           "SCAN incident", "SCAN idempotency"};
-    static const enum sql ordered_by_key[] = {SQL_AUDIT_SEQS, SQL_AUDIT_SCAN, SQL_AUDIT_HEAD, SQL_AUDIT_LAST, SQL_RUNS};
-    static const enum sql narrow[] = {SQL_SERVICE_NAMES, SQL_SERVICE_RUNS, SQL_LOAD_RUNS, SQL_LOAD_INCIDENTS};
+    static const enum sql ordered_by_key[] = {SQL_AUDIT_SEQS, SQL_AUDIT_SCAN, SQL_AUDIT_HEAD,
+                                              SQL_AUDIT_LAST, SQL_RUNS,       SQL_INCIDENTS};
+    static const enum sql narrow[] = {SQL_SERVICE_NAMES, SQL_SERVICE_RUNS, SQL_LOAD_RUNS, SQL_LOAD_INCIDENTS,
+                                      SQL_INCIDENTS_OPEN_OF_SERVICE};
     char plan[2048];
     for (int i = 0; i < SQL_COUNT; i++) {
         bool is_narrow = false;
@@ -372,6 +374,14 @@ static void plans_of_pages(void **state)
         {SQL_RUNS_IN_STATE, "INDEX run_state (state=? AND id<?)"},
         {SQL_RUNS_OF_SERVICE_IN_STATE, "INDEX run_service (service=? AND id<?)"},
         {SQL_LOAD_INCIDENTS, "INDEX incident_open"},
+        {SQL_INCIDENTS, "USING PRIMARY KEY (id<?)"},
+        {SQL_INCIDENTS_OF_SERVICE, "INDEX incident_service (service=? AND id<?)"},
+        {SQL_INCIDENTS_OPEN, "INDEX incident_open_id (id<?)"},
+        {SQL_INCIDENTS_OPEN_OF_SERVICE, "INDEX incident_open (service=?)"},
+        {SQL_INCIDENT_GET, "USING PRIMARY KEY (id=?)"},
+        {SQL_INCIDENT_CHAIN, "INDEX audit_incident (incident=? AND rowid>?)"},
+        {SQL_INCIDENT_CHAIN_END, "INDEX audit_incident (incident=? AND rowid>?)"},
+        {SQL_INCIDENT_CHAIN_LENGTH, "COVERING INDEX audit_incident (incident=?)"},
         {SQL_DELIVERIES, "USING INTEGER PRIMARY KEY (rowid<?)"},
         {SQL_DELIVERIES_OF_SOURCE, "INDEX delivery_source (source=? AND rowid<?)"},
         {SQL_DELIVERIES_UNMATCHED, "INDEX delivery_unmatched (seq<?)"},

@@ -37,7 +37,8 @@ static void fill(struct fixture *f)
         run.playbook = batch_keep(f->batch, big);
         batch_run(f->batch, &run);
         for (int k = 0; k < 1000; k++)
-            batch_source(f->batch, batch_keep(f->batch, "one"), i);
+            batch_source(f->batch,
+                         &(struct source_row){.name = batch_keep(f->batch, "one"), .open_alerts = i, .boot_id = ""});
     }
 }
 

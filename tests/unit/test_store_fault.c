@@ -12,7 +12,11 @@ static void add_everything(struct fixture *f)
 {
     add_delivery(f, 1, 6000);
     batch_alert(f->batch, &(struct alert_row){.key = key_of(1)}, "one");
-    batch_match(f->batch, &(struct match_row){.key = key_of(1), .service = "shop", .site = "gra", .source = "one"});
+    batch_match(f->batch, &(struct match_row){
+                              .key = key_of(1), .service = "shop", .site = "gra", .source = "one", .says = VOTE_UP});
+    batch_vote(f->batch,
+               &(struct vote_row){
+                   .service = "shop", .site = "gra", .source = "one", .vote = VOTE_UP, .heard_at = 1, .boot_id = ""});
     struct alert_key key = key_of(2);
     batch_match_remove(f->batch, &key);
     struct alert_key old = key_of(3);
@@ -20,6 +24,8 @@ static void add_everything(struct fixture *f)
     batch_delivery_remove(f->batch, -1);
     batch_give_back(f->batch);
     batch_source(f->batch, &(struct source_row){.name = "one", .open_alerts = 5});
+    batch_pause(f->batch, &(struct pause_row){.service = "shop", .at = 1, .who = "oncall", .reason = "a test"});
+    batch_pause_remove(f->batch, "blog");
     batch_timer(f->batch, &(struct timer_row){.service = "shop", .site = "gra", .kind = TIMER_HOLD, .boot_id = ""});
     batch_timer_remove(f->batch, "blog", "gra", TIMER_HOLD);
     batch_incident(f->batch,
@@ -42,21 +48,25 @@ static const char rows[] =
     "(SELECT count(*) FROM incident) + (SELECT count(*) FROM active) + (SELECT count(*) FROM active_history) + "
     "(SELECT count(*) FROM run) + (SELECT count(*) FROM step) + (SELECT count(*) FROM attempt) + "
     "(SELECT count(*) FROM audit) + (SELECT count(*) FROM idempotency) + 100 * (SELECT count(*) FROM match) + "
-    "1000 * (SELECT sum(alerts) FROM vote) + 10000 * (SELECT count(*) FROM timer WHERE service = 'shop')";
+    "1000 * (SELECT sum(down + 3 * up + (vote = 'up')) FROM vote) + (SELECT count(*) FROM pause) + 10000 * (SELECT "
+    "count(*) FROM timer WHERE service = 'shop')";
 
-/* Matches, a timer, an alert and a delivery stand there before, which the batch removes. */
+/* Matches, a pause, a timer, an alert and a delivery stand there before, which the batch removes. */
 static void add_what_goes(struct fixture *f)
 {
-    batch_match(f->batch, &(struct match_row){.key = key_of(2), .service = "blog", .site = "gra", .source = "one"});
-    batch_match(f->batch, &(struct match_row){.key = key_of(2), .service = "blog", .site = "rbx", .source = "one"});
+    batch_match(f->batch, &(struct match_row){
+                              .key = key_of(2), .service = "blog", .site = "gra", .source = "one", .says = VOTE_DOWN});
+    batch_match(f->batch, &(struct match_row){
+                              .key = key_of(2), .service = "blog", .site = "rbx", .source = "one", .says = VOTE_DOWN});
+    batch_pause(f->batch, &(struct pause_row){.service = "blog", .at = 1, .who = "oncall", .reason = ""});
     batch_timer(f->batch, &(struct timer_row){.service = "blog", .site = "gra", .kind = TIMER_HOLD, .boot_id = ""});
     batch_alert(f->batch, &(struct alert_row){.key = key_of(3)}, "one");
     add_delivery(f, -1, 6000);
     fixture_write(f);
 }
 
-#define ROWS_BEFORE (2 + 2 * 100 + 2 * 1000)
-#define ROWS_AFTER (11 + 100 + 1000 + 10000)
+#define ROWS_BEFORE (3 + 2 * 100 + 2 * 1000)
+#define ROWS_AFTER (12 + 100 + 4 * 1000 + 10000)
 
 struct countdown {
     sqlite3 *db;
@@ -111,9 +121,9 @@ static void constraint_leaves_nothing(void **state)
         if (i == 0)
             add_delivery(f, 1, 1); /* the number again */
         else if (i == 1)
-            batch_source(f->batch, NULL, 1);
+            batch_source(f->batch, &(struct source_row){.name = NULL, .open_alerts = 1});
         else if (i == 2)
-            batch_source(f->batch, "one", -1);
+            batch_source(f->batch, &(struct source_row){.name = "one", .open_alerts = -1});
         else if (i == 3)
             batch_run(f->batch, &(struct run_row){.service = "nil id"});
         else
@@ -234,7 +244,8 @@ static enum err attempt_write(struct fixture *f)
     batch_clear(f->batch);
     struct alert_key key = key_of(1);
     batch_match_remove(f->batch, &key);
-    batch_match(f->batch, &(struct match_row){.key = key, .service = "shop", .site = "gra", .source = "one"});
+    batch_match(f->batch,
+                &(struct match_row){.key = key, .service = "shop", .site = "gra", .source = "one", .says = VOTE_UP});
     struct run_row run = run_of(2, "shop", RUN_RUNNING);
     batch_run(f->batch, &run);
     fail_at = n;
@@ -248,7 +259,7 @@ static enum err attempt_reader(struct fixture *f)
     struct id id = id_of(1);
     struct id next = {0};
     int64_t next_seq = 0;
-    json_t *json[4] = {NULL};
+    json_t *json[7] = {NULL};
     enum err err = store_reader_open(f->path, &reader, &f->why);
     if (err == ERR_OK)
         err = store_services(reader, &json[0], &f->why);
@@ -259,8 +270,14 @@ static enum err attempt_reader(struct fixture *f)
     if (err == ERR_OK)
         err = store_run_get(reader, &id, &json[3], &f->why);
     if (err == ERR_OK)
+        err = store_incidents_page(reader, &(struct id){0}, 10, NULL, true, &json[4], &next, &f->why);
+    if (err == ERR_OK)
+        err = store_incident_get(reader, &id, &json[5], &f->why);
+    if (err == ERR_OK)
+        err = store_sources(reader, &json[6], &f->why);
+    if (err == ERR_OK)
         err = store_audit_verify(reader, &verdict, &f->why);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 7; i++)
         json_decref(json[i]);
     store_reader_close(reader);
     return err;

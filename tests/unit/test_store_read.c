@@ -157,9 +157,20 @@ static void services_with_everything(void **state)
     struct fixture *f = *state;
     batch_active(f->batch, &(struct active_row){.service = "shop", .since = NOW, .kind = ACTIVE_MOVING, .site = "gra"});
     batch_active(f->batch, &(struct active_row){.service = "blog", .since = NOW, .kind = ACTIVE_SPLIT, .site = ""});
-    for (int i = 0; i < 3; i++)
-        batch_match(f->batch, &(struct match_row){
-                                  .key = key_of(i), .service = "shop", .site = "gra", .source = i < 2 ? "one" : "two"});
+    for (int i = 0; i < 4; i++)
+        batch_match(f->batch, &(struct match_row){.key = key_of(i),
+                                                  .service = "shop",
+                                                  .site = "gra",
+                                                  .source = i < 3 ? "one" : "two",
+                                                  .says = i < 2 ? VOTE_DOWN : VOTE_UP});
+    batch_vote(f->batch, &(struct vote_row){.service = "shop",
+                                            .site = "gra",
+                                            .source = "one",
+                                            .vote = VOTE_DOWN,
+                                            .heard_at = 77,
+                                            .offset_ms = -3,
+                                            .boot_id = "b"});
+    batch_pause(f->batch, &(struct pause_row){.service = "wiki", .at = NOW, .who = "oncall", .reason = "work"});
     batch_timer(
         f->batch,
         &(struct timer_row){
@@ -171,6 +182,8 @@ static void services_with_everything(void **state)
                                                     .site = "gra",
                                                     .opened_at = NOW,
                                                     .is_standing = true,
+                                                    .stood_at = NOW,
+                                                    .most_votes = 2,
                                                     .last_reason = "cool_down",
                                                     .run = id_of(2)});
     batch_incident(
@@ -182,6 +195,7 @@ static void services_with_everything(void **state)
     run = run_of(2, "shop", RUN_RUNNING);
     run.started_at = NOW;
     run.from = "";
+    run.is_ours = true;
     run.incident = id_of(1);
     run.error = "half \xc3 a character";
     batch_run(f->batch, &run);
@@ -192,19 +206,25 @@ static void services_with_everything(void **state)
     assert_json(
         services,
         "[{'name': 'blog', 'active': 'split', 'active_site': null, 'active_since': '" NOW_TEXT "', 'votes': [], "
-        "'timers': [], 'incidents': [], 'run': null}, "
+        "'timers': [], 'incidents': [], 'paused': null, 'run': null}, "
         "{'name': 'shop', 'active': 'moving', 'active_site': 'gra', 'active_since': '" NOW_TEXT "', "
-        "'votes': [{'site': 'gra', 'source': 'one', 'alerts': 2}, {'site': 'gra', 'source': 'two', 'alerts': 1}], "
-        "'timers': [{'kind': 'hold', 'site': 'gra', 'due_at': 1795227607123, 'offset_ms': -3, 'boot_id': 'b'}], "
-        "'incidents': [{'id': '01000000-0000-0000-0000-000000000001', 'site': 'gra', 'opened_at': '" NOW_TEXT "', "
-        "'is_standing': true, 'reason': 'cool_down', 'run': '01000000-0000-0000-0000-000000000002'}], "
-        "'run': {'id': '01000000-0000-0000-0000-000000000002', 'service': 'shop', 'kind': 'failover', 'from': null, "
+        "'votes': [{'site': 'gra', 'source': 'one', 'down': 2, 'up': 1, 'vote': 'down', 'heard_at': 77, "
+        "'offset_ms': -3, 'boot_id': 'b'}, {'site': 'gra', 'source': 'two', 'down': 0, 'up': 1, 'vote': 'unknown', "
+        "'heard_at': 0, 'offset_ms': 0, 'boot_id': ''}], "
+        "'timers': [{'kind': 'hold', 'site': 'gra', 'count': 0, 'due_at': 1795227607123, 'offset_ms': -3, "
+        "'boot_id': 'b'}], "
+        "'incidents': [{'id': '01000000-0000-0000-0000-000000000001', 'service': 'shop', 'site': 'gra', "
+        "'opened_at': '" NOW_TEXT "', 'resolved_at': null, 'is_standing': true, 'stood_at': '" NOW_TEXT "', "
+        "'fell_at': null, 'most_votes': 2, 'would_at': null, 'would_to': null, 'reason': 'cool_down', "
+        "'run': '01000000-0000-0000-0000-000000000002'}], 'paused': null, "
+        "'run': {'id': '01000000-0000-0000-0000-000000000002', 'service': 'shop', 'kind': 'failover', "
+        "'occasion': 'outage', 'is_ours': true, 'overrides': '', 'from': null, "
         "'to': 'rbx', 'state': 'running', 'has_effect': false, 'reason': 'quorum', 'started_by': 'decision', "
         "'incident': '01000000-0000-0000-0000-000000000001', 'started_at': '" NOW_TEXT "', 'finished_at': null, "
         "'error': 'half ? a character'}}, "
         "{'name': 'wiki', 'active': 'unknown', 'active_site': null, 'active_since': null, 'votes': [], "
-        "'timers': [{'kind': 'cool_down', 'site': null, 'due_at': 5, 'offset_ms': 0, 'boot_id': 'b'}], "
-        "'incidents': [], 'run': null}]");
+        "'timers': [{'kind': 'cool_down', 'site': null, 'count': 0, 'due_at': 5, 'offset_ms': 0, 'boot_id': 'b'}], "
+        "'incidents': [], 'paused': {'at': '" NOW_TEXT "', 'who': 'oncall', 'reason': 'work'}, 'run': null}]");
     store_reader_close(reader);
 }
 
@@ -380,6 +400,152 @@ static void what_is_known_of_a_source(void **state)
     store_reader_close(reader);
 }
 
+static void sources_as_they_stand(void **state)
+{
+    struct fixture *f = *state;
+    batch_source(f->batch,
+                 &(struct source_row){
+                     .name = "robot", .open_alerts = 2, .heard_at = 50, .beat_at = 40, .offset_ms = 3, .boot_id = "b"});
+    batch_source(f->batch, &(struct source_row){.name = "pingdom"});
+    fixture_write(f);
+    struct store_reader *reader = fixture_reader(f);
+    json_t *sources = NULL;
+    assert_ok(f, store_sources(reader, &sources, &f->why));
+    assert_json(sources, "[{'name': 'pingdom', 'open_alerts': 0, 'heard_at': 0, 'beat_at': 0, 'offset_ms': 0, "
+                         "'boot_id': ''}, {'name': 'robot', 'open_alerts': 2, 'heard_at': 50, 'beat_at': 40, "
+                         "'offset_ms': 3, 'boot_id': 'b'}]");
+    store_reader_close(reader);
+}
+
+/* ---- incidents --------------------------------------------------------------------------------------------------- */
+
+static void add_incident(struct fixture *f, int n, const char *service, bool is_open)
+{
+    batch_incident(f->batch, &(struct incident_row){.id = id_of(n),
+                                                    .service = service,
+                                                    .site = "gra",
+                                                    .opened_at = NOW + n,
+                                                    .resolved_at = is_open ? 0 : NOW + n + 1,
+                                                    .last_reason = "none"});
+}
+
+/* Goes through all pages; returns how many there were, newest first and all of them fitting. */
+static int walk_incidents(struct fixture *f, const char *service, bool is_open, int limit)
+{
+    struct store_reader *reader = fixture_reader(f);
+    struct id before = {0};
+    char last[ID_TEXT_SIZE] = "ffffffff";
+    int n = 0;
+    do {
+        json_t *items = NULL;
+        assert_ok(f, store_incidents_page(reader, &before, limit, service, is_open, &items, &before, &f->why));
+        assert_true(id_is_nil(&before) || json_array_size(items) == (size_t)limit);
+        size_t i;
+        json_t *item;
+        json_array_foreach(items, i, item)
+        {
+            const char *id = json_string_value(json_object_get(item, "id"));
+            assert_true(strcmp(id, last) < 0);
+            strcpy(last, id);
+            if (service)
+                assert_string_equal(json_string_value(json_object_get(item, "service")), service);
+            if (is_open)
+                assert_true(json_is_null(json_object_get(item, "resolved_at")));
+            n++;
+        }
+        json_decref(items);
+    } while (!id_is_nil(&before));
+    store_reader_close(reader);
+    return n;
+}
+
+static void incidents_by_pages(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 1; i <= 60; i++)
+        add_incident(f, i, i % 3 ? "shop" : "blog", i % 2);
+    fixture_write(f);
+    static const int limits[] = {1, 7, 20, 60, 500};
+    for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++) {
+        assert_int_equal(walk_incidents(f, NULL, false, limits[i]), 60);
+        assert_int_equal(walk_incidents(f, NULL, true, limits[i]), 30);
+        assert_int_equal(walk_incidents(f, "shop", false, limits[i]), 40);
+        assert_int_equal(walk_incidents(f, "blog", true, limits[i]), 10);
+        assert_int_equal(walk_incidents(f, "none", false, limits[i]), 0);
+    }
+    struct store_reader *reader = fixture_reader(f);
+    struct id next;
+    json_t *items = NULL;
+    assert_int_equal(store_incidents_page(reader, &(struct id){0}, 501, NULL, false, &items, &next, &f->why),
+                     ERR_INVALID);
+    store_reader_close(reader);
+}
+
+static void add_link(struct fixture *f, int incident)
+{
+    char text[ID_TEXT_SIZE];
+    struct id id = id_of(incident);
+    json_t *entry = json_pack("{s:s, s:s}", "text", "a vote", "incident", id_format(&id, text));
+    assert_int_equal(audit_append(&f->chain, f->batch, entry, NOW, "decision.vote", "shop"), ERR_OK);
+}
+
+static int64_t seq_at(const json_t *incident, size_t i)
+{
+    return json_integer_value(json_object_get(json_array_get(json_object_get(incident, "chain"), i), "seq"));
+}
+
+static void incident_with_its_chain(void **state)
+{
+    struct fixture *f = *state;
+    add_incident(f, 1, "shop", true);
+    add_incident(f, 2, "shop", true);
+    add_link(f, 1);
+    add_link(f, 2);
+    add_audit(f, "run.started", "shop"); /* names none */
+    add_link(f, 1);
+    fixture_write(f);
+    struct store_reader *reader = fixture_reader(f);
+    json_t *got = NULL;
+    struct id id = id_of(1);
+    assert_ok(f, store_incident_get(reader, &id, &got, &f->why));
+    assert_string_equal(json_string_value(json_object_get(got, "id")), "01000000-0000-0000-0000-000000000001");
+    assert_int_equal(json_array_size(json_object_get(got, "chain")), 2);
+    assert_int_equal(seq_at(got, 0), 1);
+    assert_int_equal(seq_at(got, 1), 4);
+    json_t *entry = json_object_get(json_array_get(json_object_get(got, "chain"), 1), "entry");
+    assert_string_equal(json_string_value(json_object_get(entry, "text")), "a vote");
+    assert_int_equal(json_integer_value(json_object_get(got, "left_out")), 0);
+    json_decref(got);
+    id = id_of(3);
+    assert_int_equal(store_incident_get(reader, &id, &got, &f->why), ERR_NOT_FOUND);
+    assert_true(sqlite3_get_autocommit(reader->connection.db));
+    store_reader_close(reader);
+}
+
+/* How it began and how it stands are shown, and how much is not. */
+static void long_chain_has_both_ends(void **state)
+{
+    struct fixture *f = *state;
+    static const int lengths[] = {STORE_MAX_CHAIN / 2, STORE_MAX_CHAIN / 2 + 1, STORE_MAX_CHAIN, STORE_MAX_CHAIN + 7};
+    add_incident(f, 1, "shop", true);
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {
+        while (f->chain.seq < lengths[i])
+            add_link(f, 1);
+        fixture_write(f);
+        struct store_reader *reader = fixture_reader(f);
+        json_t *got = NULL;
+        struct id id = id_of(1);
+        assert_ok(f, store_incident_get(reader, &id, &got, &f->why));
+        int shown = lengths[i] < STORE_MAX_CHAIN ? lengths[i] : STORE_MAX_CHAIN;
+        assert_int_equal(json_array_size(json_object_get(got, "chain")), shown);
+        assert_int_equal(json_integer_value(json_object_get(got, "left_out")), lengths[i] - shown);
+        for (int k = 0; k < shown; k++)
+            assert_int_equal(seq_at(got, (size_t)k), k < STORE_MAX_CHAIN / 2 ? k + 1 : lengths[i] - shown + k + 1);
+        json_decref(got);
+        store_reader_close(reader);
+    }
+}
+
 static void add_step(struct fixture *f, int n, enum step_state step_state, int n_attempts)
 {
     batch_step(f->batch, &(struct step_row){.run = id_of(1),
@@ -414,6 +580,8 @@ static void run_with_steps_and_attempts(void **state)
     struct run_row run = run_of(1, "shop", RUN_ATTENTION);
     run.started_at = NOW;
     run.has_effect = true;
+    run.occasion = OCCASION_PLANNED;
+    run.overrides = "preflight";
     batch_run(f->batch, &run);
     add_step(f, 1, STEP_PENDING, 0);
     add_step(f, 0, STEP_FAILED, 2);
@@ -426,7 +594,8 @@ static void run_with_steps_and_attempts(void **state)
     assert_ok(f, store_run_get(reader, &id, &got, &f->why));
     assert_json(got,
                 "{'id': '01000000-0000-0000-0000-000000000001', 'service': 'shop', 'kind': 'failover', "
-                "'from': 'gra', 'to': 'rbx', 'state': 'attention', 'has_effect': true, 'reason': 'quorum', "
+                "'occasion': 'planned', 'is_ours': false, 'overrides': 'preflight', 'from': 'gra', 'to': 'rbx', "
+                "'state': 'attention', 'has_effect': true, 'reason': 'quorum', "
                 "'started_by': 'decision', 'incident': null, 'started_at': '" NOW_TEXT "', 'finished_at': null, "
                 "'error': '', 'steps': ["
                 "{'n': 0, 'name': 'Linode DNS', 'action': 'linode.dns_record', 'state': 'failed', "
@@ -603,6 +772,10 @@ int main(void)
         DATABASE(deliveries_by_pages),
         DATABASE(delivery_with_its_body),
         DATABASE(what_is_known_of_a_source),
+        DATABASE(sources_as_they_stand),
+        DATABASE(incidents_by_pages),
+        DATABASE(incident_with_its_chain),
+        DATABASE(long_chain_has_both_ends),
         DATABASE(runs_by_pages),
         DATABASE(run_with_steps_and_attempts),
         DATABASE(only_the_last_attempts_are_shown),

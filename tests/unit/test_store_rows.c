@@ -209,37 +209,80 @@ static void take_match(void *context, const struct match_row *row)
 {
     char *text = context;
     size_t len = strlen(text);
-    snprintf(text + len, 256 - len, "%s/%s/%s ", row->service, row->site, row->source);
+    snprintf(text + len, 256 - len, "%s/%s/%s %s ", row->service, row->site, row->source, vote_text(row->says));
 }
 
-/* The votes are counted along: exactly the match rows, whatever is repeated. */
+/* The votes are counted along: exactly the match rows, each for what it says, whatever is repeated. */
 static void matches_and_their_counts(void **state)
 {
     struct fixture *f = *state;
     for (int i = 0; i < 5; i++) {
-        const struct match_row row = {
-            .key = key_of(i), .service = "shop", .site = i < 4 ? "gra" : "rbx", .source = i < 3 ? "one" : "two"};
+        const struct match_row row = {.key = key_of(i),
+                                      .service = "shop",
+                                      .site = i < 4 ? "gra" : "rbx",
+                                      .source = i < 3 ? "one" : "two",
+                                      .says = i == 2 || i == 4 ? VOTE_UP : VOTE_DOWN};
         batch_match(f->batch, &row);
         batch_match(f->batch, &row);
     }
-    batch_match(f->batch, &(struct match_row){.key = key_of(0), .service = "blog", .site = "gra", .source = "one"});
+    batch_match(f->batch, &(struct match_row){
+                              .key = key_of(0), .service = "blog", .site = "gra", .source = "one", .says = VOTE_UP});
     fixture_write(f);
     char text[256] = "";
     struct alert_key key = key_of(0);
     assert_ok(f, store_matches_get(f->store, &key, take_match, text, &f->why));
-    assert_string_equal(text, "blog/gra/one shop/gra/one ");
+    assert_string_equal(text, "blog/gra/one up shop/gra/one down ");
     static const char difference[] =
-        "SELECT count(*) FROM (SELECT service, site, source, alerts FROM vote WHERE alerts > 0 EXCEPT "
-        "SELECT service, site, source, count(*) FROM match GROUP BY 1, 2, 3)";
+        "SELECT count(*) FROM (SELECT service, site, source, down, up FROM vote WHERE down + up > 0 EXCEPT "
+        "SELECT service, site, source, sum(says = 'down'), sum(says = 'up') FROM match GROUP BY 1, 2, 3)";
     assert_int_equal(ask(f, difference), 0);
-    assert_int_equal(ask(f, "SELECT alerts FROM vote WHERE service = 'shop' AND site = 'gra' AND source = 'one'"), 3);
+    static const char of_one[] =
+        "SELECT 10 * down + up FROM vote WHERE service = 'shop' AND site = 'gra' AND source = 'one'";
+    assert_int_equal(ask(f, of_one), 21);
     batch_match_remove(f->batch, &key);
+    key = key_of(2); /* changes its opinion */
+    batch_match_remove(f->batch, &key);
+    batch_match(f->batch,
+                &(struct match_row){.key = key, .service = "shop", .site = "gra", .source = "one", .says = VOTE_DOWN});
     key = key_of(77);
     batch_match_remove(f->batch, &key);
     fixture_write(f);
     assert_int_equal(ask(f, difference), 0);
-    assert_int_equal(ask(f, "SELECT sum(alerts) FROM vote"), 4);
-    assert_int_equal(ask(f, "SELECT alerts FROM vote WHERE service = 'blog'"), 0);
+    assert_int_equal(ask(f, of_one), 20);
+    assert_int_equal(ask(f, "SELECT sum(10 * down + up) FROM vote"), 31);
+    assert_int_equal(ask(f, "SELECT down + up FROM vote WHERE service = 'blog'"), 0);
+}
+
+/* What the decision took an opinion for is written apart from what is counted, and neither touches the other. */
+static void votes_beside_their_counts(void **state)
+{
+    struct fixture *f = *state;
+    struct vote_row vote = {.service = "shop",
+                            .site = "gra",
+                            .source = "one",
+                            .down = 99, /* only read */
+                            .up = 99,
+                            .vote = VOTE_DOWN,
+                            .heard_at = 50,
+                            .offset_ms = -3,
+                            .boot_id = BOOT};
+    batch_vote(f->batch, &vote);
+    batch_match(f->batch, &(struct match_row){
+                              .key = key_of(1), .service = "shop", .site = "gra", .source = "one", .says = VOTE_DOWN});
+    fixture_write(f);
+    static const char all[] =
+        "SELECT down || ' ' || up || ' ' || vote || ' ' || coalesce(heard_at, '-') || ' ' || offset_ms || "
+        "boot_id = '1 0 down 50 -3" BOOT "' FROM vote";
+    assert_int_equal(ask(f, all), 1);
+    vote.vote = VOTE_UNKNOWN; /* it has expired */
+    vote.heard_at = 0;
+    batch_vote(f->batch, &vote);
+    fixture_write(f);
+    assert_int_equal(ask(f, "SELECT down = 1 AND vote = 'unknown' AND heard_at IS NULL FROM vote"), 1);
+    struct alert_key key = key_of(1);
+    batch_match_remove(f->batch, &key);
+    fixture_write(f);
+    assert_int_equal(ask(f, "SELECT down = 0 AND vote = 'unknown' AND offset_ms = -3 FROM vote"), 1);
 }
 
 static void idempotency_keys(void **state)
@@ -276,26 +319,34 @@ static PRINTF_LIKE(2, 3) void say(struct taken *taken, const char *format, ...)
     va_end(args);
 }
 
-static void on_match_count(void *context, const char *service, const char *site, const char *source, int64_t count)
+static void on_vote(void *context, const struct vote_row *row)
 {
-    say(context, "vote %s %s %s %d\n", service, site, source, (int)count);
+    say(context, "vote %s %s %s %d %d %s %d %d %s\n", row->service, row->site, row->source, (int)row->down,
+        (int)row->up, vote_text(row->vote), (int)row->heard_at, (int)row->offset_ms, row->boot_id);
 }
 
-static void on_source(void *context, const char *source, int64_t open_alerts)
+static void on_source(void *context, const struct source_row *row)
 {
-    say(context, "source %s %d\n", source, (int)open_alerts);
+    say(context, "source %s %d %d %d %d %s\n", row->name, (int)row->open_alerts, (int)row->heard_at, (int)row->beat_at,
+        (int)row->offset_ms, row->boot_id);
+}
+
+static void on_pause(void *context, const struct pause_row *row)
+{
+    say(context, "pause %s %d %s '%s'\n", row->service, (int)row->at, row->who, row->reason);
 }
 
 static void on_timer(void *context, const struct timer_row *row)
 {
-    say(context, "timer %s '%s' %s %d %d %s\n", row->service, row->site, timer_kind_text(row->kind), (int)row->due_at,
-        (int)row->offset_ms, row->boot_id);
+    say(context, "timer %s '%s' %s %d %d %d %s\n", row->service, row->site, timer_kind_text(row->kind), row->count,
+        (int)row->due_at, (int)row->offset_ms, row->boot_id);
 }
 
 static void on_incident(void *context, const struct incident_row *row)
 {
-    say(context, "incident %d %s %s %d %d %d %s run %d\n", row->id.bytes[15], row->service, row->site,
-        (int)row->opened_at, (int)row->resolved_at, row->is_standing, row->last_reason, row->run.bytes[15]);
+    say(context, "incident %d %s %s %d %d %d %d %d %d %d '%s' %s run %d\n", row->id.bytes[15], row->service, row->site,
+        (int)row->opened_at, (int)row->resolved_at, row->is_standing, (int)row->stood_at, (int)row->fell_at,
+        row->most_votes, (int)row->would_at, row->would_to, row->last_reason, row->run.bytes[15]);
 }
 
 static void on_active(void *context, const struct active_row *row)
@@ -305,10 +356,11 @@ static void on_active(void *context, const struct active_row *row)
 
 static void on_run(void *context, const struct run_row *row)
 {
-    say(context, "run %d %s %s '%s' %s %s %d %d %d '%s' '%s' incident %d %d %d '%s' %s\n", row->id.bytes[15],
-        row->service, direction_text(row->direction), row->from, row->to, run_state_text(row->state), row->has_effect,
-        row->is_cancelling, row->current, row->reason, row->started_by, row->incident.bytes[15], (int)row->started_at,
-        (int)row->finished_at, row->error, row->playbook);
+    say(context, "run %d %s %s %s %d '%s' '%s' %s %s %d %d %d '%s' '%s' incident %d %d %d '%s' %s\n", row->id.bytes[15],
+        row->service, direction_text(row->direction), occasion_text(row->occasion), row->is_ours, row->overrides,
+        row->from, row->to, run_state_text(row->state), row->has_effect, row->is_cancelling, row->current, row->reason,
+        row->started_by, row->incident.bytes[15], (int)row->started_at, (int)row->finished_at, row->error,
+        row->playbook);
 }
 
 static void on_step(void *context, const struct step_row *row)
@@ -323,8 +375,9 @@ static void on_step(void *context, const struct step_row *row)
 static void load(struct fixture *f, int64_t active_since, struct taken *taken)
 {
     const struct store_state_taker taker = {.context = taken,
-                                            .match_count = on_match_count,
+                                            .vote = on_vote,
                                             .source = on_source,
+                                            .pause = on_pause,
                                             .timer = on_timer,
                                             .incident = on_incident,
                                             .active = on_active,
@@ -336,9 +389,29 @@ static void load(struct fixture *f, int64_t active_since, struct taken *taken)
 
 static void add_small_rows(struct fixture *f)
 {
-    batch_match(f->batch, &(struct match_row){.key = key_of(1), .service = "shop", .site = "gra", .source = "one"});
-    batch_source(f->batch, &(struct source_row){.name = "one", .open_alerts = 5});
-    batch_source(f->batch, &(struct source_row){.name = "one", .open_alerts = 6});
+    batch_match(f->batch, &(struct match_row){
+                              .key = key_of(1), .service = "shop", .site = "gra", .source = "one", .says = VOTE_DOWN});
+    batch_match(f->batch, &(struct match_row){
+                              .key = key_of(2), .service = "shop", .site = "gra", .source = "one", .says = VOTE_UP});
+    static const struct vote_row votes[] = {
+        {.site = "gra", .source = "one", .vote = VOTE_DOWN, .heard_at = 40, .offset_ms = -7},
+        {.site = "gra", .source = "two", .vote = VOTE_UNKNOWN, .heard_at = 41}, /* nothing is left of it */
+        {.site = "rbx", .source = "two", .vote = VOTE_UP, .heard_at = 42},      /* by its heartbeat */
+    };
+    for (size_t i = 0; i < sizeof votes / sizeof votes[0]; i++) {
+        struct vote_row vote = votes[i];
+        vote.service = "shop";
+        vote.boot_id = BOOT;
+        batch_vote(f->batch, &vote);
+    }
+    batch_source(f->batch, &(struct source_row){.name = "one", .open_alerts = 5, .heard_at = 60});
+    batch_source(f->batch,
+                 &(struct source_row){
+                     .name = "one", .open_alerts = 6, .heard_at = 70, .beat_at = 71, .offset_ms = 2, .boot_id = BOOT});
+    batch_source(f->batch, &(struct source_row){.name = "two"});
+    batch_pause(f->batch, &(struct pause_row){.service = "blog", .at = 80, .who = "oncall", .reason = "x"});
+    batch_pause(f->batch, &(struct pause_row){.service = "shop", .at = 81, .who = "oncall", .reason = "work on gra"});
+    batch_pause_remove(f->batch, "blog");
     batch_timer(
         f->batch,
         &(struct timer_row){
@@ -348,6 +421,9 @@ static void add_small_rows(struct fixture *f)
     batch_timer(f->batch, &(struct timer_row){
                               .service = "shop", .site = "rbx", .kind = TIMER_HOLD, .due_at = 1, .boot_id = BOOT});
     batch_timer_remove(f->batch, "shop", "rbx", TIMER_HOLD);
+    batch_timer(f->batch,
+                &(struct timer_row){
+                    .service = "shop", .site = "rbx", .kind = TIMER_FLAP, .count = 3, .due_at = 700, .boot_id = BOOT});
     batch_incident(f->batch, &(struct incident_row){.id = id_of(1),
                                                     .service = "shop",
                                                     .site = "gra",
@@ -359,6 +435,11 @@ static void add_small_rows(struct fixture *f)
                                                     .site = "gra",
                                                     .opened_at = 30,
                                                     .is_standing = true,
+                                                    .stood_at = 31,
+                                                    .fell_at = 32,
+                                                    .most_votes = 2,
+                                                    .would_at = 33,
+                                                    .would_to = "rbx",
                                                     .last_reason = "cool_down",
                                                     .run = id_of(3)});
 }
@@ -394,6 +475,14 @@ static void add_steps(struct fixture *f)
                                             .error = "busy",
                                             .token = "{\"t\":1}",
                                             .observed = "{\"o\":2}"});
+    batch_step(f->batch, &(struct step_row){.run = id_of(4),
+                                            .n = 0,
+                                            .name = "waits",
+                                            .action = "x",
+                                            .boot_id = BOOT,
+                                            .error = "",
+                                            .token = "",
+                                            .observed = ""});
     batch_step(f->batch, &(struct step_row){.run = id_of(2),
                                             .n = 0,
                                             .name = "of a finished run",
@@ -416,6 +505,9 @@ static void add_runs(struct fixture *f)
     batch_run(f->batch, &(struct run_row){.id = id_of(3),
                                           .service = "shop",
                                           .direction = DIRECTION_FAILBACK,
+                                          .occasion = OCCASION_PLANNED,
+                                          .is_ours = true,
+                                          .overrides = "target_down preflight",
                                           .from = "",
                                           .to = "gra",
                                           .state = RUN_ATTENTION,
@@ -428,6 +520,8 @@ static void add_runs(struct fixture *f)
                                           .started_at = 100,
                                           .error = "401",
                                           .playbook = "[{},{}]"});
+    row = run_of(4, "blog", RUN_WAITING);
+    batch_run(f->batch, &row);
 }
 
 static void state_is_loaded(void **state)
@@ -444,19 +538,25 @@ static void state_is_loaded(void **state)
     load(f, 0, &taken);
     char expected[2048];
     snprintf(expected, sizeof expected,
-             "vote shop gra one 1\n"
-             "source one 6\n"
-             "timer shop '' cool_down 900 0 " BOOT "\n"
-             "timer shop 'gra' hold 500 -7 " BOOT "\n"
-             "incident 2 shop gra 30 0 1 cool_down run 3\n"
+             "vote shop gra one 1 1 down 40 -7 " BOOT "\n"
+             "vote shop rbx two 0 0 up 42 0 " BOOT "\n"
+             "source one 6 70 71 2 " BOOT "\n"
+             "source two 0 0 0 0 \n"
+             "pause shop 81 oncall 'work on gra'\n"
+             "timer shop '' cool_down 0 900 0 " BOOT "\n"
+             "timer shop 'gra' hold 0 500 -7 " BOOT "\n"
+             "timer shop 'rbx' flap 3 700 0 " BOOT "\n"
+             "incident 2 shop gra 30 0 1 31 32 2 33 'rbx' cool_down run 3\n"
              "active shop 50 site 'gra'\n"
-             "run 2 shop failover 'gra' rbx cancelled 0 0 0 'quorum' 'decision' incident 0 %d %d '' []\n"
-             "run 3 shop failback '' gra attention 1 1 1 'it's \"down\"' 'operator oncall' incident 2 100 0 '401' "
-             "[{},{}]\n"
+             "run 2 shop failover outage 0 '' 'gra' rbx cancelled 0 0 0 'quorum' 'decision' incident 0 %d %d '' []\n"
+             "run 3 shop failback planned 1 'target_down preflight' '' gra attention 1 1 1 'it's \"down\"' "
+             "'operator oncall' incident 2 100 0 '401' [{},{}]\n"
+             "run 4 blog failover outage 0 '' 'gra' rbx waiting 0 0 0 'quorum' 'decision' incident 0 %d 0 '' []\n"
              "step 3 0 'Linode DNS' linode.dns_record already done settle 2 3 4 1 1 5 6 7 " BOOT
              " 8 9 'busy' '{\"t\":1}' '{\"o\":2}'\n"
-             "step 3 1 'second' http.check pending observe 0 0 0 0 0 0 0 0 " BOOT " 0 0 '' '' ''\n",
-             (int)(NOW + 2), (int)(NOW + 1));
+             "step 3 1 'second' http.check pending observe 0 0 0 0 0 0 0 0 " BOOT " 0 0 '' '' ''\n"
+             "step 4 0 'waits' x pending observe 0 0 0 0 0 0 0 0 " BOOT " 0 0 '' '' ''\n",
+             (int)(NOW + 2), (int)(NOW + 1), (int)(NOW + 4));
     assert_string_equal(taken.text, expected);
 }
 
@@ -523,6 +623,15 @@ static void every_word_is_taken(void **state)
     batch_run(f->batch, &run);
     DIRECTION_LIST(X)
 #undef X
+#define X(name, text)                                                                                                  \
+    run.occasion = name;                                                                                               \
+    batch_run(f->batch, &run);
+    OCCASION_LIST(X)
+#undef X
+#define X(name, text)                                                                                                  \
+    batch_vote(f->batch, &(struct vote_row){.service = "s", .site = text, .source = "", .vote = name, .boot_id = ""});
+    VOTE_LIST(X)
+#undef X
     struct step_row step = {
         .run = id_of(1), .name = "", .action = "", .boot_id = "", .error = "", .token = "", .observed = ""};
 #define X(name_, text)                                                                                                 \
@@ -586,6 +695,7 @@ int main(void)
         DATABASE(alerts_come_back),
         DATABASE(deliveries_are_kept_as_received),
         DATABASE(matches_and_their_counts),
+        DATABASE(votes_beside_their_counts),
         DATABASE(idempotency_keys),
         DATABASE(state_is_loaded),
         DATABASE(active_history),
