@@ -138,7 +138,7 @@ static enum alert_state state_of(const json_t *args, const struct json_text *tex
 {
     if (generic_is_listed(json_object_get(args, "down"), text))
         return ALERT_FIRING;
-    return generic_is_listed(json_object_get(args, "up"), text) ? ALERT_RESOLVED : ALERT_UNKNOWN;
+    return generic_is_listed(json_object_get(args, "up"), text) ? ALERT_UP : ALERT_UNKNOWN;
 }
 
 /* A time that cannot be read must not cost us the alert: the order of arrival counts then, and the notice says so. */
@@ -215,7 +215,7 @@ static enum err read_item(struct parser *p, json_t *item)
     parsed->alert = (struct handler_alert){
         .state = what,
         .starts_at = what == ALERT_FIRING ? at : TIME_UNKNOWN,
-        .ends_at = what == ALERT_RESOLVED ? at : TIME_UNKNOWN,
+        .ends_at = what == ALERT_UP ? at : TIME_UNKNOWN,
         .asserted_at = at,
         .identity = identity.text,
         .identity_len = identity.len,
@@ -382,7 +382,7 @@ static const struct row rows[] = {
     {.name = "up",
      .type = ROW_STRINGS,
      .is_required = true,
-     .help = "states that mean that it is over; any other state is \"unknown\", which is no vote"},
+     .help = "states that mean that what is watched works; any other state is \"unknown\", which is no vote"},
     {.name = "ignored",
      .type = ROW_STRINGS,
      .help = "states that say nothing new, as a reminder; such a delivery is kept and changes nothing"},

@@ -152,7 +152,7 @@ static enum alert_state state_of(const struct json_text *text)
     if (is_word(text, "DOWN") || is_word(text, "FAILING"))
         return ALERT_FIRING;
     if (is_word(text, "UP") || is_word(text, "SUCCESS"))
-        return ALERT_RESOLVED;
+        return ALERT_UP;
     return ALERT_UNKNOWN;
 }
 
@@ -201,7 +201,7 @@ static enum err describe(struct parser *p, struct handler_alert *alert, struct e
     alert->state = state_of(&fields->state);
     alert->asserted_at = at;
     alert->starts_at = alert->state == ALERT_FIRING ? at : TIME_UNKNOWN;
-    alert->ends_at = alert->state == ALERT_RESOLVED ? at : TIME_UNKNOWN;
+    alert->ends_at = alert->state == ALERT_UP ? at : TIME_UNKNOWN;
     return identify(p, alert, why);
 }
 

@@ -127,7 +127,7 @@ static enum err give(struct reading *r, enum alert_state state, int64_t at)
     const struct handler_alert alert = {
         .state = state,
         .starts_at = state == ALERT_FIRING ? at : TIME_UNKNOWN,
-        .ends_at = state == ALERT_RESOLVED ? at : TIME_UNKNOWN,
+        .ends_at = state == ALERT_UP ? at : TIME_UNKNOWN,
         .asserted_at = at,
         .identity = r->identity,
         .identity_len = r->identity_len,
@@ -229,7 +229,7 @@ static bool state_of(const struct json_text *text, enum alert_state *ret)
     static const struct {
         const char *word;
         enum alert_state state;
-    } states[] = {{"ALARM", ALERT_FIRING}, {"OK", ALERT_RESOLVED}, {"INSUFFICIENT_DATA", ALERT_UNKNOWN}};
+    } states[] = {{"ALARM", ALERT_FIRING}, {"OK", ALERT_UP}, {"INSUFFICIENT_DATA", ALERT_UNKNOWN}};
     for (size_t i = 0; i < sizeof states / sizeof *states; i++) {
         if (json_text_is(text, states[i].word)) {
             *ret = states[i].state;
@@ -385,7 +385,7 @@ static enum err read_plain(struct reading *r)
         (!document_text(mapped(r, "time"), &r->arena, &text) || !read_time(&text, &at)))
         return say_nothing(r, "the message has no time where `message` says");
     add_place(r, &(struct json_text){"", 0}, NULL);
-    return give(r, is_down ? ALERT_FIRING : ALERT_RESOLVED, at);
+    return give(r, is_down ? ALERT_FIRING : ALERT_UP, at);
 }
 
 /* ---- all of them ------------------------------------------------------------------------------------------------- */

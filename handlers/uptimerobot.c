@@ -402,7 +402,7 @@ static enum err describe(struct parser *p, struct handler_alert *alert)
                        "there is no alertType: UptimeRobot's variables must come in the query, as a form or as a JSON "
                        "object");
     alert->state = strcmp(type->text, "1") == 0   ? ALERT_FIRING
-                   : strcmp(type->text, "2") == 0 ? ALERT_RESOLVED
+                   : strcmp(type->text, "2") == 0 ? ALERT_UP
                                                   : ALERT_UNKNOWN;
     /* A time that is none is no reason to lose the alert. */
     int64_t at = TIME_UNKNOWN;
@@ -410,7 +410,7 @@ static enum err describe(struct parser *p, struct handler_alert *alert)
         at = TIME_UNKNOWN;
     alert->asserted_at = at;
     alert->starts_at = alert->state == ALERT_FIRING ? at : TIME_UNKNOWN;
-    alert->ends_at = alert->state == ALERT_RESOLVED ? at : TIME_UNKNOWN;
+    alert->ends_at = alert->state == ALERT_UP ? at : TIME_UNKNOWN;
     return identify(p, alert);
 }
 

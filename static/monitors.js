@@ -111,7 +111,7 @@ function renderList(route, data) {
 
 // ---- one delivery
 
-const STATE_TONES = {firing: "bad", resolved: "good"};
+const STATE_TONES = {firing: "bad", resolved: "good", up: "good"};
 
 function labelItems(labels) {
     return Object.entries(labels).map(([name, value]) => h("li", {"data-key": name},

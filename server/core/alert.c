@@ -21,6 +21,12 @@ static bool is_before(int64_t a, int64_t b)
     return a != TIME_UNKNOWN && b != TIME_UNKNOWN && a < b;
 }
 
+/* Both end an episode: what was wrong is not so any more, or what is watched is said to work. */
+static bool is_over(enum alert_state state)
+{
+    return state == ALERT_RESOLVED || state == ALERT_UP;
+}
+
 /* Our own clock may have stepped back since the resolve: a little is no reason to believe a late copy, and a lot none
  * to disbelieve everything for so long. */
 static bool is_within_window(int64_t changed_at, int64_t now)
@@ -30,7 +36,7 @@ static bool is_within_window(int64_t changed_at, int64_t now)
 
 /* By the sender's own clock. Two assertions of one moment (senders count in seconds) are taken in the order of arrival,
  * but each once: the start and the end of the row tell which of them has been seen. Of "unknown" nothing tells; who
- * says in one moment that he knows and that he does not, knows. */
+ * says in one moment that he knows and that he does not, knows. Of the two that end an episode "up" says more. */
 static enum alert_verdict judge_by_assertion(const struct alert_row *row, const struct alert *said)
 {
     if (said->asserted_at < row->asserted_at)
@@ -39,8 +45,10 @@ static enum alert_verdict judge_by_assertion(const struct alert_row *row, const 
         return ALERT_VERDICT_DUPLICATE;
     if (said->asserted_at > row->asserted_at || row->state == ALERT_UNKNOWN)
         return ALERT_VERDICT_NEW;
+    if (is_over(row->state) && is_over(said->state))
+        return said->state == ALERT_UP ? ALERT_VERDICT_NEW : ALERT_VERDICT_LATE;
     bool is_seen = said->state == ALERT_UNKNOWN || (said->state == ALERT_FIRING && row->starts_at == said->starts_at) ||
-                   (said->state == ALERT_RESOLVED && row->ends_at == said->ends_at);
+                   (is_over(said->state) && row->ends_at == said->ends_at);
     return is_seen ? ALERT_VERDICT_LATE : ALERT_VERDICT_NEW;
 }
 
@@ -54,7 +62,7 @@ static enum alert_verdict judge(const struct alert_row *row, const struct alert 
         return ALERT_VERDICT_DUPLICATE;
     if (said->state == ALERT_UNKNOWN || row->state == ALERT_UNKNOWN)
         return ALERT_VERDICT_NEW;
-    if (said->state == ALERT_RESOLVED)
+    if (is_over(said->state))
         return is_before(said->ends_at, row->starts_at) ? ALERT_VERDICT_LATE : ALERT_VERDICT_NEW;
     if (said->starts_at == TIME_UNKNOWN || row->ends_at == TIME_UNKNOWN || said->starts_at > row->ends_at)
         return ALERT_VERDICT_NEW;
@@ -74,7 +82,7 @@ static void take_news(struct alert_row *row, const struct alert *said, int64_t n
 {
     bool is_same_episode = row->exists && said->state != ALERT_FIRING;
     row->starts_at = is_same_episode ? start_of(row, said) : said->starts_at;
-    if (said->state == ALERT_RESOLVED)
+    if (is_over(said->state))
         row->ends_at = said->ends_at;
     else if (!row->exists)
         row->ends_at = TIME_UNKNOWN;
@@ -114,7 +122,7 @@ enum alert_verdict alert_take(const struct alert_row *row, const struct alert *g
         break;
     case ALERT_VERDICT_DUPLICATE:
         after.starts_at = start_of(&after, said);
-        if (said->state == ALERT_RESOLVED)
+        if (is_over(said->state))
             after.ends_at = latest(after.ends_at, said->ends_at);
         break;
     case ALERT_VERDICT_LATE:

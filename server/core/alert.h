@@ -37,16 +37,16 @@ struct alert_row {
     bool exists;
     enum alert_state state;
     int64_t starts_at; /* the earliest that was said of this episode, or the last, where asserted_at tells the order */
-    int64_t ends_at;   /* of the last resolve; TIME_UNKNOWN while firing for the first time */
+    int64_t ends_at;   /* of the last resolve or "up"; TIME_UNKNOWN while firing for the first time */
     int64_t asserted_at; /* the newest time at which the sender found it so; TIME_UNKNOWN: it never said */
     int64_t first_seen_at, last_seen_at, changed_at; /* our wall clock */
     int64_t count;                                   /* deliveries that spoke of it */
-    struct id delivery;                              /* the one that last changed it */
-    int n_matches;                                   /* match rows it has: firing and about a service */
+    struct id delivery; /* the one that last changed it; nil: none, it is a statement of the daemon's own */
+    int n_matches;      /* match rows it has: firing or up, and about a service */
 };
 
 enum alert_verdict {
-    ALERT_VERDICT_NEW,       /* changes the state: firing for the first time or again, resolved, or unknown */
+    ALERT_VERDICT_NEW,       /* changes the state: firing for the first time or again, resolved, up, or unknown */
     ALERT_VERDICT_DUPLICATE, /* says what is known already */
     ALERT_VERDICT_LATE,      /* speaks of an episode that is over, or is older than what is known; changes nothing */
 };

@@ -56,9 +56,10 @@ static void add_target(struct sentence *sentence, const struct service *service,
 static void add_worth(struct sentence *sentence, const struct model *model, const struct service *service, int source)
 {
     enum trust trust = model->source_trust[source];
-    add(sentence, ", 1 of %d", service->votes);
+    int weight = model_voter_rule(model, source).weight;
+    add(sentence, ", %d of %d", weight, service->votes);
     if (service->trusted_votes > 0 && trust > TRUST_OPEN)
-        add(sentence, ", 1 of %d trusted (%s)", service->trusted_votes, trust_text(trust));
+        add(sentence, ", %d of %d trusted (%s)", weight, service->trusted_votes, trust_text(trust));
     else if (service->trusted_votes > 0)
         add(sentence, ", open: does not count as trusted, and %d trusted %s needed", service->trusted_votes,
             service->trusted_votes == 1 ? "vote is" : "votes are");
@@ -98,9 +99,11 @@ static void say_matched(const struct model *model, int source, enum alert_state 
         add_target(&sentence, service, rule->site);
         break;
     case ALERT_UP:
-        add(&sentence, "up vote for ");
+        add(&sentence, rule->site == SITE_OF_ALERT_TIME ? "withdraws the down vote for " : "up vote for ");
         add_target(&sentence, service, rule->site);
         add(&sentence, " by %.64s", name);
+        if (rule->site == SITE_OF_ALERT_TIME)
+            add(&sentence, "; a rule with site: active never says up");
         break;
     case ALERT_UNKNOWN:
         add(&sentence, "neither up nor down: casts no vote for ");

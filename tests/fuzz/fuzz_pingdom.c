@@ -99,13 +99,13 @@ static enum alert_state state_of(const json_t *state)
     const char *text = json_is_string(state) ? json_string_value(state) : "";
     if (strcasecmp(text, "DOWN") == 0 || strcasecmp(text, "FAILING") == 0)
         return ALERT_FIRING;
-    return strcasecmp(text, "UP") == 0 || strcasecmp(text, "SUCCESS") == 0 ? ALERT_RESOLVED : ALERT_UNKNOWN;
+    return strcasecmp(text, "UP") == 0 || strcasecmp(text, "SUCCESS") == 0 ? ALERT_UP : ALERT_UNKNOWN;
 }
 
 static void expect_times(const struct handler_alert *alert, const json_t *body)
 {
     expect(alert->starts_at == (alert->state == ALERT_FIRING ? alert->asserted_at : TIME_UNKNOWN), "starts_at");
-    expect(alert->ends_at == (alert->state == ALERT_RESOLVED ? alert->asserted_at : TIME_UNKNOWN), "ends_at");
+    expect(alert->ends_at == (alert->state == ALERT_UP ? alert->asserted_at : TIME_UNKNOWN), "ends_at");
     int64_t seconds = json_integer_value(json_object_get(body, "state_changed_timestamp"));
     if (seconds > 0 && seconds <= 253402300799)
         expect(alert->asserted_at == seconds * 1000, "the seconds");

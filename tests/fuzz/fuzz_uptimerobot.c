@@ -86,7 +86,7 @@ static enum err take(void *context, const struct handler_alert *alert, struct er
     bool is_known = alert->asserted_at != TIME_UNKNOWN;
     expect(!is_known || alert->asserted_at > 0, "a time before 1970");
     expect(alert->starts_at == (alert->state == ALERT_FIRING ? alert->asserted_at : TIME_UNKNOWN), "starts_at");
-    expect(alert->ends_at == (alert->state == ALERT_RESOLVED ? alert->asserted_at : TIME_UNKNOWN), "ends_at");
+    expect(alert->ends_at == (alert->state == ALERT_UP ? alert->asserted_at : TIME_UNKNOWN), "ends_at");
     return ERR_OK;
 }
 
@@ -136,7 +136,7 @@ static void expect_kept(const struct said *said)
     }
     const char *type = json_string_value(json_object_get(object, "alertType"));
     enum alert_state state = type && strcmp(type, "1") == 0   ? ALERT_FIRING
-                             : type && strcmp(type, "2") == 0 ? ALERT_RESOLVED
+                             : type && strcmp(type, "2") == 0 ? ALERT_UP
                                                               : ALERT_UNKNOWN;
     expect(type && said->alert.state == state, "the state is not that of what is kept");
     json_decref(object);

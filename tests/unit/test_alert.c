@@ -8,7 +8,7 @@
 #define NEVER TIME_UNKNOWN
 #define MIN ((int64_t)60000)
 
-enum row_state { ABSENT, FIRING, RESOLVED };
+enum row_state { ABSENT, FIRING, RESOLVED, UP };
 
 struct alert_case {
     const char *name;
@@ -51,6 +51,14 @@ static const struct alert_case cases[] = {
     {"resolved again without an end", RESOLVED, 100, 160, MIN, ALERT_RESOLVED, 100, NEVER, DUPLICATE, 100, 160},
     {"resolved again with the end at last", RESOLVED, 100, NEVER, MIN, ALERT_RESOLVED, 100, 160, DUPLICATE, 100, 160},
 
+    {"up", FIRING, 100, NEVER, MIN, ALERT_UP, NEVER, 160, NEW, 100, 160},
+    {"the up of the episode before", FIRING, 300, 160, MIN, ALERT_UP, 100, 160, LATE, 300, 160},
+    {"up again", UP, 100, 160, MIN, ALERT_UP, NEVER, 180, DUPLICATE, 100, 180},
+    {"over, and then up", RESOLVED, 100, 160, MIN, ALERT_UP, NEVER, 170, NEW, 100, 170},
+    {"up, and then only over", UP, 100, 160, MIN, ALERT_RESOLVED, 100, 170, NEW, 100, 170},
+    {"up, and then a late twin of the outage", UP, 100, 160, 1000, ALERT_FIRING, 103, NEVER, LATE, 100, 160},
+    {"up, and then the next outage", UP, 100, 160, 1000, ALERT_FIRING, 161, NEVER, NEW, 161, 160},
+
     {"the next outage", RESOLVED, 100, 160, 1000, ALERT_FIRING, 161, NEVER, NEW, 161, 160},
     {"the next outage, years later", RESOLVED, 100, 160, 500000 * MIN, ALERT_FIRING, 999, NEVER, NEW, 999, 160},
     {"a late twin", RESOLVED, 100, 160, 1000, ALERT_FIRING, 103, NEVER, LATE, 100, 160},
@@ -72,7 +80,7 @@ static struct alert_row row_of(const struct alert_case *c)
         return row;
     row.key.bytes[0] = 1;
     row.exists = true;
-    row.state = c->row == FIRING ? ALERT_FIRING : ALERT_RESOLVED;
+    row.state = c->row == FIRING ? ALERT_FIRING : c->row == UP ? ALERT_UP : ALERT_RESOLVED;
     row.starts_at = c->starts;
     row.ends_at = c->ends;
     row.first_seen_at = NOW - 1000000 * MIN;
@@ -167,7 +175,7 @@ static struct alert assertion_of(const struct assertion *one)
     return (struct alert){.state = one->said,
                           .asserted_at = when,
                           .starts_at = one->said == ALERT_FIRING ? when : NEVER,
-                          .ends_at = one->said == ALERT_RESOLVED ? when : NEVER};
+                          .ends_at = one->said == ALERT_RESOLVED || one->said == ALERT_UP ? when : NEVER};
 }
 
 static struct alert_row tell(const char *name, const struct assertion *story, size_t n)
@@ -208,26 +216,26 @@ static void out_of_order(void **state)
 {
     (void)state;
     static const struct assertion overtaken[] = {
-        {0, 160, ALERT_RESOLVED, NEW}, /* UP overtakes the DOWN before it */
+        {0, 160, ALERT_UP, NEW},       /* UP overtakes the DOWN before it */
         {10, 100, ALERT_FIRING, LATE}, /* however soon */
         {600000, 100, ALERT_FIRING, LATE} /* or late: unlike an order by arrival no window ends it */,
-        {600010, 200, ALERT_FIRING, NEW},    /* the next outage */
-        {600020, 160, ALERT_RESOLVED, LATE}, /* UP of the episode before, again */
+        {600010, 200, ALERT_FIRING, NEW}, /* the next outage */
+        {600020, 160, ALERT_UP, LATE},    /* UP of the episode before, again */
         {600030, 200, ALERT_FIRING, DUPLICATE},
         {600040, 100, ALERT_FIRING, LATE},
-        {600050, 260, ALERT_RESOLVED, NEW},
+        {600050, 260, ALERT_UP, NEW},
     };
     struct alert_row row = TELL("overtaken", overtaken);
-    assert_int_equal(row.state, ALERT_RESOLVED);
+    assert_int_equal(row.state, ALERT_UP);
     assert_int_equal(row.starts_at, 200000);
     assert_int_equal(row.ends_at, 260000);
     assert_int_equal(row.asserted_at, 260000);
     assert_int_equal(row.count, 8);
 
     static const struct assertion repeats[] = {
-        {0, 100, ALERT_FIRING, NEW},     {10, 400, ALERT_FIRING, DUPLICATE}, /* a repeat while it goes on */
-        {20, 300, ALERT_RESOLVED, LATE}, /* older than that repeat: it came up and went down again */
-        {30, 500, ALERT_RESOLVED, NEW},  {40, 400, ALERT_FIRING, LATE},      {50, 500, ALERT_RESOLVED, DUPLICATE},
+        {0, 100, ALERT_FIRING, NEW}, {10, 400, ALERT_FIRING, DUPLICATE}, /* a repeat while it goes on */
+        {20, 300, ALERT_UP, LATE}, /* older than that repeat: it came up and went down again */
+        {30, 500, ALERT_UP, NEW},    {40, 400, ALERT_FIRING, LATE},      {50, 500, ALERT_UP, DUPLICATE},
     };
     row = TELL("repeats", repeats);
     assert_int_equal(row.starts_at, 400000);
@@ -239,13 +247,13 @@ static void within_one_second(void **state)
 {
     (void)state;
     static const struct assertion down_up[] = {
-        {0, 100, ALERT_FIRING, NEW},          {10, 100, ALERT_RESOLVED, NEW}, {20, 100, ALERT_FIRING, LATE},
-        {30, 100, ALERT_RESOLVED, DUPLICATE}, {40, 101, ALERT_FIRING, NEW},   {50, 100, ALERT_RESOLVED, LATE},
+        {0, 100, ALERT_FIRING, NEW},    {10, 100, ALERT_UP, NEW},     {20, 100, ALERT_FIRING, LATE},
+        {30, 100, ALERT_UP, DUPLICATE}, {40, 101, ALERT_FIRING, NEW}, {50, 100, ALERT_UP, LATE},
     };
     assert_int_equal(TELL("down, up", down_up).state, ALERT_FIRING);
     static const struct assertion up_down[] = {
-        {0, 50, ALERT_FIRING, NEW},      {10, 100, ALERT_RESOLVED, NEW},     {20, 100, ALERT_FIRING, NEW},
-        {30, 100, ALERT_RESOLVED, LATE}, {40, 100, ALERT_FIRING, DUPLICATE},
+        {0, 50, ALERT_FIRING, NEW}, {10, 100, ALERT_UP, NEW},           {20, 100, ALERT_FIRING, NEW},
+        {30, 100, ALERT_UP, LATE},  {40, 100, ALERT_FIRING, DUPLICATE},
     };
     assert_int_equal(TELL("up, down", up_down).state, ALERT_FIRING);
     static const struct assertion with_unknown[] = {
@@ -265,7 +273,7 @@ static void unknown_between(void **state)
                                                                                withdrawn */
         {20, 110, ALERT_UNKNOWN, DUPLICATE}, {30, 100, ALERT_FIRING, LATE}, /* a retry from before */
         {40, 120, ALERT_FIRING, NEW},                                       /* it goes on, and is down still */
-        {50, 110, ALERT_UNKNOWN, LATE},      {60, 130, ALERT_UNKNOWN, NEW}, {70, 140, ALERT_RESOLVED, NEW},
+        {50, 110, ALERT_UNKNOWN, LATE},      {60, 130, ALERT_UNKNOWN, NEW}, {70, 140, ALERT_UP, NEW},
         {80, 135, ALERT_UNKNOWN, LATE},
     };
     struct alert_row row = TELL("unknown between", story);
@@ -273,7 +281,7 @@ static void unknown_between(void **state)
     static const struct assertion first[] = {
         {0, 100, ALERT_UNKNOWN, NEW},
         {10, 90, ALERT_FIRING, LATE},
-        {20, 110, ALERT_RESOLVED, NEW},
+        {20, 110, ALERT_UP, NEW},
     };
     row = TELL("first heard of as unknown", first);
     assert_int_equal(row.starts_at, NEVER);
@@ -284,10 +292,10 @@ static void some_without_a_time(void **state)
 {
     (void)state;
     static const struct assertion story[] = {
-        {0, -1, ALERT_FIRING, NEW},     {10, -1, ALERT_FIRING, DUPLICATE}, {20, -1, ALERT_RESOLVED, NEW},
-        {30, -1, ALERT_FIRING, NEW},    {40, 100, ALERT_RESOLVED, NEW},    {50, -1, ALERT_RESOLVED, DUPLICATE},
+        {0, -1, ALERT_FIRING, NEW},  {10, -1, ALERT_FIRING, DUPLICATE}, {20, -1, ALERT_UP, NEW},
+        {30, -1, ALERT_FIRING, NEW}, {40, 100, ALERT_UP, NEW},          {50, -1, ALERT_UP, DUPLICATE},
         {60, -1, ALERT_FIRING, NEW}, /* it cannot be said that it is old */
-        {70, 90, ALERT_RESOLVED, LATE}, {80, 110, ALERT_RESOLVED, NEW},
+        {70, 90, ALERT_UP, LATE},    {80, 110, ALERT_UP, NEW},
     };
     assert_int_equal(TELL("without a time", story).asserted_at, 110000);
 }
@@ -298,28 +306,28 @@ static void clocks_far_ahead(void **state)
     (void)state;
     static const struct assertion believed[] = {
         {0, AHEAD, ALERT_FIRING, NEW}, /* the last that is believed */
-        {10, AHEAD - 1, ALERT_RESOLVED, LATE},
-        {20, AHEAD, ALERT_RESOLVED, NEW},
+        {10, AHEAD - 1, ALERT_UP, LATE},
+        {20, AHEAD, ALERT_UP, NEW},
     };
     TELL("within the bound", believed);
     static const struct assertion once[] = {
-        {0, NOW / 1000, ALERT_RESOLVED, NEW},
+        {0, NOW / 1000, ALERT_UP, NEW},
         {10, AHEAD + 10, ALERT_FIRING, NEW},
-        {20, NOW / 1000 + 1, ALERT_RESOLVED, NEW},
+        {20, NOW / 1000 + 1, ALERT_UP, NEW},
         {30, NOW / 1000 + 2, ALERT_FIRING, NEW},
     };
     assert_int_equal(TELL("once", once).asserted_at, (NOW / 1000 + 2) * 1000);
     /* The first that is heard of the alert: its start is of the same clock, and must not make every end look old. */
     static const struct assertion at_first[] = {
         {0, 4000000000, ALERT_FIRING, NEW},
-        {10, NOW / 1000 + 1, ALERT_RESOLVED, NEW},
+        {10, NOW / 1000 + 1, ALERT_UP, NEW},
         {20, NOW / 1000 + 2, ALERT_FIRING, NEW},
     };
     struct alert_row row = TELL("at first", at_first);
     assert_int_equal(row.starts_at, (NOW / 1000 + 2) * 1000);
     static const struct assertion always[] = {
         {0, 4000000000, ALERT_FIRING, NEW},
-        {10, 4000000060, ALERT_RESOLVED, NEW},
+        {10, 4000000060, ALERT_UP, NEW},
         {20, 4000000120, ALERT_FIRING, NEW},
         {30, 4000000120, ALERT_FIRING, DUPLICATE},
     };
@@ -328,7 +336,7 @@ static void clocks_far_ahead(void **state)
     assert_int_equal(row.starts_at, NEVER);
     static const struct assertion resolved_ahead[] = {
         {0, NOW / 1000, ALERT_FIRING, NEW},
-        {10, 4000000000, ALERT_RESOLVED, NEW},
+        {10, 4000000000, ALERT_UP, NEW},
         {20, NOW / 1000 + 1, ALERT_FIRING, NEW}, /* the end that was told does not outlast it */
     };
     assert_int_equal(TELL("resolved ahead", resolved_ahead).ends_at, NEVER);

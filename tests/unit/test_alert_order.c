@@ -69,6 +69,22 @@ static const struct order_case cases[] = {
     {"the same, fired since before", ALERT_UNKNOWN, 90, NEVER, 100, ALERT_FIRING, 90, NEVER, 100, NEW, 90, NEVER, 100},
     {"the same, over", ALERT_UNKNOWN, 90, 80, 100, ALERT_RESOLVED, NEVER, 80, 100, NEW, 90, 80, 100},
 
+    {"up, later", ALERT_FIRING, 100, NEVER, 100, ALERT_UP, NEVER, 160, 160, NEW, 100, 160, 160},
+    {"an older up", ALERT_FIRING, 100, NEVER, 100, ALERT_UP, NEVER, 90, 90, LATE, 100, NEVER, 100},
+    {"still up, later", ALERT_UP, 100, 160, 160, ALERT_UP, NEVER, 180, 180, DUPLICATE, 100, 180, 180},
+    {"down again after up", ALERT_UP, 100, 160, 160, ALERT_FIRING, 200, NEVER, 200, NEW, 200, 160, 200},
+    {"an older firing after up", ALERT_UP, 100, 160, 160, ALERT_FIRING, 100, NEVER, 100, LATE, 100, 160, 160},
+    {"up in the same moment", ALERT_FIRING, 100, NEVER, 100, ALERT_UP, NEVER, 100, 100, NEW, 100, 100, 100},
+    {"and that firing again", ALERT_UP, 100, 100, 100, ALERT_FIRING, 100, NEVER, 100, LATE, 100, 100, 100},
+    {"firing in the moment of the up", ALERT_UP, 50, 100, 100, ALERT_FIRING, 100, NEVER, 100, NEW, 100, 100, 100},
+    {"and that up again", ALERT_FIRING, 100, 100, 100, ALERT_UP, NEVER, 100, 100, LATE, 100, 100, 100},
+    {"over, and then up", ALERT_RESOLVED, 100, 160, 160, ALERT_UP, NEVER, 180, 180, NEW, 100, 180, 180},
+    {"up, and then only over", ALERT_UP, 100, 160, 160, ALERT_RESOLVED, NEVER, 180, 180, NEW, 100, 180, 180},
+    {"over and up in one moment: up", ALERT_RESOLVED, 100, 160, 160, ALERT_UP, NEVER, 160, 160, NEW, 100, 160, 160},
+    {"the same, the other way round", ALERT_UP, 100, 160, 160, ALERT_RESOLVED, NEVER, 160, 160, LATE, 100, 160, 160},
+    {"up, and then not known", ALERT_UP, 100, 160, 160, ALERT_UNKNOWN, NEVER, NEVER, 180, NEW, 100, 160, 180},
+    {"not known, and then up", ALERT_UNKNOWN, 100, NEVER, 130, ALERT_UP, NEVER, 140, 140, NEW, 100, 140, 140},
+
     {"it never said before: as without", ALERT_FIRING, 100, NEVER, NEVER, ALERT_RESOLVED, NEVER, 90, 90, LATE, 100,
      NEVER, 90},
     {"it does not say this time: as without", ALERT_FIRING, 100, NEVER, 100, ALERT_RESOLVED, NEVER, 160, NEVER, NEW,
@@ -129,17 +145,21 @@ static int64_t chance(int64_t below)
 }
 
 /* What a sender has said over time: each state at most once in each moment. One that sends the time of the change has
- * several in one moment; one that sends the time of its look has none, but says of each when the episode began. */
+ * several in one moment; one that sends the time of its look has none, but says of each when the episode began. Of the
+ * former some say that it is over, and others that it is up. */
 static int invent(struct assertion *list, bool has_ties)
 {
-    bool is_taken[MAX_SAID + 1][3] = {{false}};
+    static const enum alert_state states[] = {ALERT_FIRING, ALERT_UNKNOWN, ALERT_UP, ALERT_RESOLVED};
+    bool is_taken[MAX_SAID + 1][4] = {{false}};
     int n = 0;
+    enum alert_state end = states[2 + chance(2)];
     int wanted = 1 + (int)chance(MAX_SAID);
     for (int i = 0; i < 50 && n < wanted; i++) {
         int64_t moment = 1 + chance(has_ties ? 4 : MAX_SAID);
-        enum alert_state said = (enum alert_state)chance(3);
+        enum alert_state said = states[chance(has_ties ? 3 : 4)];
+        said = has_ties && said == ALERT_UP ? end : said;
         bool is_free = !is_taken[moment][said];
-        for (int k = 0; !has_ties && k < 3; k++)
+        for (int k = 0; !has_ties && k < 4; k++)
             is_free &= !is_taken[moment][k];
         if (!is_free)
             continue;
@@ -151,7 +171,7 @@ static int invent(struct assertion *list, bool has_ties)
             alert->starts_at = has_ties ? at : at - chance(3) * 500;
         else if (chance(2) == 0)
             alert->starts_at = at - 1 - chance(2000);
-        if (said == ALERT_RESOLVED)
+        if (said == ALERT_RESOLVED || said == ALERT_UP)
             alert->ends_at = at;
         list[n++].arrived_first = 0;
     }

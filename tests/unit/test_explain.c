@@ -122,6 +122,12 @@ static void what_matches(void **state)
            "down vote for shop at gra by robot, 1 of 2, 1 of 1 trusted (signed); would hold 30 s");
     expect(0, ALERT_RESOLVED, "alertname=SiteGone region=rbx service=shop", 1,
            "withdraws the down vote of prometheus for shop at rbx");
+    expect(2, ALERT_UP, "check_id=85975", 1, "up vote for shop at gra by robot");
+    expect(
+        1, ALERT_UP, "check_id=85975", 2,
+        "up vote for shop at gra by pingdom\n"
+        "withdraws the down vote for mail at the site active at that time by pingdom; a rule with site: active never "
+        "says up");
     expect(0, ALERT_UNKNOWN, "alertname=SiteDown service=web-7", 1,
            "neither up nor down: casts no vote for wiki at rbx, and withdraws that of prometheus");
     expect(0, ALERT_FIRING, "alertname=SiteDown service=web-7", 1,
