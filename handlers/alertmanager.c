@@ -20,6 +20,7 @@ const struct handler handler_alertmanager = {
     .rows = rows,
     .labels_help = "the labels of the alert",
     .identifying = "alertname",
+    .repeats = true,
     .methods = "POST",
     .media = HANDLER_JSON,
     .parse = alertmanager_parse,

@@ -77,6 +77,7 @@ const struct handler handler_grafana = {
     .rows = rows,
     .labels_help = "the labels of the alert",
     .identifying = "alertname",
+    .repeats = true,
     .methods = "POST, PUT",
     .media = HANDLER_JSON,
     .open = grafana_open,

@@ -93,6 +93,8 @@ struct handler {
                                 it; NULL: there is none */
     /* Whether an alert of this source can have a label of that name, where that is known. NULL: it is not. */
     bool (*has_label)(const struct source *source, const char *name);
+    bool repeats;        /* its monitor says again and again what fires, for as long as it does; else it is taken to
+                            speak once, when something changes */
     const char *methods; /* "POST", "POST, PUT" or "GET, POST" */
     enum handler_media media;
     size_t max_body;    /* bytes; beyond: 413. 0: the daemon's own bound */
