@@ -47,6 +47,12 @@ void config_free(struct config *config)
     free(config->tls.key);
     free(config->tls.hooks_clients);
     free(config->tls.api_clients);
+    free(config->site);
+    free(config->kill_switch);
+    for (int i = 0; i < config->self_check.n_urls; i++)
+        free(config->self_check.urls[i]);
+    free(config->self_check.urls);
+    secret_done(&config->heartbeat.url);
     free(config->trusted_proxies);
     free(config->database);
     free(config->path);
@@ -101,10 +107,12 @@ static void read_all(struct reading *r)
         return;
     }
     read_server(r);
+    read_guards(r);
     read_operators(r);
     read_sources(r);
     read_providers(r);
     read_services(r);
+    doubt_own_site(r);
     if (r->errors.count == 0 && r->errors.n_left_out == 0)
         open_sources(r);
     if (r->errors.count == 0 && r->errors.n_left_out == 0)

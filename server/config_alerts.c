@@ -188,7 +188,7 @@ static void read_match(struct reading *r, const struct node_pair *pair, struct l
         match->values[match->n_values++] = TAKE(text);
 }
 
-static void read_matches(struct reading *r, const struct node *rule, struct alert_rule *ret)
+void read_matches(struct reading *r, const struct node *rule, struct label_match **ret, size_t *ret_n)
 {
     const struct node *map = child(rule, "match");
     if (!map || map->kind == NODE_NULL || (map->kind == NODE_MAP && map->n_pairs == 0)) {
@@ -203,12 +203,13 @@ static void read_matches(struct reading *r, const struct node *rule, struct aler
         complain(r, map, "\"match\" names %zu labels; %d is the most", map->n_pairs, MAX_MATCHES);
         return;
     }
-    ret->matches = new_array(r, map->n_pairs, sizeof(*ret->matches));
-    if (!ret->matches)
+    struct label_match *matches = new_array(r, map->n_pairs, sizeof(*matches));
+    if (!matches)
         return;
-    ret->n_matches = map->n_pairs;
+    *ret = matches;
+    *ret_n = map->n_pairs;
     for (size_t i = 0; i < map->n_pairs; i++)
-        read_match(r, &map->pairs[i], &ret->matches[i]);
+        read_match(r, &map->pairs[i], &matches[i]);
 }
 
 /* ---- rules ------------------------------------------------------------------------------------------------------- */
@@ -292,7 +293,7 @@ static void read_rule(struct reading *r, const struct node *node, const struct s
     keys_check(r, node, &(struct keys){.names = names});
     ret->source = read_source(r, node);
     ret->site = read_site(r, node, service);
-    read_matches(r, node, ret);
+    read_matches(r, node, &ret->matches, &ret->n_matches);
     doubt_identity(r, node, ret);
     doubt_labels(r, node, ret);
 }

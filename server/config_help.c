@@ -49,8 +49,11 @@ static void print_action(FILE *out, const struct action *action)
     if (kind) {
         fprintf(out, "\nIt needs a provider of kind %s: %s\n", kind->name, kind->help);
         print_rows(out, "Such a provider takes:", kind->rows);
+        print_rows(out, "Every provider takes:", config_provider_rows);
     }
     print_rows(out, "Every step takes:", config_step_rows);
+    if (action->is_check && !kind)
+        print_rows(out, "As the probe of a trigger it takes, in place of those:", config_probe_rows);
 }
 
 bool config_print_actions(FILE *out, const char *name)

@@ -1,4 +1,5 @@
-/* Whom we speak with: sources, which post to us, and providers, which we call. */
+/* Whom we speak with: sources, which post to us, and providers, which we call. How a source's word counts is in
+ * config_voter.c. */
 #include "base/cleanup.h"
 #include "config_rows.h"
 
@@ -6,6 +7,8 @@
 #include <string.h>
 
 #define WEAK_TOKEN 16 /* a shorter one is doubted: the sender may not take a longer one */
+
+#define DAY ((int64_t)24 * 3600 * 1000)
 
 #define MAX_BASIC 8 /* user names of one source, at a time */
 
@@ -17,6 +20,11 @@ static const struct row basic_rows[] = {
      .max = 255,
      .help = "that deliveries must bear"},
     {.name = "password", .type = ROW_SECRET, .is_required = true, .help = "that deliveries must bear"},
+    {.name = NULL},
+};
+
+static const struct row heartbeat_rows[] = {
+    {.name = "match", .type = ROW_MATCH, .is_required = true, .help = "which alert it is, as {alertname: Watchdog}"},
     {.name = NULL},
 };
 
@@ -32,6 +40,40 @@ const struct row config_source_rows[] = {
      .min = 1,
      .max = 1000000,
      .help = "deliveries per second that are taken; more are answered 503, to be sent again"},
+    {.name = "vote_expires",
+     .type = ROW_DURATION,
+     .min = 0,
+     .max = 366 * DAY,
+     .help = "a vote that is not repeated for so long is unknown, so it has to be longer than the monitor's "
+             "repeat_interval, which cannot be seen from here; 0s: never; default: 15m of alertmanager and grafana, "
+             "24h of kinds that speak once"},
+    {.name = "stale_after",
+     .type = ROW_DURATION,
+     .min = 1000,
+     .max = 366 * DAY,
+     .help = "a source that sent nothing at all for so long counts for nothing; default: never"},
+    {.name = "weight",
+     .type = ROW_INT,
+     .default_text = "1",
+     .min = 1,
+     .max = MAX_SOURCES,
+     .help = "how many votes its one vote is worth"},
+    {.name = "heartbeat",
+     .type = ROW_MAP,
+     .rows = heartbeat_rows,
+     .help =
+         "an alert that fires for as long as the source itself is well; while it does, silence about a site that the "
+         "source is named for says up"},
+    {.name = NULL},
+};
+
+const struct row config_provider_rows[] = {
+    {.name = "max_parallel",
+     .type = ROW_INT,
+     .default_text = "10",
+     .min = 1,
+     .max = 1000,
+     .help = "so many runs at a time may have a step at it"},
     {.name = NULL},
 };
 
@@ -167,10 +209,9 @@ static void expect_path_tokens(struct reading *r, const struct node *node, const
     }
 }
 
-static void read_credentials(struct reading *r, const struct node *map, const struct row_reader *reader,
-                             struct source *source)
+/* `values`: of config_source_rows. */
+static void read_credentials(struct reading *r, const struct node *map, const json_t *values, struct source *source)
 {
-    json_t *values = rows_read(reader, map, config_source_rows);
     const struct node *basic = child(map, "basic");
     if (basic)
         read_basic(r, basic, source);
@@ -178,7 +219,6 @@ static void read_credentials(struct reading *r, const struct node *map, const st
     expect_path_tokens(r, child(map, "path_token"), &source->path_token);
     source->from = new_networks(r, json_object_get(values, "from"), &source->n_from);
     source->rate = (int)json_integer_value(json_object_get(values, "rate"));
-    json_decref(values);
 }
 
 /* What each of its deliveries has proved at least; a source that takes anything from anybody is refused. */
@@ -196,7 +236,7 @@ static void find_trust(struct reading *r, const struct node *map, struct source 
                  handler->is_signed ? ", or what its signature is verified with" : "");
 }
 
-static void read_source(struct reading *r, const struct node *map, struct source *source)
+static void read_source(struct reading *r, const struct node *map, struct source *source, struct voter_rule *rule)
 {
     static const char *const names[] = {"kind", NULL};
     if (!expect_kind(r, map, NODE_MAP, source->name ? source->name : "source"))
@@ -207,11 +247,23 @@ static void read_source(struct reading *r, const struct node *map, struct source
         return;
     keys_check(r, map, &(struct keys){.rows = {config_source_rows, source->handler->rows}, .names = names});
     const struct row_reader reader = {.reading = r, .secrets_slot = source_slot, .owner = source};
-    read_credentials(r, map, &reader, source);
+    json_t *values = rows_read(&reader, map, config_source_rows);
+    read_credentials(r, map, values, source);
     source->args = rows_read(&reader, map, source->handler->rows);
     for (size_t i = 0; i < MAX_SOURCE_SECRETS && source->secrets[i].row; i++)
         doubt_weak_ones(r, source->secrets[i].row, child(map, source->secrets[i].row), &source->secrets[i].values);
     find_trust(r, map, source);
+    read_voter(r, map, values, source, rule);
+    json_decref(values);
+}
+
+/* Votes of people and of the probe stand beside those of the sources. */
+static void expect_source_name(struct reading *r, const struct node *key)
+{
+    if (expect_name(r, key, "a source") &&
+        (strcmp(key->text, VOTER_OPERATOR_NAME) == 0 || strcmp(key->text, VOTER_PROBE_NAME) == 0))
+        complain(r, key, "%s cannot be the name of a source, since it is a voter of our own; choose another",
+                 shown(key->text).text);
 }
 
 void read_sources(struct reading *r)
@@ -223,17 +275,19 @@ void read_sources(struct reading *r)
     config->sources = new_array(r, map->n_pairs, sizeof(*config->sources));
     config->model.source_names = new_array(r, map->n_pairs, sizeof(*config->model.source_names));
     config->model.source_trust = new_array(r, map->n_pairs, sizeof(*config->model.source_trust));
+    config->model.voter_rules = new_array(r, map->n_pairs, sizeof(*config->model.voter_rules));
     r->sources = new_array(r, map->n_pairs, sizeof(*r->sources));
-    if (!config->sources || !config->model.source_names || !config->model.source_trust || !r->sources)
+    if (!config->sources || !config->model.source_names || !config->model.source_trust || !config->model.voter_rules ||
+        !r->sources)
         return;
     config->model.n_sources = (int)map->n_pairs;
     for (size_t i = 0; i < map->n_pairs; i++) {
         const struct node *key = map->pairs[i].key;
-        (void)expect_name(r, key, "a source");
+        expect_source_name(r, key);
         config->sources[i].name = new_text(r, key->text);
         config->model.source_names[i] = new_text(r, key->text);
         r->sources[i] = key;
-        read_source(r, map->pairs[i].value, &config->sources[i]);
+        read_source(r, map->pairs[i].value, &config->sources[i], &config->model.voter_rules[i]);
         config->model.source_trust[i] = config->sources[i].trust;
     }
 }
@@ -252,7 +306,7 @@ static struct secret *provider_slot(void *owner, const char *row)
     return NULL;
 }
 
-static void read_provider(struct reading *r, const struct node *map, struct provider *provider)
+static void read_provider(struct reading *r, const struct node *map, struct provider *provider, int *max_parallel)
 {
     static const struct later later[] = {{"urls", NULL}, {NULL, NULL}};
     static const char *const names[] = {"kind", NULL};
@@ -269,9 +323,13 @@ static void read_provider(struct reading *r, const struct node *map, struct prov
         complain_unknown(r, child(map, "kind"), "kind of provider", kind, &kinds);
         return;
     }
-    keys_check(r, map, &(struct keys){.rows = {provider->kind->rows}, .names = names, .later = later});
+    keys_check(r, map,
+               &(struct keys){.rows = {provider->kind->rows, config_provider_rows}, .names = names, .later = later});
     const struct row_reader reader = {.reading = r, .secret_slot = provider_slot, .owner = provider};
     provider->args = rows_read(&reader, map, provider->kind->rows);
+    json_t *values = rows_read(&reader, map, config_provider_rows);
+    *max_parallel = (int)json_integer_value(json_object_get(values, "max_parallel"));
+    json_decref(values);
 }
 
 void read_providers(struct reading *r)
@@ -282,8 +340,9 @@ void read_providers(struct reading *r)
         return;
     config->providers = new_array(r, map->n_pairs, sizeof(*config->providers));
     config->model.provider_names = new_array(r, map->n_pairs, sizeof(*config->model.provider_names));
+    config->model.provider_max_parallel = new_array(r, map->n_pairs, sizeof(*config->model.provider_max_parallel));
     r->providers = new_array(r, map->n_pairs, sizeof(*r->providers));
-    if (!config->providers || !config->model.provider_names || !r->providers)
+    if (!config->providers || !config->model.provider_names || !config->model.provider_max_parallel || !r->providers)
         return;
     config->model.n_providers = (int)map->n_pairs;
     for (size_t i = 0; i < map->n_pairs; i++) {
@@ -292,6 +351,6 @@ void read_providers(struct reading *r)
         config->providers[i].name = new_text(r, key->text);
         config->model.provider_names[i] = new_text(r, key->text);
         r->providers[i] = key;
-        read_provider(r, map->pairs[i].value, &config->providers[i]);
+        read_provider(r, map->pairs[i].value, &config->providers[i], &config->model.provider_max_parallel[i]);
     }
 }

@@ -65,20 +65,52 @@ void secret_read(struct reading *r, const char *key, const struct node *node, st
 void expect_token(struct reading *r, const char *key, const struct node *node, const struct secret *secret,
                   size_t min_len);
 
-/* What every source takes beside the rows of its kind; what every step takes beside those of its action. */
+/* What every source and provider takes beside the rows of its kind; what every step, and a probe, takes beside those of
+ * its action; what the server's own mapping takes about the daemon itself. */
 extern const struct row config_source_rows[];
+extern const struct row config_provider_rows[];
 extern const struct row config_step_rows[];
+extern const struct row config_probe_rows[];
+extern const struct row config_ourselves_rows[];
 
 /* The parts, in the order in which they are read: later ones look up names in earlier ones. */
 void read_server(struct reading *r);
+void read_guards(struct reading *r);
 void read_operators(struct reading *r);
 void read_sources(struct reading *r);
 void read_providers(struct reading *r);
 void read_services(struct reading *r);
-/* Of one service; sites and source names are known. */
+void doubt_own_site(struct reading *r);
+
+/* `values`: of config_ourselves_rows, read with `ourselves_secret` and the config as their owner. */
+void read_ourselves(struct reading *r, const struct node *server, const json_t *values);
+struct secret *ourselves_secret(void *owner, const char *row);
+/* `values`: of config_source_rows; the source's kind and labels are known. */
+void read_voter(struct reading *r, const struct node *map, const json_t *values, const struct source *source,
+                struct voter_rule *rule);
+/* The value of `freeze`, which may be NULL. */
+void read_freezes(struct reading *r, const struct node *node, struct freeze **ret, int *ret_n);
+
+/* ---- of one service -----------------------------------------------------------------------------------------------
+ */
+
+/* The rows of `trigger` and `failback`. */
+void read_trigger(struct reading *r, const struct node *map, struct service *service);
+/* Sites and source names are known. */
 void read_alerts(struct reading *r, const struct node *alerts, struct service *service);
-/* Of one service; sites are known. */
+/* The value of `match` in a rule or heartbeat. */
+void read_matches(struct reading *r, const struct node *rule, struct label_match **ret, size_t *ret_n);
+/* Sites are known. */
+void read_probe(struct reading *r, const struct node *map, struct service *service);
 void read_playbook(struct reading *r, const struct node *playbook, struct service *service);
+/* step->args, for a step whose action is known; sites are known too. A probe looks at each site, a step moves between
+ * two. */
+void read_args(struct reading *r, const struct node *map, const struct service *service, struct step *step,
+               bool is_probe);
+/* What can only be said of a service as a whole. */
+void check_trigger(struct reading *r, const struct node *map, const struct service *service);
+/* Of all services, once each is read: places, `after`, `priority`. `map`: the value of `services`. */
+void order_services(struct reading *r, const struct node *map);
 
 /* All of the above, from bytes. `path` is for messages and relative names only. */
 MUST_CHECK enum err config_load_bytes(const char *path, const char *bytes, size_t len, bool may_read_files,

@@ -93,7 +93,8 @@ static void complain_value(const struct row_reader *reader, const struct row *ro
     else if (is_later(reader->later, row->name, node->text))
         complain(reader->reading, node, "\"%s\" cannot be %s yet, that is not supported; it must be %s", row->name,
                  shown(node->text).text, must);
-    else if (row->type == ROW_URL && strchr(node->text, '@')) /* a password may stand before it */
+    else if ((row->type == ROW_URL || row->type == ROW_URLS) &&
+             strchr(node->text, '@')) /* a password may stand before it */
         complain(reader->reading, node, "\"%s\" cannot hold user information; it must be %s", row->name, must);
     else if (!value_is_text(row->type) && text_kind_of(node->text) != TEXT_PLAIN)
         complain(reader->reading, node, "\"%s\" cannot be filled in by ${...}; it must be %s", row->name, must);
@@ -227,7 +228,7 @@ static json_t *read_value(const struct row_reader *reader, const struct row *row
         read_secrets(reader, row, node);
         return NULL;
     }
-    if (row->type == ROW_MAPS)
+    if (row->type == ROW_MAPS || row->type == ROW_MATCH)
         return NULL;
     if (row->type == ROW_TEXTS)
         return read_texts(reader, row, node);

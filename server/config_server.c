@@ -86,8 +86,8 @@ static const struct row operator_rows[] = {
     {.name = "role",
      .type = ROW_CHOICE,
      .is_required = true,
-     .choices = "viewer|operator",
-     .help = "viewer sees everything, operator may also act"},
+     .choices = "viewer|approver|operator",
+     .help = "viewer sees everything, approver may also say yes or no to a run that waits, operator may also act"},
     {.name = "token", .type = ROW_SECRET, .is_required = true, .help = "what the operator's requests bear"},
     {.name = NULL},
 };
@@ -155,14 +155,13 @@ static void read_front(struct reading *r, const struct node *server, const json_
 
 static void read_listeners(struct reading *r, const struct node *server)
 {
-    static const struct later later[] = {{"site", NULL},      {"kill_switch", NULL}, {"self_check", NULL},
-                                         {"heartbeat", NULL}, {"reserve", NULL},     {NULL, NULL}};
+    static const struct later later[] = {{"reserve", NULL}, {NULL, NULL}};
     static const struct node nothing = {.kind = NODE_NULL};
     if (!server)
         server = &nothing;
     if (!expect_kind(r, server, NODE_MAP, "server"))
         return;
-    keys_check(r, server, &(struct keys){.rows = {server_rows}, .later = later});
+    keys_check(r, server, &(struct keys){.rows = {server_rows, config_ourselves_rows}, .later = later});
     json_t *values = rows_read(&(struct row_reader){.reading = r}, server, server_rows);
     read_listener(r, server, values, "hooks", &r->config->hooks);
     read_listener(r, server, values, "api", &r->config->api);
@@ -172,6 +171,10 @@ static void read_listeners(struct reading *r, const struct node *server)
     if (is_same_address(&r->config->hooks, &r->config->api))
         complain(r, api ? api : hooks, "\"hooks\" and \"api\" are both %s; each needs an address of its own",
                  shown(r->config->api.text).text);
+    json_decref(values);
+    const struct row_reader reader = {.reading = r, .secret_slot = ourselves_secret, .owner = r->config};
+    values = rows_read(&reader, server, config_ourselves_rows);
+    read_ourselves(r, server, values);
     json_decref(values);
 }
 
@@ -207,8 +210,8 @@ static void read_keep(struct reading *r)
 
 void read_server(struct reading *r)
 {
-    static const char *const names[] = {"server",    "keep",  "operators", "sources",
-                                        "providers", "sites", "services",  NULL};
+    static const char *const names[] = {"server", "keep",     "operators", "sources",     "providers",
+                                        "sites",  "services", "freeze",    "flood_guard", NULL};
     static const struct later later[] = {{"include", NULL}, {"defaults", NULL}, {"templates", NULL},
                                          {"notify", NULL},  {"alerts", NULL},   {NULL, NULL}};
     keys_check(r, r->root, &(struct keys){.rows = {top_rows}, .names = names, .later = later});
@@ -227,11 +230,10 @@ static struct secret *operator_secret(void *owner, const char *row)
 
 static void read_operator(struct reading *r, const struct node *node, struct operator_account *ret)
 {
-    static const struct later later[] = {{"role", "approver"}, {NULL, NULL}};
     if (!expect_item(r, node, NODE_MAP, "operators"))
         return;
     keys_check(r, node, &(struct keys){.rows = {operator_rows}});
-    const struct row_reader reader = {.reading = r, .later = later, .secret_slot = operator_secret, .owner = ret};
+    const struct row_reader reader = {.reading = r, .secret_slot = operator_secret, .owner = ret};
     json_t *values = rows_read(&reader, node, operator_rows);
     const char *name = json_string_value(json_object_get(values, "name"));
     const char *role = json_string_value(json_object_get(values, "role"));

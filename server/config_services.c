@@ -1,46 +1,18 @@
-/* Services: their sites, the order of preference, the trigger; alerts and playbook are read by their own parts. */
+/* Services: their sites and the order of preference; trigger, alerts, probe and playbook are read by their own parts.
+ */
 #include "base/cleanup.h"
 #include "config_rows.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static const struct row trigger_rows[] = {
-    {.name = "mode",
-     .type = ROW_CHOICE,
-     .is_required = true,
-     .choices = "automatic|manual",
-     .help = "automatic starts the run, manual only says why it would"},
-    {.name = "votes",
+static const struct row service_rows[] = {
+    {.name = "priority",
      .type = ROW_INT,
-     .default_text = "1",
-     .min = 1,
-     .max = MAX_SOURCES,
-     .help = "how many sources must say that the site is down"},
-    {.name = "trusted_votes",
-     .type = ROW_INT,
-     .default_text = "0",
+     .default_text = "100",
      .min = 0,
-     .max = MAX_SOURCES,
-     .help = "how many of them must come from sources whose trust is secret or signed"},
-    {.name = "hold",
-     .type = ROW_DURATION,
-     .default_text = "30s",
-     .min = 0,
-     .max = 24 * 3600 * 1000,
-     .help = "how long they must say so without a break"},
-    {.name = "cool_down",
-     .type = ROW_DURATION,
-     .default_text = "30m",
-     .min = 0,
-     .max = INT64_C(7) * 24 * 3600 * 1000,
-     .help = "how long nothing starts by itself after a finished run"},
-    {.name = NULL},
-};
-
-/* What is done to go back is what people do: no other mode so far. */
-static const struct row failback_rows[] = {
-    {.name = "mode", .type = ROW_CHOICE, .is_required = true, .choices = "manual", .help = "people start the way back"},
+     .max = 1000000,
+     .help = "the lowest goes first, where several services have to leave a site"},
     {.name = NULL},
 };
 
@@ -204,82 +176,7 @@ static void read_prefer(struct reading *r, const struct node *prefer, struct ser
         memcpy(service->sites, ordered, (size_t)n_ordered * sizeof(ordered[0]));
 }
 
-/* ---- the trigger ------------------------------------------------------------------------------------------------- */
-
-static void read_trigger(struct reading *r, const struct node *map, struct service *service)
-{
-    static const struct later later[] = {{"mode", "approval"}, {"mode", "shadow"}, {"probe", NULL}, {NULL, NULL}};
-    const struct node *trigger = child(map, "trigger");
-    if (!trigger) {
-        complain(r, map, "\"trigger\" is missing; at least {mode: automatic} or {mode: manual} must be said");
-        return;
-    }
-    if (!expect_kind(r, trigger, NODE_MAP, "trigger"))
-        return;
-    keys_check(r, trigger, &(struct keys){.rows = {trigger_rows}, .later = later});
-    json_t *values = rows_read(&(struct row_reader){.reading = r, .later = later}, trigger, trigger_rows);
-    const char *mode = json_string_value(json_object_get(values, "mode"));
-    if (mode)
-        (void)mode_parse(mode, &service->mode); /* the row lets nothing else pass */
-    service->votes = (int)json_integer_value(json_object_get(values, "votes"));
-    service->trusted_votes = (int)json_integer_value(json_object_get(values, "trusted_votes"));
-    service->hold_ms = json_integer_value(json_object_get(values, "hold"));
-    service->cool_down_ms = json_integer_value(json_object_get(values, "cool_down"));
-    json_decref(values);
-}
-
-static void read_failback(struct reading *r, const struct node *failback)
-{
-    static const struct later later[] = {{"mode", "automatic"}, {"mode", "approval"}, {"after", NULL}, {NULL, NULL}};
-    if (!failback || !expect_kind(r, failback, NODE_MAP, "failback"))
-        return;
-    keys_check(r, failback, &(struct keys){.rows = {failback_rows}, .later = later});
-    json_decref(rows_read(&(struct row_reader){.reading = r, .later = later}, failback, failback_rows));
-}
-
-/* Sources with a rule that can speak of this site, of at least this trust. */
-static int count_voters(const struct reading *r, const struct service *service, int site, enum trust least)
-{
-    const enum trust *trusts = r->config->model.source_trust;
-    bool is_voter[MAX_SOURCES] = {false};
-    int count = 0;
-    for (size_t i = 0; i < service->n_rules; i++) {
-        const struct alert_rule *rule = &service->rules[i];
-        bool is_of_site = rule->site == site || rule->site == SITE_OF_ALERT_TIME;
-        if (is_of_site && rule->source >= 0 && !is_voter[rule->source] && trusts[rule->source] >= least) {
-            is_voter[rule->source] = true;
-            count++;
-        }
-    }
-    return count;
-}
-
-static void doubt_site_votes(struct reading *r, const struct node *trigger, const struct service *service, int site)
-{
-    const struct node *votes = child(trigger, "votes"), *trusted = child(trigger, "trusted_votes");
-    const char *name = service->sites[site].name;
-    int count = count_voters(r, service, site, TRUST_OPEN);
-    int n_trusted = count_voters(r, service, site, TRUST_SECRET);
-    if (count < service->votes)
-        doubt(r, votes ? votes : trigger,
-              "site %s can never be found down: \"votes\" is %d, but %d of the sources %s "
-              "named for it in \"alerts\"",
-              shown(name).text, service->votes, count, count == 1 ? "is" : "are");
-    if (n_trusted < service->trusted_votes)
-        doubt(r, trusted ? trusted : trigger,
-              "site %s can never be found down: \"trusted_votes\" is %d, but %d of the sources named for it in "
-              "\"alerts\" %s the trust secret or signed",
-              shown(name).text, service->trusted_votes, n_trusted, n_trusted == 1 ? "has" : "have");
-}
-
-static void doubt_votes(struct reading *r, const struct node *map, const struct service *service)
-{
-    const struct node *trigger = child(map, "trigger");
-    if (service->votes < 1 || !trigger || (service->n_rules == 0 && service->mode == MODE_MANUAL))
-        return;
-    for (int i = 0; i < service->n_sites; i++)
-        doubt_site_votes(r, trigger, service, i);
-}
+/* ---- services ---------------------------------------------------------------------------------------------------- */
 
 /* A name that is spelled otherwise in the rules is told there; one that is only forgotten is told here. */
 static void doubt_sources(struct reading *r)
@@ -296,11 +193,10 @@ static void doubt_sources(struct reading *r)
                   shown(model->source_names[i]).text);
 }
 
-/* ---- services ---------------------------------------------------------------------------------------------------- */
-
 static void read_service(struct reading *r, const struct node *map, struct service *service)
 {
-    static const char *const names[] = {"sites", "prefer", "alerts", "trigger", "failback", "playbook", NULL};
+    static const char *const names[] = {"sites",    "prefer",   "alerts", "trigger", "failback",
+                                        "playbook", "priority", "after",  "freeze",  NULL};
     static const struct later later[] = {{"objective", NULL}, {"failback_playbook", NULL},
                                          {"topology", NULL},  {"min_sites", NULL},
                                          {"notify", NULL},    {"use", NULL},
@@ -308,8 +204,11 @@ static void read_service(struct reading *r, const struct node *map, struct servi
     if (!expect_kind(r, map, NODE_MAP, service->name ? service->name : "service"))
         return;
     keys_check(r, map, &(struct keys){.names = names, .later = later});
+    json_t *values = rows_read(&(struct row_reader){.reading = r}, map, service_rows);
+    service->priority = (int)json_integer_value(json_object_get(values, "priority"));
+    json_decref(values);
     read_trigger(r, map, service);
-    read_failback(r, child(map, "failback"));
+    read_freezes(r, child(map, "freeze"), &service->freezes, &service->n_freezes);
     /* Without sites everything else would only complain about them again. */
     if (!read_sites(r, map, service))
         return;
@@ -317,13 +216,13 @@ static void read_service(struct reading *r, const struct node *map, struct servi
     const struct node *alerts = child(map, "alerts");
     if (alerts)
         read_alerts(r, alerts, service);
-    doubt_votes(r, map, service);
+    read_probe(r, map, service);
     const struct node *playbook = child(map, "playbook");
-    if (!playbook) {
+    if (!playbook)
         complain(r, map, "\"playbook\" is missing; it must be the list of steps that move the service");
-        return;
-    }
-    read_playbook(r, playbook, service);
+    else
+        read_playbook(r, playbook, service);
+    check_trigger(r, map, service);
 }
 
 void read_services(struct reading *r)
@@ -352,5 +251,8 @@ void read_services(struct reading *r)
         service->name = new_text(r, key->text);
         read_service(r, map->pairs[i].value, service);
     }
+    if (r->is_out_of_memory)
+        return;
+    order_services(r, map);
     doubt_sources(r);
 }

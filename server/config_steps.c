@@ -1,12 +1,7 @@
-/* The playbook of a service: steps, their arguments by the rows of their action, and every template tried out.
- *
- * The complication is templates: an argument with ${to.address} has a value only once a run knows its sites. So each is
- * filled in here for each pair of sites the service can move between, and validated as if it had been written so: a
- * typing mistake is found on the day of the change. */
+/* The playbook of a service: its steps, which runs they are part of, and whether what is left for each kind of run can
+ * move anything. The arguments of a step are read by config_args.c. */
 #include "base/cleanup.h"
 #include "config_rows.h"
-#include "config_value.h"
-#include "core/playbook.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -37,125 +32,28 @@ const struct row config_step_rows[] = {
      .help =
          "of a check: how often it is tried again when it finds something else, -1 for until the deadline; default: "
          "the action's"},
+    {.name = "when",
+     .type = ROW_CHOICES,
+     .choices = "outage|planned|failback",
+     .help = "the runs that it is part of: a failover for an outage, a planned one, the way back; default: all"},
+    {.name = "point_of_no_return",
+     .type = ROW_BOOL,
+     .default_text = "false",
+     .help = "whether there is no way back behind it: the guards are asked once more right before it, and failback is "
+             "left to people"},
     {.name = NULL},
 };
 
-static const struct later step_later[] = {
-    {"when", NULL},     {"on_failure", NULL}, {"idempotent", NULL}, {"backoff", NULL}, {"point_of_no_return", NULL},
-    {"parallel", NULL}, {"use", NULL},        {"with", NULL},       {NULL, NULL}};
+static const struct later step_later[] = {{"on_failure", NULL}, {"idempotent", NULL}, {"backoff", NULL},
+                                          {"parallel", NULL},   {"use", NULL},        {"with", NULL},
+                                          {NULL, NULL}};
 
 struct step_reading {
     struct reading *reading;
     const struct node *node; /* the step's mapping */
     const struct service *service;
     struct step *step;
-    struct template_list templates;
 };
-
-/* ---- templates --------------------------------------------------------------------------------------------------- */
-
-/* One text for one pair of sites. ERR_INVALID with why it is not right then. */
-static enum err try_template(const struct step_reading *s, const struct template_use *use, int from, int to,
-                             struct errmsg *why)
-{
-    json_t *args = json_pack("{s:s}", use->row->name, use->node->text);
-    json_t *resolved = NULL;
-    enum err err = args ? args_resolve(s->service, from, to, args, &resolved, why) : ERR_NO_MEMORY;
-    json_decref(args);
-    if (err != ERR_OK)
-        return err;
-    const char *text = json_string_value(json_object_get(resolved, use->row->name));
-    json_t *value = text ? value_of_text(use->row, text) : NULL;
-    if (!value) {
-        struct strbuf expected = STRBUF_INIT;
-        value_describe(use->row, &expected);
-        err = err_set(why, ERR_INVALID, "\"%s\" cannot be %s; it must be %s", use->row->name,
-                      shown(text ? text : "").text, strbuf_text(&expected));
-        strbuf_done(&expected);
-    }
-    json_decref(value);
-    json_decref(resolved);
-    return err;
-}
-
-/* The arguments as a whole, once all of their texts are right. */
-static enum err try_args(const struct step_reading *s, int from, int to, struct errmsg *why)
-{
-    json_t *resolved = NULL;
-    enum err err = args_resolve(s->service, from, to, s->step->args, &resolved, why);
-    if (err == ERR_OK)
-        err = s->step->action->check_args(resolved, why);
-    json_decref(resolved);
-    return err;
-}
-
-/* Tries one template, or without one the arguments as a whole, for every move that makes a difference; complains about
- * the first that fails, and says how many do. */
-static bool try_moves(const struct step_reading *s, const struct template_use *use, bool needs_from)
-{
-    const struct service *service = s->service;
-    struct errmsg first = {.text = ""};
-    int first_from = 0, first_to = 0, n_failed = 0, n_all = 0;
-    for (int to = 0; to < service->n_sites; to++) {
-        for (int from = 0; from < service->n_sites; from++) {
-            struct errmsg why = {.text = ""};
-            if (from == to || (!needs_from && from > (to == 0 ? 1 : 0)))
-                continue;
-            n_all++;
-            enum err err = use ? try_template(s, use, from, to, &why) : try_args(s, from, to, &why);
-            if (err != ERR_OK && n_failed++ == 0) {
-                first = why;
-                first_from = from;
-                first_to = to;
-            }
-        }
-    }
-    if (n_failed == 0)
-        return true;
-    char others[64] = "";
-    if (n_failed == n_all)
-        snprintf(others, sizeof(others), " (as with every move)");
-    else if (n_failed > 1)
-        snprintf(others, sizeof(others), " (and %d moves more)", n_failed - 1);
-    const struct node *at = use ? use->node : s->node;
-    const char *to_name = service->sites[first_to].name;
-    if (needs_from)
-        complain(s->reading, at, "moving from %s to %s%s: %s", service->sites[first_from].name, to_name, others,
-                 first.text);
-    else
-        complain(s->reading, at, "moving to %s%s: %s", to_name, others, first.text);
-    return false;
-}
-
-static bool template_needs_from(const struct template_use *use)
-{
-    json_t *args = json_pack("{s:s}", use->row->name, use->node->text);
-    bool needs_from = args && args_need_from(args);
-    json_decref(args);
-    return needs_from;
-}
-
-static bool try_templates(const struct step_reading *s)
-{
-    bool is_right = true;
-    for (size_t i = 0; i < s->templates.count; i++) {
-        const struct template_use *use = &s->templates.items[i];
-        is_right = try_moves(s, use, template_needs_from(use)) && is_right;
-    }
-    return is_right;
-}
-
-/* What the action itself says of its arguments, once each of them is right by its row. */
-static void check_args(const struct step_reading *s)
-{
-    struct errmsg why = {.text = ""};
-    if (!s->step->action->check_args || !s->step->args)
-        return;
-    if (s->templates.count > 0)
-        (void)try_moves(s, NULL, args_need_from(s->step->args));
-    else if (s->step->action->check_args(s->step->args, &why) != ERR_OK)
-        complain(s->reading, s->node, "%s: %s", s->step->action->name, why.text);
-}
 
 /* ---- one step ---------------------------------------------------------------------------------------------------- */
 
@@ -207,6 +105,18 @@ static int read_provider(const struct step_reading *s, const struct node *node, 
     return -1;
 }
 
+static void read_when(const json_t *list, struct step *step)
+{
+    size_t i;
+    const json_t *item;
+    enum occasion occasion;
+    json_array_foreach(list, i, item)
+    {
+        if (occasion_parse(json_string_value(item), &occasion)) /* the row lets nothing else pass */
+            step->when |= 1U << occasion;
+    }
+}
+
 /* What all steps take; `values` by config_step_rows. */
 static void read_common(const struct step_reading *s, const json_t *values)
 {
@@ -229,16 +139,14 @@ static void read_common(const struct step_reading *s, const json_t *values)
                  "\"retries\" is for checks; %s is tried until \"deadline\", so remove it", action->name);
     if (timeout && step->deadline_ms > 0 && step->timeout_ms > step->deadline_ms)
         complain(s->reading, child(s->node, "timeout"), "\"timeout\" is longer than \"deadline\"; it must be shorter");
+    read_when(json_object_get(values, "when"), step);
+    step->is_point_of_no_return = json_is_true(json_object_get(values, "point_of_no_return"));
+    if (step->is_point_of_no_return && !step->can_apply)
+        complain(s->reading, child(s->node, "point_of_no_return"),
+                 "\"point_of_no_return\" is for steps that change something; %s only looks, so remove it",
+                 action->name);
     step->provider =
         read_provider(s, child(s->node, "provider"), json_string_value(json_object_get(values, "provider")));
-}
-
-/* Actions take no secrets: their arguments are recorded with the run. A row that is one would be our own mistake. */
-static struct secret *no_secret(void *owner, const char *row)
-{
-    (void)owner;
-    (void)row;
-    return NULL;
 }
 
 /* One mapping holds what all steps take and what the action takes; no row of an action has the name of a step's key. */
@@ -254,12 +162,7 @@ static void read_step(struct reading *r, const struct node *map, const struct se
         struct step_reading s = {.reading = r, .node = map, .service = service, .step = step};
         keys_check(r, map, &(struct keys){.rows = {config_step_rows, step->action->rows}, .later = step_later});
         read_common(&s, values);
-        size_t before = r->errors.count;
-        const struct row_reader reader = {.reading = r, .templates = &s.templates, .secret_slot = no_secret};
-        step->args = rows_read(&reader, map, step->action->rows);
-        if (try_templates(&s) && r->errors.count == before)
-            check_args(&s);
-        template_list_done(&s.templates);
+        read_args(r, map, service, step, false);
     }
     json_decref(values);
 }
@@ -273,6 +176,37 @@ static void doubt_effect(struct reading *r, const struct node *playbook, const s
             return;
     }
     doubt(r, playbook, "no step changes anything: the playbook only checks");
+}
+
+/* A run for that occasion would be over before it began. */
+static void check_occasion(struct reading *r, const struct node *playbook, const struct service *service,
+                           enum occasion occasion)
+{
+    for (int i = 0; i < service->n_steps; i++) {
+        const unsigned when = service->steps[i].when;
+        if (when == 0 || when & 1U << occasion)
+            return;
+    }
+    if (occasion == OCCASION_OUTAGE)
+        complain(r, playbook,
+                 "no step is left for an outage: each has a \"when\" without outage, and a failover would do nothing; "
+                 "add outage where it belongs, or remove \"when\"");
+    else
+        doubt(r, playbook,
+              "no step is left for runs of the kind %s: each has a \"when\" without it, and such a run does nothing",
+              occasion_text(occasion));
+}
+
+/* For so long after a run old answers of the name servers are in use: as long as the longest TTL among its records. */
+static int64_t settle_ms(const struct service *service)
+{
+    int64_t longest = 0;
+    for (int i = 0; i < service->n_steps; i++) {
+        const int64_t ttl = json_integer_value(json_object_get(service->steps[i].args, "ttl"));
+        if (ttl > longest)
+            longest = ttl;
+    }
+    return longest * 1000;
 }
 
 void read_playbook(struct reading *r, const struct node *playbook, struct service *service)
@@ -290,4 +224,8 @@ void read_playbook(struct reading *r, const struct node *playbook, struct servic
     for (int i = 0; i < service->n_steps; i++)
         read_step(r, playbook->items[i], service, &service->steps[i]);
     doubt_effect(r, playbook, service);
+    check_occasion(r, playbook, service, OCCASION_OUTAGE);
+    check_occasion(r, playbook, service, OCCASION_PLANNED);
+    check_occasion(r, playbook, service, OCCASION_FAILBACK);
+    service->settle_ms = settle_ms(service);
 }

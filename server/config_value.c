@@ -206,7 +206,8 @@ bool listen_address_parse(const char *text, struct sockaddr_storage *ret, sockle
 
 bool value_is_list(enum row_type type)
 {
-    return type == ROW_STRINGS || type == ROW_ENDPOINTS || type == ROW_NETWORKS;
+    return type == ROW_STRINGS || type == ROW_CHOICES || type == ROW_URLS || type == ROW_ENDPOINTS ||
+           type == ROW_NETWORKS;
 }
 
 bool value_is_text(enum row_type type)
@@ -214,7 +215,9 @@ bool value_is_text(enum row_type type)
     switch (type) {
     case ROW_STRING:
     case ROW_CHOICE:
+    case ROW_CHOICES:
     case ROW_URL:
+    case ROW_URLS:
     case ROW_NAME:
     case ROW_ADDRESS:
     case ROW_ENDPOINT:
@@ -231,6 +234,7 @@ bool value_is_text(enum row_type type)
     case ROW_SECRETS:
     case ROW_MAP:
     case ROW_MAPS:
+    case ROW_MATCH:
         return false;
     }
     return false;
@@ -269,9 +273,11 @@ json_t *value_of_text(const struct row *row, const char *text)
         fits = is_text_of_length(row, text);
         break;
     case ROW_CHOICE:
+    case ROW_CHOICES:
         fits = is_choice(row->choices, text);
         break;
     case ROW_URL:
+    case ROW_URLS:
         fits = is_url(text);
         break;
     case ROW_NAME:
@@ -297,6 +303,7 @@ json_t *value_of_text(const struct row *row, const char *text)
     case ROW_SECRETS:
     case ROW_MAP:
     case ROW_MAPS:
+    case ROW_MATCH:
         break;
     }
     return fits ? json_string(text) : NULL;
@@ -351,8 +358,15 @@ void value_describe(const struct row *row, struct strbuf *out)
     case ROW_CHOICE:
         describe_choices(row->choices, out);
         break;
+    case ROW_CHOICES:
+        describe_choices(row->choices, out);
+        strbuf_adds(out, ", or a list of them");
+        break;
     case ROW_URL:
         strbuf_adds(out, "an http:// or https:// URL without user information and fragment");
+        break;
+    case ROW_URLS:
+        strbuf_adds(out, "an http:// or https:// URL without user information and fragment, or a list of them");
         break;
     case ROW_NAME:
         strbuf_adds(out, "a DNS name");
@@ -390,6 +404,9 @@ void value_describe(const struct row *row, struct strbuf *out)
         break;
     case ROW_MAPS:
         strbuf_adds(out, "a mapping or a list of them");
+        break;
+    case ROW_MATCH:
+        strbuf_adds(out, "a mapping of labels to a text, a list of texts, or \"~\" and a regular expression");
         break;
     }
 }

@@ -3,7 +3,7 @@
  * The same rows validate, fill in defaults, and print `turnout actions` and `turnout sources`, so these cannot
  * drift apart. Values are kept as a jansson object: after validation every row that has a default or was given is
  * there, with this JSON type: string rows as string, ROW_INT and ROW_DURATION as integer (milliseconds), ROW_BOOL
- * as boolean, ROW_STRINGS and the like as array of strings, ROW_MAP and ROW_TEXTS as object. Secrets never enter the
+ * as boolean, ROW_STRINGS and other lists as array of strings, ROW_MAP and ROW_TEXTS as object. Secrets never enter the
  * JSON: they are put where their owner wants them, by row name. */
 #ifndef TURNOUT_CORE_ROW_H
 #define TURNOUT_CORE_ROW_H
@@ -18,7 +18,9 @@ enum row_type {
     ROW_DURATION, /* "500ms", "30s", "5m", "2h", "7d"; kept in ms; min..max in ms */
     ROW_BOOL,
     ROW_CHOICE,    /* one of `choices`, separated by '|' */
+    ROW_CHOICES,   /* one of `choices` or a list of them */
     ROW_URL,       /* http:// or https://, with a host, without user information */
+    ROW_URLS,      /* one URL or a list of them */
     ROW_NAME,      /* a DNS name, a trailing dot allowed */
     ROW_ADDRESS,   /* an IPv4 or IPv6 address */
     ROW_ENDPOINT,  /* ADDRESS:PORT, NAME:PORT or [IPv6]:PORT */
@@ -31,6 +33,7 @@ enum row_type {
     ROW_SECRETS, /* one secret or a list of them */
     ROW_MAP,     /* a mapping described by `rows` */
     ROW_MAPS,    /* one such mapping or a list of them: described here, read by who owns the row */
+    ROW_MATCH,   /* labels and what they must be, as in an alert rule: likewise */
 };
 
 struct row {
@@ -39,7 +42,7 @@ struct row {
     bool is_required;
     const char *default_text; /* as it would be written in YAML; NULL: absent when not given */
     int64_t min, max;         /* of int (value), duration (ms) and string (length); both 0: no bound beyond sanity */
-    const char *choices;      /* of ROW_CHOICE */
+    const char *choices;      /* of ROW_CHOICE and ROW_CHOICES */
     const struct row *rows;   /* of ROW_MAP and ROW_MAPS; ends with a NULL name */
     const char *help;         /* one sentence without a full stop, with the unit */
 };
