@@ -293,6 +293,15 @@ static enum err failure(const struct exchange *exchange, enum err before, CURLco
                    cause ? cause : "");
 }
 
+/* A time-out counts where the look-up had not come to its end. */
+static bool is_unresolved(const struct exchange *exchange, CURLcode code)
+{
+    curl_off_t looked_up_us = 0;
+    curl_easy_getinfo(exchange->easy, CURLINFO_NAMELOOKUP_TIME_T, &looked_up_us);
+    return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
+           (code == CURLE_OPERATION_TIMEDOUT && looked_up_us == 0);
+}
+
 static enum err classify(struct exchange *exchange, CURLcode code, struct errmsg *why)
 {
     switch ((int)code) {
@@ -331,8 +340,10 @@ static enum err transfer(struct curl_fetch *fetch, struct exchange *exchange, st
         if (code != CURLM_OK)
             return err_set(why, exchange->has_sent ? ERR_UNKNOWN : ERR_TEMPORARY, "%s", curl_multi_strerror(code));
         for (CURLMsg *message; (message = curl_multi_info_read(fetch->multi, &queued));)
-            if (message->msg == CURLMSG_DONE)
+            if (message->msg == CURLMSG_DONE) {
+                exchange->response->is_unresolved = is_unresolved(exchange, message->data.result);
                 return classify(exchange, message->data.result, why);
+            }
         if (is_cancelled(exchange->request))
             return err_set(why, exchange->has_sent ? ERR_UNKNOWN : ERR_CANCELLED, "cancelled %s",
                            exchange->has_sent ? "after sending had begun" : "before anything was sent");

@@ -357,9 +357,56 @@ static void test_time_out_of_a_look_up(void **state)
     struct fetch_request put = {.method = "PUT", .timeout_ms = 200};
     assert_int_equal(get(&sent, "http://hang.test/", &put), ERR_TEMPORARY);
     assert_in_range(clock_steady_ms() - began_at, 190, 400);
+    assert_true(sent.response.is_unresolved);
     atomic_store(&is_hanging, false);
     sent_done(&sent);
     usleep(50000); /* the look-up's thread ends by itself */
+}
+
+/* Nothing was seen of the server, or it was there and silent: who judges it has to know which. */
+static void test_what_could_not_be_looked_up(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    assert_int_equal(get(&sent, "http://gone.test/", &(struct fetch_request){.timeout_ms = 0}), ERR_TEMPORARY);
+    assert_true(sent.response.is_unresolved);
+    assert_int_equal(get(&sent, server->canned.url, &(struct fetch_request){.timeout_ms = 0}), ERR_OK);
+    assert_false(sent.response.is_unresolved);
+    canned_spoil(&server->canned, &server->answer, CANNED_HANG);
+    assert_int_equal(get(&sent, server->canned.url, &(struct fetch_request){.timeout_ms = 200}), ERR_UNKNOWN);
+    assert_false(sent.response.is_unresolved);
+    assert_int_equal(get(&sent, "http://gone.test/", &(struct fetch_request){.connect_to = "127.0.0.9"}),
+                     ERR_TEMPORARY); /* refused: no name was looked up */
+    assert_false(sent.response.is_unresolved);
+    sent_done(&sent);
+    server_free(server);
+}
+
+/* A listener whose queue is full drops what comes. */
+static void test_silence_is_no_failed_look_up(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int filling[4], listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(listen(listener, 0), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
+    for (int i = 0; i < 4; i++) {
+        filling[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        (void)!connect(filling[i], (struct sockaddr *)&address, len);
+    }
+    usleep(50000);
+    struct sent sent = {.fetch = fetch_new()};
+    char url[64];
+    snprintf(url, sizeof(url), "http://127.0.0.1:%d/", ntohs(address.sin_port));
+    assert_int_equal(get(&sent, url, &(struct fetch_request){.timeout_ms = 200, .is_fresh = true}), ERR_TEMPORARY);
+    assert_false(sent.response.is_unresolved);
+    sent_done(&sent);
+    for (int i = 0; i < 4; i++)
+        close(filling[i]);
+    close(listener);
 }
 
 /* ---- a certificate that nobody vouches for ----------------------------------------------------------------------- */
@@ -456,6 +503,8 @@ int main(void)
         cmocka_unit_test(test_fresh_looks_the_name_up_again),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_time_out_of_a_look_up),
+        cmocka_unit_test(test_what_could_not_be_looked_up),
+        cmocka_unit_test(test_silence_is_no_failed_look_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -117,6 +117,17 @@ static void test_no_answer_is_what_it_sees(void **state)
     rig_stop(&rig);
 }
 
+/* No evidence against the site: our own resolver may be down. A name of RFC 6761 that nobody has. */
+static void test_a_name_that_cannot_be_looked_up(void **state)
+{
+    (void)state;
+    struct rig rig;
+    rig_start(&rig, "http.check", NULL, NULL, "{\"url\": \"http://nobody.invalid/\"}");
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_TEMPORARY);
+    assert_text_has(&rig, "the name cannot be looked up: ");
+    rig_stop(&rig);
+}
+
 static void test_cancel_and_bad_urls(void **state)
 {
     (void)state;
@@ -139,7 +150,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_right_and_not),       cmocka_unit_test(test_status_body_and_time),
         cmocka_unit_test(test_another_address),     cmocka_unit_test(test_no_answer_is_what_it_sees),
-        cmocka_unit_test(test_cancel_and_bad_urls),
+        cmocka_unit_test(test_cancel_and_bad_urls), cmocka_unit_test(test_a_name_that_cannot_be_looked_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
