@@ -4,7 +4,8 @@
     X(http_check)                                                                                                      \
     X(linode_dns_record)                                                                                               \
     X(ovh_dns_record)                                                                                                  \
-    X(route53_record)
+    X(route53_record)                                                                                                  \
+    X(tcp_check)
 
 #define PROVIDER_KIND_LIST(X)                                                                                          \
     X(linode)                                                                                                          \

@@ -119,7 +119,7 @@ def test_the_commands_that_need_no_daemon(make_daemon, sandbox):
     daemon = make_daemon(configuration(sandbox), start=False)
     daemon.api = "http://127.0.0.1:9"
     everything = daemon.command("actions").stdout
-    for name in ("linode.dns_record", "ovh.dns_record", "route53.record", "http.check", "dns.check"):
+    for name in ("linode.dns_record", "ovh.dns_record", "route53.record", "http.check", "dns.check", "tcp.check"):
         assert name in everything
     assert "hosted_zone" in daemon.command("actions", "route53.record").stdout
     assert daemon.command("actions", "nothing").returncode == 1
