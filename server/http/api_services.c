@@ -1,64 +1,10 @@
-/* GET /api/v1/services[/NAME]: what is configured, merged with what the last commit left in the store. Sites and
- * sources that only the store still knows are left out, as the decision leaves them out. */
+/* GET /api/v1/services[/NAME]: what is configured, merged with what the last commit left in the store. Sites
+ * that only the store still knows are left out, as the decision leaves them out. */
 #include "http/http_internal.h"
 
 #include "base/clock.h"
 
 #include <string.h>
-
-/* The sources with a down vote on a site: [{"source", "alerts"}]. */
-static json_t *votes_of(const struct model *model, const json_t *votes, const char *site)
-{
-    json_t *sources = json_array();
-    size_t i;
-    const json_t *vote;
-    json_array_foreach(votes, i, vote)
-    {
-        const char *of = json_string_value(json_object_get(vote, "site"));
-        const char *source = json_string_value(json_object_get(vote, "source"));
-        const char *says = json_string_value(json_object_get(vote, "vote"));
-        if (of && source && says && strcmp(of, site) == 0 && model_voter_find(model, source) >= 0 &&
-            strcmp(says, "down") == 0)
-            json_array_append_new(sources, json_pack("{s:O, s:O}", "source", json_object_get(vote, "source"), "alerts",
-                                                     json_object_get(vote, "down")));
-    }
-    return sources;
-}
-
-static json_t *incident_of(const json_t *incidents, const char *site)
-{
-    size_t i;
-    const json_t *incident;
-    json_array_foreach(incidents, i, incident)
-    {
-        const char *of = json_string_value(json_object_get(incident, "site"));
-        if (of && strcmp(of, site) == 0)
-            return json_pack("{s:O, s:O, s:O, s:O}", "id", json_object_get(incident, "id"), "opened_at",
-                             json_object_get(incident, "opened_at"), "is_standing",
-                             json_object_get(incident, "is_standing"), "reason", json_object_get(incident, "reason"));
-    }
-    return json_null();
-}
-
-static int count_trusted(const struct model *model, const json_t *sources)
-{
-    int count = 0;
-    size_t i;
-    const json_t *source;
-    json_array_foreach(sources, i, source) count +=
-        model_voter_trust(model, model_voter_find(model, json_string_value(json_object_get(source, "source")))) >
-        TRUST_OPEN;
-    return count;
-}
-
-static json_t *site_json(const struct model *model, const char *site, const json_t *state)
-{
-    json_t *sources = votes_of(model, json_object_get(state, "votes"), site);
-    size_t down = json_array_size(sources);
-    return json_pack("{s:s, s:s, s:I, s:i, s:o, s:o}", "name", site, "vote", down > 0 ? "down" : "unknown",
-                     "down_votes", (json_int_t)down, "trusted_down_votes", count_trusted(model, sources), "sources",
-                     sources, "incident", incident_of(json_object_get(state, "incidents"), site));
-}
 
 /* Stored timers are due on a steady clock, perhaps another boot's; shown is the wall time when they will be. */
 static json_t *timers_json(const struct service *service, const json_t *timers)
@@ -68,19 +14,35 @@ static json_t *timers_json(const struct service *service, const json_t *timers)
     const json_t *timer;
     json_array_foreach(timers, i, timer)
     {
-        const char *boot_id = json_string_value(json_object_get(timer, "boot_id"));
         const char *site = json_string_value(json_object_get(timer, "site"));
         if (site && site[0] && service_site_find(service, site) < 0)
             continue;
-        int64_t due =
-            clock_due_from_stored(json_integer_value(json_object_get(timer, "due_at")), boot_id ? boot_id : "",
-                                  json_integer_value(json_object_get(timer, "offset_ms")));
-        char text[TIME_TEXT_SIZE];
-        time_format(due - clock_steady_ms() + clock_wall_ms(), text);
-        json_array_append_new(list, json_pack("{s:O, s:O, s:s}", "kind", json_object_get(timer, "kind"), "site",
-                                              json_object_get(timer, "site"), "due_at", text));
+        json_array_append_new(list, json_pack("{s:O, s:O, s:O, s:o}", "kind", json_object_get(timer, "kind"), "site",
+                                              json_object_get(timer, "site"), "count", json_object_get(timer, "count"),
+                                              "due_at", time_json(stored_to_wall(timer, "due_at"))));
     }
     return list;
+}
+
+/* The run that waits for a yes or no, and what happens when nobody answers. */
+static json_t *waiting_json(const struct service *service, const json_t *state)
+{
+    const json_t *run = json_object_get(state, "run");
+    const char *run_state = json_string_value(json_object_get(run, "state"));
+    if (!run_state || strcmp(run_state, run_state_text(RUN_WAITING)) != 0)
+        return json_null();
+    int64_t due_at = 0;
+    size_t i;
+    const json_t *timer;
+    json_array_foreach(json_object_get(state, "timers"), i, timer)
+    {
+        const char *kind = json_string_value(json_object_get(timer, "kind"));
+        if (kind && strcmp(kind, timer_kind_text(TIMER_APPROVAL)) == 0)
+            due_at = stored_to_wall(timer, "due_at");
+    }
+    return json_pack("{s:O, s:O, s:O, s:o, s:s}", "run", json_object_get(run, "id"), "kind",
+                     json_object_get(run, "kind"), "to", json_object_get(run, "to"), "deadline", time_json(due_at),
+                     "then", service->approval.is_yes ? "approve" : "reject");
 }
 
 static json_t *or_null(json_t *value)
@@ -104,13 +66,19 @@ static json_t *service_json(const struct model *model, const struct service *ser
 {
     json_t *sites = json_array();
     for (int i = 0; i < service->n_sites; i++)
-        json_array_append_new(sites, site_json(model, service->sites[i].name, state));
-    return json_pack("{s:s, s:o, s:o, s:s, s:s, s:i, s:i, s:I, s:o, s:o, s:o}", "name", service->name, "active",
-                     active_json(service, state), "active_since", or_null(json_object_get(state, "active_since")),
-                     "home", service->sites[0].name, "mode", mode_text(service->mode), "votes_needed", service->votes,
-                     "trusted_votes_needed", service->trusted_votes, "hold_ms", (json_int_t)service->hold_ms, "sites",
-                     sites, "timers", timers_json(service, json_object_get(state, "timers")), "run",
-                     or_null(json_object_get(state, "run")));
+        json_array_append_new(sites, service_site_json(model, service, i, state));
+    json_t *json = json_pack("{s:s, s:o, s:o, s:s, s:s, s:s, s:i, s:i, s:I, s:I, s:o}", "name", service->name, "active",
+                             active_json(service, state), "active_since",
+                             or_null(json_object_get(state, "active_since")), "home", service->sites[0].name, "mode",
+                             mode_text(service->mode), "failback_mode", mode_text(service->failback_mode),
+                             "votes_needed", service->votes, "trusted_votes_needed", service->trusted_votes, "hold_ms",
+                             (json_int_t)service->hold_ms, "settle_ms", (json_int_t)service->settle_ms, "sites", sites);
+    json_object_set_new(json, "timers", timers_json(service, json_object_get(state, "timers")));
+    json_object_set_new(json, "paused", or_null(json_object_get(state, "paused")));
+    json_object_set_new(json, "frozen", json_null());
+    json_object_set_new(json, "waiting", waiting_json(service, state));
+    json_object_set_new(json, "run", or_null(json_object_get(state, "run")));
+    return json;
 }
 
 /* The stored states by name. NULL after answering 503. */

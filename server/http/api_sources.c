@@ -1,8 +1,6 @@
 /* GET /api/v1/sources: the monitors as configured, and when each was last heard. Of credentials only the kinds. */
 #include "http/http_internal.h"
 
-#include "base/clock.h"
-
 static void add_credential(json_t *list, const char *kind, size_t n)
 {
     if (n > 0)
@@ -36,12 +34,6 @@ static int count_rules(const struct model *model, int source)
         for (size_t k = 0; k < model->services[i].n_rules; k++)
             n += model->services[i].rules[k].source == source;
     return n;
-}
-
-static json_t *time_json(int64_t ms)
-{
-    char text[TIME_TEXT_SIZE];
-    return ms == 0 ? json_null() : json_string(time_format(ms, text));
 }
 
 /* A repeat leaves no delivery behind, and a start no memory: of what is known from both the latest. */

@@ -42,8 +42,10 @@ struct http_settings {
     const struct model *model;
     struct command_queue *queue;
     struct needs *needs; /* NULL: what needs anything is answered 503 */
-    /* What GET /api/v1/status answers: an object, of the daemon as a whole; see static/openapi.yaml. Called on an HTTP
-     * thread, so that it must not wait; NULL: out of memory. May be NULL itself: nothing is known. */
+    /* What GET /api/v1/status answers, of the daemon as a whole: {"cut_off", "kill_switch", "heartbeat", "flood": a
+     * sentence that says what was found, or null when nothing is wrong there; "stale", "suspect": names of voters}.
+     * What is not known is left out. Called on an HTTP thread, and must not wait; gives a new object, NULL when memory
+     * runs out. NULL itself: nothing is known. */
     json_t *(*status)(void *context);
     void *status_context;
     const char *database;     /* for readers */

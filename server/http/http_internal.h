@@ -352,6 +352,12 @@ void api_call_run(struct request *request);
 void api_call_answered(struct request *request);
 void api_status(struct request *request);
 
+/* service_site.c */
+json_t *service_site_json(const struct model *model, const struct service *service, int site, const json_t *state);
+/* The wall time of a stored steady one, of a row with "offset_ms" and "boot_id"; 0: there is none. */
+int64_t stored_to_wall(const json_t *row, const char *key);
+json_t *time_json(int64_t wall_ms); /* null for 0 */
+
 /* call_body.c */
 enum call_kind { CALL_MOVE, CALL_ADOPT, CALL_PAUSE, CALL_VOTE, CALL_APPROVE, CALL_RUN };
 struct call_body {
