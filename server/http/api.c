@@ -197,6 +197,8 @@ const struct route api_routes[] = {
     CALL("/api/v1/runs/*/retry", api_call_run, RUN_CALL_RETRY),
     CALL("/api/v1/runs/*/skip", api_call_run, RUN_CALL_SKIP),
     CALL("/api/v1/runs/*/cancel", api_call_run, RUN_CALL_CANCEL),
+    GET("/api/v1/incidents", api_incidents, "service open limit after "),
+    GET("/api/v1/incidents/*", api_incident, ""),
     {"GET", "/api/v1/deliveries", ACCESS_VIEWER, 0, api_begin, api_deliveries, api_deliveries_read,
      "source unmatched limit after ", 0},
     {"GET", "/api/v1/deliveries/*", ACCESS_VIEWER, 0, api_begin, api_delivery, api_deliveries_read, "", 0},

@@ -121,18 +121,26 @@ void api_services(struct request *request)
     answer_json(request, MHD_HTTP_OK, json_pack("{s:o}", "items", items));
 }
 
-void api_service(struct request *request)
+json_t *api_service_get(struct request *request, int index)
 {
     const struct model *model = request_http(request)->settings.model;
-    int index = model_service_find(model, request->argument);
+    const struct service *service = &model->services[index];
+    json_t *states = states_get(request);
+    if (!states)
+        return NULL;
+    json_t *json = service_json(model, service, json_object_get(states, service->name));
+    json_decref(states);
+    return json;
+}
+
+void api_service(struct request *request)
+{
+    int index = model_service_find(request_http(request)->settings.model, request->argument);
     if (index < 0) {
         answer_error(request, MHD_HTTP_NOT_FOUND, "not_found", "there is no service %s", request->argument);
         return;
     }
-    json_t *states = states_get(request);
-    if (!states)
-        return;
-    const struct service *service = &model->services[index];
-    answer_json(request, MHD_HTTP_OK, service_json(model, service, json_object_get(states, service->name)));
-    json_decref(states);
+    json_t *service = api_service_get(request, index);
+    if (service)
+        answer_json(request, MHD_HTTP_OK, service);
 }

@@ -351,6 +351,10 @@ void api_call_vote(struct request *request);
 void api_call_run(struct request *request);
 void api_call_answered(struct request *request);
 void api_status(struct request *request);
+void api_incidents(struct request *request);
+void api_incident(struct request *request);
+/* One service as the API shows it; NULL after answering 503. */
+json_t *api_service_get(struct request *request, int index);
 
 /* service_site.c */
 json_t *service_site_json(const struct model *model, const struct service *service, int site, const json_t *state);

@@ -1,0 +1,329 @@
+/* See why.h. */
+#include "core/why.h"
+
+#include "core/words.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- what would change it ---------------------------------------------------------------------------------------- */
+
+/* %1$s: the service. */
+static const char *mend_format(enum reason reason)
+{
+    switch (reason) {
+    case REASON_MANUAL_MODE:
+        return "`turnout failover %1$s --reason TEXT` starts it";
+    case REASON_SHADOW_MODE:
+        return "with the mode automatic or approval it would have";
+    case REASON_NOT_ACTIVE:
+        return "it counts when that site becomes the active one";
+    case REASON_ACTIVE_UNKNOWN:
+        return "say where the service is, `turnout adopt %1$s --to SITE --reason TEXT`, or move it yourself";
+    case REASON_ACTIVE_SPLIT:
+        return "look at the providers, then `turnout adopt %1$s --to SITE --reason TEXT`, or move it yourself";
+    case REASON_RUN_IN_PROGRESS:
+        return "that run has to end first; a person takes it over by `turnout failover %1$s --replace --reason TEXT`";
+    case REASON_PAUSED:
+        return "`turnout resume %1$s --reason TEXT` ends the pause; a person can move it meanwhile";
+    case REASON_COOL_DOWN:
+    case REASON_FREEZE:
+        return "it starts when that is over and the votes still stand; a person need not wait";
+    case REASON_CUT_OFF:
+        return "it starts when our own checks see the network again; a person need not wait";
+    case REASON_KILL_SWITCH:
+        return "the kill switch file has to be taken away";
+    case REASON_FLOOD:
+        return "look whether the monitors or this daemon are wrong; if not, `turnout failover %1$s --reason TEXT`";
+    case REASON_SUSPECT:
+        return "a voter that does not say down of everything has to agree, or a person moves it";
+    case REASON_DEPENDENCY:
+        return "the service that goes first has to be well at another site";
+    case REASON_PROVIDER_BUSY:
+        return "it starts when one of the provider's runs ends";
+    case REASON_NO_TARGET:
+    case REASON_TARGET_DOWN:
+        return "another site without a down vote is needed; who knows better: "
+               "`turnout failover %1$s --to SITE --override target_down --reason TEXT`";
+    case REASON_PREFLIGHT:
+        return "mend what the check found; or `turnout failover %1$s --override preflight --reason TEXT`";
+    case REASON_APPROVAL:
+        return "somebody has to say yes or no: `turnout approve` or `reject`";
+    case REASON_OPERATOR:
+    case REASON_DEADLINE:
+        return "it does not start by itself again before this incident has fallen; a person can move it";
+    case REASON_UNKNOWN_FROM:
+        return "say which site is active: `turnout adopt %1$s --to SITE --reason TEXT`";
+    case REASON_NONE:
+    case REASON_VOTES:
+    case REASON_EXPIRED:
+    case REASON_STALE:
+    case REASON_HEARTBEAT:
+    case REASON_EVIDENCE:
+    case REASON_FLAPPING:
+    case REASON_OBSERVED:
+    case REASON_RUN:
+    case REASON_CONFIGURATION:
+    case REASON_TIMER:
+    case REASON_REPLACED:
+    case REASON_ALREADY_ACTIVE:
+    case REASON_WRONG_STATE:
+        break;
+    }
+    return "";
+}
+
+/* %1$s where the format has it, by hand: a format that is no literal is none that the compiler can check. */
+struct why_mend why_mend(enum reason reason, const char *service)
+{
+    struct why_mend mend = {""};
+    const char *format = mend_format(reason);
+    const char *name = strstr(format, "%1$s");
+    if (!name)
+        (void)snprintf(mend.text, sizeof mend.text, "%s", format);
+    else
+        (void)snprintf(mend.text, sizeof mend.text, "%.*s%.63s%s", (int)(name - format), format, service, name + 4);
+    return mend;
+}
+
+/* ---- what happened ----------------------------------------------------------------------------------------------- */
+
+static bool is_refusal(const struct why_entry *entry)
+{
+    return strcmp(entry->kind, "decision.not_acted") == 0;
+}
+
+/* What comes and goes while an incident flaps: its repetitions are one line until something else happens. */
+static bool is_small(const struct why_entry *entry)
+{
+    return strcmp(entry->kind, "decision.vote") == 0 || strcmp(entry->kind, "decision.timer") == 0 ||
+           strcmp(entry->kind, "decision.notice") == 0;
+}
+
+static bool is_same(const struct why_entry *a, const struct why_entry *b)
+{
+    if (is_refusal(a) || is_refusal(b))
+        return is_refusal(a) && is_refusal(b) && a->reason == b->reason && a->reason != REASON_NONE;
+    return strcmp(a->kind, b->kind) == 0 && strcmp(a->text, b->text) == 0;
+}
+
+/* Where what is told of entry `at` ends: a refusal stands once in the whole story, what is small once between two
+ * things that are not, and everything else each time. */
+static size_t stretch_end(const struct why_entry *entries, size_t n, size_t at)
+{
+    if (is_refusal(&entries[at]))
+        return n;
+    if (!is_small(&entries[at]))
+        return at + 1;
+    size_t end = at + 1;
+    while (end < n && (is_small(&entries[end]) || is_refusal(&entries[end])))
+        end++;
+    return end;
+}
+
+static size_t stretch_begin(const struct why_entry *entries, size_t at)
+{
+    if (is_refusal(&entries[at]))
+        return 0;
+    size_t begin = at;
+    while (begin > 0 && is_small(&entries[at]) && (is_small(&entries[begin - 1]) || is_refusal(&entries[begin - 1])))
+        begin--;
+    return begin;
+}
+
+static bool is_told(const struct why_entry *entries, size_t at)
+{
+    for (size_t i = stretch_begin(entries, at); i < at; i++) {
+        if (is_same(&entries[i], &entries[at]))
+            return true;
+    }
+    return false;
+}
+
+static void tell_entry(const struct why_entry *entries, size_t n, size_t at, const struct why_now *now, why_say say,
+                       void *context)
+{
+    const struct why_entry *entry = &entries[at];
+    char text[WHY_TEXT];
+    size_t more = 0, last = at;
+    size_t end = stretch_end(entries, n, at);
+    for (size_t i = at + 1; i < end; i++) {
+        if (is_same(entry, &entries[i])) {
+            more++;
+            last = i;
+        }
+    }
+    size_t len = (size_t)snprintf(text, sizeof text, "%.320s", entry->text);
+    const struct why_mend mend = why_mend(entry->reason, now->service);
+    if (is_refusal(entry) && mend.text[0])
+        len += (size_t)snprintf(text + len, sizeof text - len, " (%s)", mend.text);
+    if (more > 0)
+        (void)snprintf(text + len, sizeof text - len, " [%zu time%s more, until %s later]", more, more == 1 ? "" : "s",
+                       duration_phrase(entries[last].at - entry->at).text);
+    say(context, entry->at, text);
+}
+
+/* ---- where it stands --------------------------------------------------------------------------------------------- */
+
+struct ending {
+    const struct why_now *now;
+    why_say say;
+    void *context;
+};
+
+static void finish(const struct ending *e, const char *format, ...) PRINTF_LIKE(2, 3);
+
+static void finish(const struct ending *e, const char *format, ...)
+{
+    char text[WHY_TEXT];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    e->say(e->context, e->now->now, text);
+}
+
+static struct phrase until(const struct why_now *now, int64_t at)
+{
+    return duration_phrase(at > now->now ? at - now->now : 0);
+}
+
+static void end_resolved(const struct ending *e)
+{
+    const struct why_now *now = e->now;
+    if (now->stood_at == 0 && now->model)
+        finish(e,
+               "it is over, and nothing was decided: there were %d vote%s at most where %d %s needed, or they did not "
+               "hold "
+               "for %s",
+               now->most_votes, now->most_votes == 1 ? "" : "s", now->model->votes,
+               now->model->votes == 1 ? "is" : "are", duration_phrase(now->model->hold_ms).text);
+    else if (now->run.id)
+        finish(e, "it is over; of it came the %s to %.63s, which %s: `turnout runs %s`",
+               direction_text(now->run.direction), now->run.to,
+               now->run.state == RUN_SUCCEEDED   ? "succeeded"
+               : now->run.state == RUN_CANCELLED ? "was cancelled"
+                                                 : "is not over",
+               now->run.id);
+    else
+        finish(e, "it is over: nobody says any more that %.63s is down", now->site);
+}
+
+static void end_with_run(const struct ending *e)
+{
+    const struct why_now *now = e->now;
+    const char *direction = direction_text(now->run.direction);
+    if (now->run.state != RUN_WAITING) {
+        finish(e, "now the %s to %.63s %s: `turnout runs %s`", direction, now->run.to,
+               now->run.state == RUN_ATTENTION ? "waits for a person, to retry, skip or cancel" : "is under way",
+               now->run.id);
+        return;
+    }
+    finish(e, "now the %s to %.63s waits for a yes or no: `turnout approve %s --reason TEXT`, or reject", direction,
+           now->run.to, now->run.id);
+    if (now->approval_at != 0 && now->model)
+        finish(e, "if nobody answers within %s it is %s", until(now, now->approval_at).text,
+               now->model->approval.is_yes ? "approved by itself" : "rejected by itself");
+}
+
+static void end_elsewhere(const struct ending *e)
+{
+    const struct why_now *now = e->now;
+    switch (now->active) {
+    case ACTIVE_SITE:
+        finish(
+            e,
+            "now %.63s is the active site: votes on %.63s start nothing, and the incident ends with the last of them",
+            now->active_site, now->site);
+        break;
+    case ACTIVE_MOVING:
+        finish(e, "now a run is under way");
+        break;
+    case ACTIVE_SPLIT:
+        finish(e, "now a run stands half-way, and nothing starts by itself: %s",
+               why_mend(REASON_ACTIVE_SPLIT, now->service).text);
+        break;
+    case ACTIVE_UNKNOWN:
+        finish(e, "now nobody knows which site is active, and nothing starts by itself: %s",
+               why_mend(REASON_ACTIVE_UNKNOWN, now->service).text);
+        break;
+    }
+}
+
+static bool has_quorum(const struct why_now *now)
+{
+    return now->votes >= now->model->votes && now->trusted >= now->model->trusted_votes &&
+           (now->has_probe || !now->model->probe.is_required);
+}
+
+static void end_without_quorum(const struct ending *e)
+{
+    const struct why_now *now = e->now;
+    int missing = now->model->votes - now->votes;
+    if (missing > 0)
+        finish(e,
+               "now %d of %d votes say that %.63s is down: nothing starts before %d more %s so, without a break for %s",
+               now->votes, now->model->votes, now->site, missing, missing == 1 ? "says" : "say",
+               duration_phrase(now->model->hold_ms).text);
+    else if (now->trusted < now->model->trusted_votes)
+        finish(e, "now there are votes enough on %.63s, but %d of %d from sources that prove who they are", now->site,
+               now->trusted, now->model->trusted_votes);
+    else
+        finish(e, "now there are votes enough on %.63s, but our own probe does not say that it is down, and has to",
+               now->site);
+    if (now->silent[0])
+        finish(e, "silent of %.63s: %.400s", now->site, now->silent);
+}
+
+static void end_refused(const struct ending *e)
+{
+    const struct why_now *now = e->now;
+    const struct why_mend mend = why_mend(now->reason, now->service);
+    if (now->reason == REASON_COOL_DOWN && now->cool_down_at != 0)
+        finish(e, "now the cool-down lasts another %s: %s", until(now, now->cool_down_at).text, mend.text);
+    else if (now->reason == REASON_FREEZE && now->frozen_until != 0)
+        finish(e, "now the freeze lasts another %s: %s", until(now, now->frozen_until).text, mend.text);
+    else if (mend.text[0])
+        finish(e, "now nothing is started, for that reason (%s): %s", reason_text(now->reason), mend.text);
+    else
+        finish(e, "now %.63s counts as down", now->site);
+}
+
+static void tell_end(const struct ending *e)
+{
+    const struct why_now *now = e->now;
+    bool is_here = now->active == ACTIVE_SITE && strcmp(now->active_site, now->site) == 0;
+    if (now->resolved_at != 0)
+        end_resolved(e);
+    else if (!now->model)
+        finish(e, "now nothing follows: the service %.63s is not in the configuration any more", now->service);
+    else if (now->run.id && !run_state_is_final(now->run.state))
+        end_with_run(e);
+    else if (!is_here)
+        end_elsewhere(e);
+    else if (!has_quorum(now))
+        end_without_quorum(e);
+    else if (now->hold_at != 0)
+        finish(e, "now the votes suffice; %.63s counts as down if they hold for another %s", now->site,
+               until(now, now->hold_at).text);
+    else
+        end_refused(e);
+}
+
+void why_tell(const struct why_entry *entries, size_t n, size_t gap, int64_t left_out, const struct why_now *now,
+              why_say say, void *context)
+{
+    const struct ending ending = {now, say, context};
+    for (size_t i = 0; i < n; i++) {
+        if (left_out > 0 && i == gap) {
+            char text[WHY_TEXT];
+            (void)snprintf(text, sizeof text, "(%lld records in between are left out here; the audit log has them)",
+                           (long long)left_out);
+            say(context, entries[i].at, text);
+        }
+        if (!is_told(entries, i))
+            tell_entry(entries, n, i, now, say, context);
+    }
+    tell_end(&ending);
+}
