@@ -54,10 +54,11 @@ struct event {
     enum direction direction;
     bool is_planned;    /* OPERATOR_MOVE: a switchover, not an outage */
     bool is_replacing;  /* OPERATOR_MOVE: the run in progress is cancelled first */
-    uint64_t overrides; /* OPERATOR_MOVE, APPROVE: bit 1 << enum reason for each guard that the operator overrides */
+    uint64_t overrides; /* OPERATOR_MOVE, APPROVE, RUN_POINT: bit 1 << enum reason for each guard that the operator
+                           overrides; of no use without a reason in `text` */
     enum run_state run_state;
-    bool has_effect;
-    const char *who;  /* operator's name, or NULL: borrowed */
+    bool has_effect; /* RUN_STATE, RUN_POINT: so far */
+    const char *who; /* operator's name, or NULL: borrowed. Of RUN_POINT: who has sent the run on after it was halted */
     const char *text; /* the operator's reason, or NULL: borrowed */
 };
 
@@ -131,11 +132,12 @@ enum thing_kind {
                                 `direction`, from `from` to `site_to` would have started */
     THING_ACTIVE,            /* active is now (`active`, `site`) */
     THING_RUN_START,    /* in `direction` for `occasion`, from `from` to `site`, in `run_state` (waiting or running);
-                           `flag`: by the decision itself; always the last thing but for a timer of its approval */
-    THING_RUN_APPROVED, /* the run that waited begins */
+                           `flag`: by the decision itself; always the last thing but for the timers of its approval */
+    THING_RUN_APPROVED, /* the run that waited begins; always the last thing */
     THING_RUN_CANCEL,   /* the run that has had no effect so far is to be cancelled, for `reason`; its new state
-                           comes as an event */
-    THING_RUN_GOES,     /* answers EVENT_RUN_POINT: nothing is in its way */
+                           comes as an event. With REASON_REPLACED also behind its effect; then its last THING_RUN_STATE
+                           follows here, and no event about it may come any more */
+    THING_RUN_GOES,     /* answers EVENT_RUN_POINT: nothing is in its way; it has an effect from now on */
     THING_RUN_HALT,     /* likewise: behind its first effect, and `reason` stands in the way of the next point of no
                            return: it is to wait for a person */
     THING_RUN_STATE,    /* mirrors the event into the view: run_state, flag = has_effect */
@@ -149,7 +151,7 @@ struct thing {
     enum thing_kind kind;
     enum reason reason;
     int site, from, voter, count;
-    int site_to; /* of NOT_ACTED with REASON_SHADOW_MODE */
+    int site_to; /* of NOT_ACTED with REASON_SHADOW_MODE; else SITE_NONE */
     bool flag;
     enum vote vote;
     enum timer_kind timer;
@@ -158,11 +160,12 @@ struct thing {
     enum direction direction;
     enum occasion occasion;
     enum run_state run_state;
-    uint64_t overrides; /* of RUN_START: guards that an operator has overridden */
+    uint64_t overrides; /* of RUN_START and RUN_APPROVED: guards that an operator has overridden */
     char text[256];     /* the reason as a sentence for a tired person, names and numbers filled in */
 };
 
-#define MAX_THINGS 192 /* of one event; enough for every site and vote: checked by the random walk */
+/* Of one event: every vote may change, and of every site an incident, its hold and its flapping. */
+#define MAX_THINGS (MAX_VOTES + 6 * MAX_SITES + 16)
 
 struct things {
     struct thing items[MAX_THINGS];

@@ -30,6 +30,11 @@ int service_site_find(const struct service *service, const char *name)
     return SITE_NONE;
 }
 
+bool step_is_part_of(const struct step *step, enum occasion occasion)
+{
+    return step->when == 0 || (step->when & 1U << occasion) != 0;
+}
+
 int model_n_voters(const struct model *model)
 {
     return model->n_sources + 2;

@@ -159,6 +159,7 @@ struct model {
 int model_service_find(const struct model *model, const char *name);    /* -1 when there is none */
 int model_source_find(const struct model *model, const char *name);     /* -1 */
 int service_site_find(const struct service *service, const char *name); /* SITE_NONE */
+bool step_is_part_of(const struct step *step, enum occasion occasion);  /* by its `when` */
 
 /* ---- voters: the sources, and behind them two of our own ----------------------------------------------------------
  */

@@ -18,15 +18,21 @@ struct outlook_share;
 struct outlook {
     const struct model *model;
     int64_t wall;    /* for `freeze` */
+    int64_t wall_at; /* steady: when it was `wall`; 0: not told, and the end of a freeze is nothing to wait for */
     bool is_cut_off; /* by our own checks, the network is gone here, or that is not known yet */
     bool is_killed;  /* the kill switch file exists */
     struct source_outlook sources[MAX_SOURCES];
     const struct service_view *const *views; /* by service: for dependencies */
-    int64_t generation; /* raised whenever a service that was refused may not be any more: look at those again */
+    int64_t generation; /* raised whenever a service that was refused may not be any more, and when a source is heard
+                           again or a heartbeat begins or ends: look at all of them. Who changes `is_cut_off` or
+                           `is_killed` raises it */
     /* made by outlook_take() */
     struct outlook_place *places; /* by place */
     struct outlook_share *shares; /* by service: what it has added */
-    int provider_runs[MAX_PROVIDERS];
+    struct {
+        int can, down; /* places that it can speak of, and those of them of which it says down */
+    } voters[MAX_VOTERS];
+    int provider_runs[MAX_PROVIDERS]; /* that are under way: neither waiting nor at attention */
 };
 
 /* NULL: out of memory. Borrows both; `views` has one pointer per service of the model. */
@@ -43,13 +49,20 @@ void outlook_beat_ends(struct outlook *outlook, int source);
 bool outlook_is_stale(const struct outlook *outlook, int source, int64_t now);      /* of a voter of ours: never */
 bool outlook_has_heartbeat(const struct outlook *outlook, int source, int64_t now); /* fires, and is fresh */
 
+/* As many runs are under way against it as its `max_parallel` allows. */
+bool outlook_is_provider_busy(const struct outlook *outlook, int provider);
+
 /* The voter says down of every place that it can speak of, and these are two at least: then it, or the daemon's view
  * of it, is suspect rather than they. Voters of our own are so as well. */
 bool outlook_is_suspect(const struct outlook *outlook, int voter);
 /* Places where a quorum says down of some service, now or within the flood rule's time. */
 int outlook_n_places_down(const struct outlook *outlook, int64_t now);
 bool outlook_is_place_down(const struct outlook *outlook, int place, int64_t now);
-/* When the flood rule will have forgotten one of them; INT64_MAX: nothing is to be forgotten. */
+/* Those of them that went down at once with `place`, within the flood rule's time before or after it, and `place`
+ * itself: a place that has been down for hours does not make the next one a flood. What begins again within that time
+ * has never ended. After a restart everything that is down has gone down at once. */
+int outlook_n_places_at_once(const struct outlook *outlook, int place, int64_t now);
+/* When the flood rule will next forget one of them: look at all services then. Later than `now`; INT64_MAX: never. */
 int64_t outlook_due_at(const struct outlook *outlook, int64_t now);
 
 /* The freeze that holds for the service at the outlook's wall time; NULL: none. *ret_until (may be NULL): its end. */

@@ -8,6 +8,9 @@
 #include <stdint.h>
 #include <string.h>
 
+#define PROBE_ROUNDS 3
+#define FLAP_LEAST_MS 1000 /* what is doubled where there is no hold */
+
 static void forget_run(struct service_view *view)
 {
     view->has_run = false;
@@ -18,6 +21,8 @@ static void forget_run(struct service_view *view)
     view->run_from = SITE_NONE;
     view->run_to = SITE_NONE;
     view->run_has_effect = false;
+    view->run_is_cancelling = false;
+    view->run_overrides = 0;
 }
 
 void service_view_init(struct service_view *view)
@@ -63,6 +68,14 @@ bool view_hear(struct service_view *view, int site, int voter, int64_t now)
     return vote->vote == VOTE_UNKNOWN && vote->down + vote->up > 0;
 }
 
+int64_t view_expires_ms(const struct service *service, const struct model *model, int voter)
+{
+    if (voter != model_voter_probe(model))
+        return model_voter_rule(model, voter).expires_ms;
+    const struct probe_rule *probe = &service->probe;
+    return probe->check && probe->every_ms > 0 ? PROBE_ROUNDS * (probe->every_ms + probe->check->timeout_ms) : 0;
+}
+
 static int count_votes(const struct model *model, const struct service_view *view, int site, enum trust least)
 {
     int sum = 0;
@@ -87,25 +100,91 @@ int view_trusted_votes(const struct model *model, const struct service_view *vie
 bool view_has_quorum(const struct service *service, const struct model *model, const struct service_view *view,
                      int site)
 {
-    return view_votes(model, view, site) >= service->votes &&
-           (service->trusted_votes == 0 || view_trusted_votes(model, view, site) >= service->trusted_votes);
+    if (view_votes(model, view, site) < service->votes)
+        return false;
+    if (service->trusted_votes > 0 && view_trusted_votes(model, view, site) < service->trusted_votes)
+        return false;
+    if (!service->probe.is_required)
+        return true;
+    const struct vote_view *probe = view_vote_find(view, site, model_voter_probe(model));
+    return probe && probe->vote == VOTE_DOWN;
 }
+
+int64_t view_hold_ms(const struct service *service, const struct service_view *view, int site)
+{
+    const struct flap_rule *flap = &service->flap;
+    int64_t hold = service->hold_ms;
+    int breaks = view->sites[site].n_breaks;
+    if (flap->changes <= 0 || breaks < flap->changes)
+        return hold;
+    if (hold < FLAP_LEAST_MS)
+        hold = FLAP_LEAST_MS;
+    for (int i = flap->changes; i <= breaks && hold < flap->limit_ms; i++)
+        hold *= 2;
+    if (hold > flap->limit_ms)
+        hold = flap->limit_ms;
+    return hold > service->hold_ms ? hold : service->hold_ms;
+}
+
+/* ---- what is due ------------------------------------------------------------------------------------------------- */
 
 static int64_t sooner(int64_t due, int64_t at)
 {
     return at > 0 && at < due ? at : due;
 }
 
+static int64_t vote_due_at(const struct service *service, const struct model *model, const struct outlook *outlook,
+                           const struct vote_view *vote)
+{
+    if (vote->vote == VOTE_UNKNOWN)
+        return INT64_MAX;
+    int64_t due = INT64_MAX;
+    int64_t expires_ms = view_expires_ms(service, model, vote->voter);
+    if (expires_ms > 0 && vote->down + vote->up > 0)
+        due = sooner(due, vote->heard_at + expires_ms);
+    if (vote->voter >= model->n_sources)
+        return due;
+    const struct source_outlook *source = &outlook->sources[vote->voter];
+    int64_t stale_after_ms = model_voter_rule(model, vote->voter).stale_after_ms;
+    if (stale_after_ms > 0)
+        due = sooner(due, source->heard_at + stale_after_ms);
+    if (expires_ms > 0 && vote->vote == VOTE_UP && vote->up == 0)
+        due = sooner(due, source->beat_at + expires_ms);
+    return due;
+}
+
+/* When the freeze that keeps the service from something ends. */
+static int64_t freeze_due_at(const struct service *service, const struct model *model, const struct service_view *view,
+                             const struct outlook *outlook)
+{
+    int64_t until = 0;
+    bool is_waiting = view->failback_reason == REASON_FREEZE;
+    for (int site = 0; site < service->n_sites; site++)
+        is_waiting |= view->sites[site].is_standing && view->sites[site].last_reason == REASON_FREEZE;
+    if (!is_waiting || outlook->wall_at <= 0 || !freeze_find(service, model, outlook->wall, &until))
+        return INT64_MAX;
+    return outlook->wall_at + (until - outlook->wall);
+}
+
 int64_t view_due_at(const struct service *service, const struct model *model, const struct service_view *view,
                     const struct outlook *outlook)
 {
     int64_t due = sooner(INT64_MAX, view->cool_down_until);
-    for (int i = 0; i < service->n_sites; i++)
+    due = sooner(due, view->settle_until);
+    due = sooner(due, view->approval_due_at);
+    due = sooner(due, view->remind_at);
+    if (view->failback_reason == REASON_NONE) /* else it was looked at when it was due, and waits for something else */
+        due = sooner(due, view->failback_due_at);
+    for (int i = 0; i < service->n_sites; i++) {
         due = sooner(due, view->sites[i].hold_due_at);
-    (void)model;
-    (void)outlook;
-    return due;
+        due = sooner(due, view->sites[i].flap_until);
+    }
+    for (int i = 0; i < view->n_votes; i++)
+        due = sooner(due, vote_due_at(service, model, outlook, &view->votes[i]));
+    return sooner(due, freeze_due_at(service, model, view, outlook));
 }
+
+/* ---- what changes it --------------------------------------------------------------------------------------------- */
 
 static void apply_timer(struct service_view *view, const struct thing *thing, int64_t due_at)
 {
@@ -131,16 +210,18 @@ static void apply_timer(struct service_view *view, const struct thing *thing, in
         break;
     case TIMER_FAILBACK:
         view->failback_due_at = due_at;
+        view->failback_reason = REASON_NONE;
         break;
     }
 }
 
 static void apply_incident(struct site_view *site, bool has_incident, bool is_standing)
 {
-    site->is_standing = is_standing;
-    if (site->has_incident != has_incident)
+    /* What is recorded of it begins anew when it begins, and when it stands anew. */
+    if (site->has_incident != has_incident || (is_standing && !site->is_standing))
         site->last_reason = REASON_NONE;
     site->has_incident = has_incident;
+    site->is_standing = is_standing;
 }
 
 static void apply_run_start(struct service_view *view, const struct thing *thing)
@@ -153,6 +234,8 @@ static void apply_run_start(struct service_view *view, const struct thing *thing
     view->run_from = thing->from;
     view->run_to = thing->site;
     view->run_has_effect = false;
+    view->run_is_cancelling = false;
+    view->run_overrides = thing->overrides;
     /* What comes after this run is another story, and may be told with the same words again. */
     if (thing->from >= 0)
         view->sites[thing->from].last_reason = REASON_NONE;
@@ -182,7 +265,7 @@ void view_apply(struct service_view *view, const struct thing *thing)
         apply_timer(view, thing, 0);
         break;
     case THING_INCIDENT_OPEN:
-        apply_incident(&view->sites[thing->site], true, true);
+        apply_incident(&view->sites[thing->site], true, false);
         break;
     case THING_INCIDENT_STANDING:
         apply_incident(&view->sites[thing->site], true, thing->flag);
@@ -193,6 +276,8 @@ void view_apply(struct service_view *view, const struct thing *thing)
     case THING_NOT_ACTED:
         if (thing->site >= 0)
             view->sites[thing->site].last_reason = (int)thing->reason;
+        else if (thing->direction == DIRECTION_FAILBACK)
+            view->failback_reason = (int)thing->reason;
         break;
     case THING_ACTIVE:
         view->active = thing->active;
@@ -211,12 +296,17 @@ void view_apply(struct service_view *view, const struct thing *thing)
         break;
     case THING_RUN_APPROVED:
         view->run_state = RUN_RUNNING;
+        view->run_overrides |= thing->overrides;
+        break;
+    case THING_RUN_CANCEL:
+        view->run_is_cancelling = true;
+        break;
+    case THING_RUN_GOES:
+        view->run_has_effect = true;
         break;
     case THING_PAUSED:
         view->is_paused = thing->flag;
         break;
-    case THING_RUN_CANCEL:
-    case THING_RUN_GOES:
     case THING_RUN_HALT:
     case THING_REMIND:
     case THING_NOTICE:

@@ -41,13 +41,17 @@ struct service_view {
     int64_t approval_due_at; /* of the run that waits; 0: no deadline */
     int64_t remind_at;       /* 0: no */
     int64_t failback_due_at; /* since home is well: when that is long enough; 0: it is not, or nobody asks */
-    bool has_run;            /* a run that is not final: waiting, running or at attention */
+    int failback_reason; /* enum reason last recorded for not failing back when it was due; REASON_NONE. No row holds
+                            it: after a restart it is said once more */
+    bool has_run;        /* a run that is not final: waiting, running or at attention */
     enum run_state run_state;
     enum direction run_direction;
     enum occasion run_occasion;
-    int run_from, run_to; /* run_from may be SITE_NONE */
-    bool run_is_ours;     /* started by the decision, not by a person (a person's yes to it does not change that) */
-    bool run_has_effect;  /* as of the run's last change of state; the run itself knows better meanwhile */
+    int run_from, run_to;   /* run_from may be SITE_NONE */
+    bool run_is_ours;       /* started by the decision, not by a person (a person's yes to it does not change that) */
+    bool run_has_effect;    /* or may have one from now on: THING_RUN_GOES sets it */
+    bool run_is_cancelling; /* the decision has cancelled it, and its last state is still to come */
+    uint64_t run_overrides; /* bit 1 << enum reason: guards that a person has overridden for it */
 };
 
 void service_view_init(struct service_view *view); /* unknown, nothing fires */
@@ -61,6 +65,9 @@ struct vote_view *view_vote_get(struct service_view *view, int site, int voter);
 /* A repeat of what is known already. True: it is not only a repeat, since the vote had expired: give decide() an
  * EVENT_HEARD as well. */
 bool view_hear(struct service_view *view, int site, int voter, int64_t now);
+/* How long a word of the voter on the service's sites counts without being repeated; 0: for ever. Our own check repeats
+ * itself: three rounds without an answer, and it has nothing to say. */
+int64_t view_expires_ms(const struct service *service, const struct model *model, int voter);
 /* Down votes by weight; those of voters with more than TRUST_OPEN. */
 int view_votes(const struct model *model, const struct service_view *view, int site);
 int view_trusted_votes(const struct model *model, const struct service_view *view, int site);
@@ -68,12 +75,16 @@ int view_trusted_votes(const struct model *model, const struct service_view *vie
 bool view_has_quorum(const struct service *service, const struct model *model, const struct service_view *view,
                      int site);
 
+/* How long the votes on the site have to hold as things are: `hold`, and doubled for each break once it flaps. */
+int64_t view_hold_ms(const struct service *service, const struct service_view *view, int site);
+
 /* ---- what changes it --------------------------------------------------------------------------------------------- */
 
 /* Applying the things of decide() in order is the only way the view changes while running, view_hear() aside. */
 void view_apply(struct service_view *view, const struct thing *thing);
-/* When something of it is due next, a vote's expiry and a source's becoming stale among them: give decide() an
- * EVENT_LOOK then. INT64_MAX: nothing is. */
+/* When something of it is due next, a vote's expiry, a source's becoming stale and the end of a freeze that refused
+ * among them: give decide() an EVENT_LOOK then. A repeat only moves it on: what was asked for before it may come too
+ * early, never too late. INT64_MAX: nothing is. */
 int64_t view_due_at(const struct service *service, const struct model *model, const struct service_view *view,
                     const struct outlook *outlook);
 

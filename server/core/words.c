@@ -72,6 +72,16 @@ static void phrase_add(struct phrase *phrase, const char *format, ...)
     va_end(args);
 }
 
+struct phrase phrase_of(const char *format, ...)
+{
+    struct phrase phrase;
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(phrase.text, sizeof phrase.text, format, args);
+    va_end(args);
+    return phrase;
+}
+
 struct phrase duration_phrase(int64_t ms)
 {
     static const struct {
@@ -128,6 +138,10 @@ struct phrase votes_phrase(const struct service *service, const struct model *mo
     int trusted = service->trusted_votes > 0 ? view_trusted_votes(model, view, site) : 0;
     if (trusted < service->trusted_votes)
         phrase_add(&phrase, ", %d of %d trusted", trusted, service->trusted_votes);
+    const struct vote_view *probe =
+        service->probe.is_required ? view_vote_find(view, site, model_voter_probe(model)) : NULL;
+    if (service->probe.is_required && (!probe || probe->vote != VOTE_DOWN))
+        phrase_add(&phrase, ", without our own probe's, which is required");
     return phrase;
 }
 
@@ -135,8 +149,9 @@ struct phrase votes_held_phrase(const struct service *service, const struct mode
                                 const struct service_view *view, int site)
 {
     struct phrase phrase = votes_phrase(service, model, view, site);
-    if (service->hold_ms > 0)
-        phrase_add(&phrase, " held for %s", duration_phrase(service->hold_ms).text);
+    int64_t hold_ms = view_hold_ms(service, view, site);
+    if (hold_ms > 0)
+        phrase_add(&phrase, " held for %s", duration_phrase(hold_ms).text);
     return phrase;
 }
 
@@ -150,6 +165,28 @@ struct phrase move_phrase(const struct service *service, enum direction directio
     return phrase;
 }
 
+struct phrase run_phrase(const struct service *service, const struct service_view *view)
+{
+    struct phrase phrase = {""};
+    phrase_add(&phrase, "the %s ", move_phrase(service, view->run_direction, view->run_from, view->run_to).text);
+    switch (view->run_state) {
+    case RUN_WAITING:
+        phrase_add(&phrase, "waits for a yes or no");
+        break;
+    case RUN_RUNNING:
+        phrase_add(&phrase, "is under way");
+        break;
+    case RUN_ATTENTION:
+        phrase_add(&phrase, "waits for a person");
+        break;
+    case RUN_SUCCEEDED:
+    case RUN_CANCELLED:
+        phrase_add(&phrase, "is over");
+        break;
+    }
+    return phrase;
+}
+
 struct phrase place_phrase(const struct service *service, const struct service_view *view)
 {
     struct phrase phrase = {""};
@@ -158,12 +195,9 @@ struct phrase place_phrase(const struct service *service, const struct service_v
         phrase_add(&phrase, "%.48s is the active site", site_phrase(service, view->active_site));
         break;
     case ACTIVE_MOVING:
-        if (!view->has_run)
-            phrase_add(&phrase, "a run begins");
-        else
-            phrase_add(&phrase, "the %s %s",
-                       move_phrase(service, view->run_direction, view->run_from, view->run_to).text,
-                       view->run_state == RUN_ATTENTION ? "waits for a person" : "is under way");
+        if (view->has_run)
+            return run_phrase(service, view);
+        phrase_add(&phrase, "a run begins");
         break;
     case ACTIVE_SPLIT:
         phrase_add(&phrase, "a run stopped half-way (split): adopt a site, or start a run by hand");

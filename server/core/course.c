@@ -1,0 +1,154 @@
+/* A run that is there: what takes it back before its first effect, what it is told at its points, and what its end
+ * leaves behind. How it goes through its steps is core/playbook.c. */
+#include "core/decide_internal.h"
+
+/* ---- taking it back ---------------------------------------------------------------------------------------------- */
+
+void run_cancel(struct decision *d, enum reason reason, const char *why)
+{
+    struct phrase move = move_phrase(d->service, d->view.run_direction, d->view.run_from, d->view.run_to);
+    say(d, thing_of(THING_RUN_CANCEL, reason, SITE_NONE), "the %.110s is cancelled: %.130s", move.text, why);
+    approval_clear(d, reason);
+}
+
+/* One at attention is a person's to deal with, but for its reason being gone. */
+static bool takes_back(const struct decision *d, enum reason reason)
+{
+    return reason == REASON_VOTES || reason == REASON_EVIDENCE || d->view.run_state != RUN_ATTENTION;
+}
+
+void look_at_run(struct decision *d)
+{
+    const struct service_view *view = &d->view;
+    if (!view->has_run || view->run_is_cancelling)
+        return;
+    if (view->run_is_ours && !view->run_has_effect) {
+        struct verdict verdict = guard_course(d, view->run_overrides);
+        if (verdict.reason != REASON_NONE && takes_back(d, verdict.reason)) {
+            struct phrase why = obstacle_phrase(d, &verdict);
+            run_cancel(d, verdict.reason, why.text);
+            return;
+        }
+    }
+    if (view->run_state == RUN_WAITING)
+        look_at_approval(d);
+}
+
+/* ---- its points -------------------------------------------------------------------------------------------------- */
+
+void on_run_point(struct decision *d)
+{
+    const struct service_view *view = &d->view;
+    bool has_effect = d->event->has_effect;
+    if (!view->has_run) {
+        say(d, thing_of(THING_RUN_CANCEL, REASON_WRONG_STATE, SITE_NONE), "there is no run that could go on");
+        return;
+    }
+    struct phrase move = move_phrase(d->service, view->run_direction, view->run_from, view->run_to);
+    struct verdict verdict = guard_course(d, view->run_overrides | overrides_of(d));
+    /* A person who sends it on has seen what stopped it. */
+    if (d->event->who && verdict.reason != REASON_TARGET_DOWN)
+        verdict.reason = REASON_NONE;
+    if (verdict.reason == REASON_NONE) {
+        say(d, thing_of(THING_RUN_GOES, REASON_RUN, SITE_NONE), "nothing is in the way of the %s", move.text);
+        return;
+    }
+    struct phrase why = obstacle_phrase(d, &verdict);
+    if (view->run_is_ours && !has_effect)
+        run_cancel(d, verdict.reason, why.text);
+    else
+        say(d, thing_of(THING_RUN_HALT, verdict.reason, SITE_NONE), "the %.90s stops and waits for a person: %.130s",
+            move.text, why.text);
+}
+
+/* ---- its end ----------------------------------------------------------------------------------------------------- */
+
+static void timers_after_run(struct decision *d, bool has_effect)
+{
+    int64_t cool_down_ms = d->service->cool_down_ms;
+    int64_t settle_ms = has_effect ? d->service->settle_ms : 0;
+    struct thing set = thing_of(THING_TIMER_SET, REASON_RUN, SITE_NONE);
+    if (cool_down_ms > 0) {
+        set.timer = TIMER_COOL_DOWN;
+        set.at = d->now + cool_down_ms;
+        say(d, set, "nothing is started by itself for %s from now (cool-down)", duration_phrase(cool_down_ms).text);
+    }
+    if (settle_ms > 0) {
+        set.timer = TIMER_SETTLE;
+        set.at = d->now + settle_ms;
+        say(d, set, "old answers are in use for another %s: until then nothing is heard that speaks of the active site",
+            duration_phrase(settle_ms).text);
+    }
+}
+
+static void active_after_run(struct decision *d, const struct service_view *before, bool is_success, bool has_effect,
+                             const struct phrase *move)
+{
+    struct thing lost = thing_of(THING_ACTIVE, REASON_RUN, SITE_NONE);
+    lost.active = ACTIVE_UNKNOWN;
+    /* Where the run came from is what the view knows, not run_from: that may be a guess made for the steps' sake. */
+    int site = is_success ? before->run_to : before->active_site;
+    if (!is_success && has_effect) {
+        lost.active = ACTIVE_SPLIT;
+        say(d, lost, "the %s was cancelled after it had changed something: look, then adopt a site or start a run",
+            move->text);
+    } else if (!is_success && before->active != ACTIVE_MOVING) {
+        return; /* it has only waited */
+    } else if (site < 0 || site >= d->service->n_sites) {
+        say(d, lost, "the %s %s, and the active site is not known", move->text,
+            is_success ? "succeeded" : "was cancelled before it changed anything");
+    } else {
+        become_active(d, REASON_RUN, site, is_success,
+                      is_success ? "the run to it succeeded"
+                                 : "the run from it was cancelled before it changed anything");
+    }
+}
+
+static void run_over(struct decision *d, enum run_state run_state, bool has_effect, enum reason reason)
+{
+    const struct service_view *view = &d->view;
+    struct service_view before; /* only what is about the run and the active site */
+    before.active = view->active;
+    before.active_site = view->active_site;
+    before.run_direction = view->run_direction;
+    before.run_to = view->run_to;
+    before.run_is_cancelling = view->run_is_cancelling;
+    bool is_success = run_state == RUN_SUCCEEDED;
+    struct phrase move = move_phrase(d->service, view->run_direction, view->run_from, view->run_to);
+    approval_clear(d, reason);
+    struct thing state = thing_of(THING_RUN_STATE, reason, SITE_NONE);
+    state.run_state = run_state;
+    state.flag = has_effect;
+    say(d, state, "the %s %s", move.text, is_success ? "succeeded" : "was cancelled");
+    if (is_success || has_effect)
+        timers_after_run(d, has_effect);
+    active_after_run(d, &before, is_success, has_effect, &move);
+    if (!is_success && !has_effect && !before.run_is_cancelling)
+        put_off(d, REASON_OPERATOR, before.run_direction, d->view.active_site,
+                "a person cancelled the run before it changed anything");
+}
+
+void run_replace(struct decision *d, const char *why)
+{
+    bool has_effect = d->view.run_has_effect;
+    run_cancel(d, REASON_REPLACED, why);
+    run_over(d, RUN_CANCELLED, has_effect, REASON_REPLACED);
+}
+
+bool on_run_state(struct decision *d)
+{
+    const struct event *event = d->event;
+    if (!d->view.has_run || (event->run_state == d->view.run_state && event->has_effect == d->view.run_has_effect))
+        return false;
+    if (run_state_is_final(event->run_state)) {
+        run_over(d, event->run_state, event->has_effect, REASON_RUN);
+        return true;
+    }
+    struct thing state = thing_of(THING_RUN_STATE, REASON_RUN, SITE_NONE);
+    state.flag = event->has_effect;
+    state.run_state = event->run_state;
+    struct phrase move = move_phrase(d->service, d->view.run_direction, d->view.run_from, d->view.run_to);
+    say(d, state, "the %s %s", move.text,
+        event->run_state == RUN_ATTENTION ? "waits for a person: retry, skip or cancel" : "goes on");
+    return true;
+}

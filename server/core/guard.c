@@ -1,0 +1,190 @@
+/* The guards: what keeps a run from starting, in the order in which a person would ask, and what takes back one that
+ * has changed nothing so far. They look and say why; they change nothing. Persons are not asked by these but where it
+ * says so: their own few guards are in operator.c. */
+#include "core/decide_internal.h"
+
+/* ---- votes ------------------------------------------------------------------------------------------------------- */
+
+bool has_down_vote(const struct decision *d, int site)
+{
+    for (int i = 0; i < d->view.n_votes; i++)
+        if (d->view.votes[i].site == site && d->view.votes[i].vote == VOTE_DOWN)
+            return true;
+    return false;
+}
+
+int target_find(const struct decision *d)
+{
+    for (int site = 0; site < d->service->n_sites; site++)
+        if (site != d->view.active_site && !has_down_vote(d, site))
+            return site;
+    return SITE_NONE;
+}
+
+static bool is_suspect_vote(const struct decision *d, int site, int i)
+{
+    const struct vote_view *vote = &d->view.votes[i];
+    return vote->site == site && vote->vote == VOTE_DOWN && outlook_is_suspect(d->outlook, vote->voter);
+}
+
+/* There is a quorum, and without the votes of suspect voters there is none. */
+static bool is_quorum_suspect(const struct decision *d, int site)
+{
+    struct service_view without;
+    bool is_any = false;
+    for (int i = 0; i < d->view.n_votes && !is_any; i++)
+        is_any = is_suspect_vote(d, site, i);
+    if (!is_any)
+        return false;
+    without = d->view;
+    for (int i = 0; i < without.n_votes; i++)
+        if (is_suspect_vote(d, site, i))
+            without.votes[i].vote = VOTE_UNKNOWN;
+    return !view_has_quorum(d->service, d->model, &without, site);
+}
+
+/* ---- what else is going on --------------------------------------------------------------------------------------- */
+
+/* The place that is left is down; of a failback none needs to be. */
+static bool is_flood(const struct decision *d, enum direction direction, int site)
+{
+    int places = d->model->flood.places;
+    if (places <= 0)
+        return false;
+    int n = direction == DIRECTION_FAILBACK
+                ? outlook_n_places_down(d->outlook, d->now)
+                : outlook_n_places_at_once(d->outlook, d->service->sites[site].place, d->now);
+    return n > places;
+}
+
+/* In shadow nothing ever moves: there a service that would have moved is taken for gone. */
+static bool would_have_moved(const struct decision *d, const struct service_view *first)
+{
+    return d->service->mode == MODE_SHADOW && first->sites[first->active_site].is_standing &&
+           first->sites[first->active_site].last_reason == REASON_SHADOW_MODE;
+}
+
+/* A service that goes first, and is not away from the place of `site`, or not known to be; -1: there is none. */
+static int dependency_find(const struct decision *d, int site)
+{
+    int place = d->service->sites[site].place;
+    for (int i = 0; i < d->service->n_after; i++) {
+        int other = d->service->after[i];
+        const struct service_view *first = d->outlook->views[other];
+        bool is_here = first->active_site >= 0 && d->model->services[other].sites[first->active_site].place == place;
+        if (first->active == ACTIVE_SITE && is_here && would_have_moved(d, first))
+            continue;
+        if (is_here || first->active == ACTIVE_SPLIT || first->active == ACTIVE_UNKNOWN ||
+            (first->active == ACTIVE_MOVING && first->active_site < 0))
+            return other;
+    }
+    return -1;
+}
+
+static int busy_provider_find(const struct decision *d, enum occasion occasion)
+{
+    for (int i = 0; i < d->service->n_steps; i++) {
+        const struct step *step = &d->service->steps[i];
+        if (step->provider >= 0 && step_is_part_of(step, occasion) &&
+            outlook_is_provider_busy(d->outlook, step->provider))
+            return step->provider;
+    }
+    return -1;
+}
+
+/* ---- the guards -------------------------------------------------------------------------------------------------- */
+
+/* Those that also take back a run, and the kill switch among them, which only keeps one from starting. `site`: the one
+ * that is left. */
+static struct verdict guard_common(const struct decision *d, enum direction direction, int site, bool is_start)
+{
+    struct verdict verdict = {.reason = REASON_NONE, .target = SITE_NONE, .other = -1};
+    if (freeze_find(d->service, d->model, d->outlook->wall, &verdict.until))
+        verdict.reason = REASON_FREEZE;
+    else if (d->outlook->is_cut_off)
+        verdict.reason = REASON_CUT_OFF;
+    else if (is_start && d->outlook->is_killed)
+        verdict.reason = REASON_KILL_SWITCH;
+    else if (is_flood(d, direction, site))
+        verdict.reason = REASON_FLOOD;
+    else if (direction == DIRECTION_FAILOVER && is_quorum_suspect(d, site))
+        verdict.reason = REASON_SUSPECT;
+    return verdict;
+}
+
+static struct verdict guard_capacity(const struct decision *d, enum direction direction, int site)
+{
+    struct verdict verdict = {.reason = REASON_NONE, .target = SITE_NONE};
+    verdict.other = dependency_find(d, site);
+    if (verdict.other >= 0) {
+        verdict.reason = REASON_DEPENDENCY;
+        return verdict;
+    }
+    verdict.other = busy_provider_find(d, direction == DIRECTION_FAILBACK ? OCCASION_FAILBACK : OCCASION_OUTAGE);
+    if (verdict.other >= 0)
+        verdict.reason = REASON_PROVIDER_BUSY;
+    return verdict;
+}
+
+static enum reason guard_of_service(const struct decision *d, enum mode mode, int site)
+{
+    if (mode == MODE_MANUAL)
+        return REASON_MANUAL_MODE;
+    enum reason place = reason_of_place(d, site);
+    if (place != REASON_NONE)
+        return place;
+    if (d->view.is_paused)
+        return REASON_PAUSED;
+    if (d->view.has_run)
+        return REASON_RUN_IN_PROGRESS;
+    return d->view.cool_down_until > d->now ? REASON_COOL_DOWN : REASON_NONE;
+}
+
+struct verdict guard_start(const struct decision *d, enum direction direction, int site)
+{
+    enum mode mode = direction == DIRECTION_FAILBACK ? d->service->failback_mode : d->service->mode;
+    struct verdict verdict = {.reason = guard_of_service(d, mode, site), .target = SITE_NONE, .other = -1};
+    if (verdict.reason != REASON_NONE)
+        return verdict;
+    verdict = guard_common(d, direction, site, true);
+    if (verdict.reason != REASON_NONE)
+        return verdict;
+    int target = direction == DIRECTION_FAILBACK ? 0 : target_find(d);
+    if (target == SITE_NONE) {
+        verdict.reason = REASON_NO_TARGET;
+        return verdict;
+    }
+    verdict = guard_capacity(d, direction, site);
+    verdict.target = target;
+    if (verdict.reason == REASON_NONE && mode == MODE_SHADOW)
+        verdict.reason = REASON_SHADOW_MODE;
+    return verdict;
+}
+
+struct verdict guard_begin(const struct decision *d)
+{
+    if (d->outlook->is_killed)
+        return (struct verdict){.reason = REASON_KILL_SWITCH, .target = SITE_NONE, .other = -1};
+    return guard_capacity(d, d->view.run_direction, d->view.run_from);
+}
+
+struct verdict guard_course(const struct decision *d, uint64_t overrides)
+{
+    const struct service_view *view = &d->view;
+    struct verdict verdict = {.reason = REASON_NONE, .target = view->run_to, .other = -1};
+    int from = view->run_from;
+    if (view->run_is_ours && view->run_direction == DIRECTION_FAILBACK && !is_home_well(d))
+        verdict.reason = REASON_EVIDENCE;
+    else if (view->run_is_ours && view->run_direction == DIRECTION_FAILOVER && from >= 0 &&
+             !view_has_quorum(d->service, d->model, view, from))
+        verdict.reason = REASON_VOTES;
+    else if (view->run_is_ours && view->is_paused)
+        verdict.reason = REASON_PAUSED;
+    else if (view->run_is_ours && from >= 0)
+        verdict = guard_common(d, view->run_direction, from, false);
+    verdict.target = view->run_to;
+    if (verdict.reason == REASON_NONE && view->run_to >= 0 && has_down_vote(d, view->run_to) &&
+        !(overrides & UINT64_C(1) << REASON_TARGET_DOWN))
+        verdict.reason = REASON_TARGET_DOWN;
+    return verdict;
+}
