@@ -202,6 +202,13 @@ int active_site_at(const struct service_state *state, int64_t wall); /* SITE_NON
 MUST_CHECK enum err intake_prepare(struct orchestrator *o, struct command *const *commands, size_t n,
                                    struct errmsg *why);
 void intake_delivery(struct orchestrator *o, struct command *command);
+/* A statement of our own (of a person, or of the probe), as an alert of `voter` that speaks of one site of one service;
+ * VOTE_UNKNOWN takes it back. The command that brings it is COMMAND_VOTE or COMMAND_PROBED, for which intake_prepare()
+ * has looked the row up. What is said again only counts as heard. `text` (NULL: the caller does it) goes on record when
+ * it is news; true: it is. */
+bool intake_statement(struct orchestrator *o, int voter, int service, int site, enum vote says, const char *text,
+                      const struct cause *cause);
+void intake_probed(struct orchestrator *o, const struct command *command);
 void intake_bunch(struct orchestrator *o);         /* the one entry for deliveries that change nothing for a service */
 void intake_before_commit(struct orchestrator *o); /* rows pushed out of the cache */
 void intake_committed(struct orchestrator *o);     /* the batch's rows are the cache's now */
