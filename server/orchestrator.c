@@ -176,9 +176,11 @@ static void process(struct orchestrator *o, struct command *command)
     case COMMAND_ADOPT:
         service_adopt(o, command);
         return;
+    case COMMAND_PROBED:
+        intake_probed(o, command);
+        return;
     case COMMAND_PAUSE:
     case COMMAND_VOTE:
-    case COMMAND_PROBED:
     case COMMAND_OUTSIDE:
         return;
     case COMMAND_RUN:
@@ -504,6 +506,8 @@ static void orchestrator_free(struct orchestrator *o)
         o->retained = next;
     }
     batch_free(o->rows);
+    if (o->cache)
+        intake_failed(o);
     free(o->cache);
     free(o);
 }
@@ -543,6 +547,7 @@ static void record_stop(struct orchestrator *o)
     if (!o->world)
         return;
     intake_save_counts(o, true);
+    votes_save(o, true);
     prune_note(o);
     journal_note(o, &(struct note){.kind = "daemon.stopped", .text = "the daemon stops"});
     enum err err = o->broken_err == ERR_OK ? store_write(o->settings.store, o->rows, &why) : o->broken_err;

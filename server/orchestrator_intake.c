@@ -1,251 +1,85 @@
-/* Deliveries: which of their alerts are news, what that does to the votes, and what is written.
+/* Deliveries, and statements of our own: which of their alerts are news, and what is written.
  *
- * Duplicates are found by state. The rows of a batch's alerts are read at once, before anything is written, into a
- * table; the batch works on the table; after the commit the table's rows go into a cache, so that a repeat costs no SQL
- * at all. Counts and last-seen times of repeats are kept in the cache and saved now and then: losing some of them in a
- * crash loses nothing that anybody acts on. The times by which later assertions are judged are no counts: a repeat that
- * moves one is committed like news. A row that this batch changed is uncommitted until the batch is. */
-#include "base/clock.h"
+ * Duplicates are found by state: what is said is held against the alert's row. The times by which later assertions are
+ * judged are no counts: a repeat that moves one is committed like news. A row that this batch changed is uncommitted
+ * until the batch is. */
 #include "base/log.h"
 #include "orchestrator_internal.h"
 
 #include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define SAVE_COUNTS_AFTER_MS 60000
-#define SAVE_COUNTS_SLICE 64
 #define LATE_EVERY_MS 60000
 
-/* ---- the table of the batch -------------------------------------------------------------------------------------- */
+/* ---- the rows that a batch needs --------------------------------------------------------------------------------- */
 
-static uint64_t key_hash(const struct alert_key *key)
+/* The key of a statement of our own: made as a monitor's is, of the voter's name and of what it speaks of. */
+static struct alert_key statement_key(const struct model *model, int voter, int service, int site)
 {
-    uint64_t hash;
-    memcpy(&hash, key->bytes, sizeof hash); /* the key is a cryptographic hash already */
-    return hash;
+    const char *of = model_voter_name(model, voter);
+    const struct service *about = &model->services[service];
+    const char *name = about->sites[site].name;
+    const struct bytes_view parts[] = {
+        {of, strlen(of) + 1}, {about->name, strlen(about->name) + 1}, {name, strlen(name)}};
+    struct sha256 hash = sha256_of_parts(parts, 3);
+    struct alert_key key;
+    memcpy(key.bytes, hash.bytes, sizeof key.bytes);
+    return key;
 }
 
-static struct cached_alert *cache_slot(struct orchestrator *o, const struct alert_key *key)
+/* What a command is a statement of; false: of nothing that there is. */
+static bool statement_find(const struct model *model, const struct command *command, int *ret_voter, int *ret_service,
+                           int *ret_site)
 {
-    return &o->cache[key_hash(key) % CACHE_SLOTS];
+    if (command->kind == COMMAND_PROBED) {
+        *ret_voter = model_voter_probe(model);
+        *ret_service = command->as.probed.service;
+        *ret_site = command->as.probed.site;
+        return true;
+    }
+    const struct command_operator *call = &command->as.operator_call;
+    if (command->kind != COMMAND_VOTE || !call->service || !call->site)
+        return false;
+    *ret_voter = model_voter_operator(model);
+    *ret_service = model_service_find(model, call->service);
+    *ret_site = *ret_service < 0 ? SITE_NONE : service_site_find(&model->services[*ret_service], call->site);
+    return *ret_site >= 0;
 }
 
-static bool same_key(const struct alert_key *a, const struct alert_key *b)
+static size_t count_alerts(const struct command *command)
 {
-    return memcmp(a->bytes, b->bytes, ALERT_KEY_SIZE) == 0;
+    if (command->kind == COMMAND_DELIVERY)
+        return command->as.delivery.n_alerts;
+    return command->kind == COMMAND_VOTE || command->kind == COMMAND_PROBED ? 1 : 0;
 }
 
-static struct alert_entry *table_slot(const struct alert_table *table, const struct alert_key *key)
+static void add_to_table(struct orchestrator *o, const struct command *command)
 {
-    size_t i = (size_t)key_hash(key) & (table->room - 1);
-    while (table->entries[i].is_used && !same_key(&table->entries[i].row.key, key))
-        i = (i + 1) & (table->room - 1);
-    return &table->entries[i];
-}
-
-static enum err table_make(struct orchestrator *o, size_t n_alerts, struct errmsg *why)
-{
-    size_t room = 16;
-    while (room < 2 * n_alerts)
-        room *= 2;
-    o->table.entries = calloc(room, sizeof *o->table.entries);
-    if (!o->table.entries)
-        return err_set(why, ERR_NO_MEMORY, "out of memory for %zu alerts", n_alerts);
-    o->table.room = room;
-    return ERR_OK;
-}
-
-/* Reads the rows that the cache does not have, in one go. */
-static enum err table_read_missing(struct orchestrator *o, size_t n_missing, struct errmsg *why)
-{
-    struct alert_row *rows = calloc(n_missing, sizeof *rows);
-    if (!rows)
-        return err_set(why, ERR_NO_MEMORY, "out of memory for %zu alerts", n_missing);
-    size_t n = 0;
-    for (size_t i = 0; i < o->table.room; i++)
-        if (o->table.entries[i].is_missing)
-            rows[n++] = o->table.entries[i].row;
-    enum err err = store_alerts_get(o->settings.store, rows, n, why);
-    n = 0;
-    for (size_t i = 0; err == ERR_OK && i < o->table.room; i++)
-        if (o->table.entries[i].is_missing) {
-            o->table.entries[i].row = rows[n++];
-            o->table.entries[i].saved_at = o->now - (o->wall - o->table.entries[i].row.last_seen_at);
-        }
-    free(rows);
-    return err;
+    int voter, service, site;
+    if (command->kind == COMMAND_DELIVERY) {
+        const struct command_delivery *delivery = &command->as.delivery;
+        for (size_t i = 0; i < delivery->n_alerts; i++)
+            alerts_table_add(o, &delivery->alerts[i].key, delivery->source);
+    } else if (statement_find(o->settings.model, command, &voter, &service, &site)) {
+        struct alert_key key = statement_key(o->settings.model, voter, service, site);
+        alerts_table_add(o, &key, voter);
+    }
 }
 
 enum err intake_prepare(struct orchestrator *o, struct command *const *commands, size_t n, struct errmsg *why)
 {
     size_t n_alerts = 0;
     for (size_t i = 0; i < n; i++)
-        if (commands[i] && commands[i]->kind == COMMAND_DELIVERY)
-            n_alerts += commands[i]->as.delivery.n_alerts;
+        n_alerts += commands[i] ? count_alerts(commands[i]) : 0;
     if (n_alerts == 0)
         return ERR_OK;
-    enum err err = table_make(o, n_alerts, why);
+    enum err err = alerts_table_make(o, n_alerts, why);
     if (err != ERR_OK)
         return err;
-    size_t n_missing = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (!commands[i] || commands[i]->kind != COMMAND_DELIVERY)
-            continue;
-        const struct command_delivery *delivery = &commands[i]->as.delivery;
-        for (size_t k = 0; k < delivery->n_alerts; k++) {
-            const struct alert_key *key = &delivery->alerts[k].key;
-            struct alert_entry *entry = table_slot(&o->table, key);
-            if (entry->is_used)
-                continue;
-            const struct cached_alert *cached = cache_slot(o, key);
-            entry->is_used = true;
-            if (cached->is_used && same_key(&cached->row.key, key)) {
-                entry->row = cached->row;
-                entry->is_compared = cached->is_compared;
-                entry->saved_at = cached->saved_at;
-            } else {
-                entry->row.key = *key;
-                entry->row.source = delivery->source;
-                entry->is_missing = true;
-                n_missing++;
-            }
-        }
-    }
-    return n_missing ? table_read_missing(o, n_missing, why) : ERR_OK;
-}
-
-void intake_end(struct orchestrator *o)
-{
-    for (size_t i = 0; i < o->table.room; i++)
-        free(o->table.entries[i].matches);
-    free(o->table.entries);
-    o->table = (struct alert_table){0};
-}
-
-/* ---- matches: which service and site a firing alert votes about -------------------------------------------------- */
-
-static void take_match(void *context, const struct match_row *row)
-{
-    void **pair = context;
-    const struct model *model = pair[0];
-    struct alert_entry *entry = pair[1];
-    struct match *grown = realloc(entry->matches, ((size_t)entry->n_matches + 1) * sizeof *grown);
-    if (!grown)
-        return;
-    entry->matches = grown;
-    int service = model_service_find(model, row->service);
-    int site = service < 0 ? SITE_NONE : service_site_find(&model->services[service], row->site);
-    grown[entry->n_matches++] = (struct match){.service = service, .site = site};
-}
-
-static void read_matches(struct orchestrator *o, struct alert_entry *entry)
-{
-    if (entry->has_matches || entry->row.n_matches == 0)
-        return;
-    struct errmsg why = {0};
-    union {
-        const struct model *model;
-        void *pointer;
-    } model = {.model = o->settings.model};
-    void *pair[2] = {model.pointer, entry};
-    enum err err = store_matches_get(o->settings.store, &entry->row.key, take_match, pair, &why);
-    if (err == ERR_OK && entry->n_matches != entry->row.n_matches)
-        err = err_set(&why, ERR_NO_MEMORY, "the matches of an alert could not be read");
-    if (err != ERR_OK)
-        batch_break(o, err, &why);
-    entry->has_matches = true;
-}
-
-struct matches {
-    struct match *items; /* owned */
-    int n;
-};
-
-/* Takes an alert's matches from it and from the store; the votes that they cast are still to be withdrawn. */
-static struct matches remove_matches(struct orchestrator *o, struct alert_entry *entry)
-{
-    read_matches(o, entry);
-    struct matches old = {entry->matches, entry->n_matches};
-    batch_match_remove(o->rows, &entry->row.key);
-    entry->matches = NULL;
-    entry->n_matches = entry->row.n_matches = 0;
-    return old;
-}
-
-static const struct match *match_of(const struct matches *matches, int service)
-{
-    for (int i = 0; i < matches->n; i++)
-        if (matches->items[i].service == service)
-            return &matches->items[i];
-    return NULL;
-}
-
-static void withdraw_votes(struct orchestrator *o, int source, struct matches *old, const struct cause *cause)
-{
-    for (int i = 0; i < old->n; i++) {
-        if (old->items[i].service < 0 || old->items[i].site < 0)
-            continue;
-        service_event(
-            o, old->items[i].service,
-            &(struct event){
-                .kind = EVENT_ALERT, .voter = source, .site = old->items[i].site, .says = VOTE_DOWN, .delta = -1},
-            cause);
-    }
-    free(old->items);
-}
-
-/* `site: active` means the site that was active at the alert's own time, where its sender's clock can be believed. */
-static int resolve_site(const struct orchestrator *o, const struct alert_target *target, int64_t starts_at)
-{
-    if (target->site != SITE_OF_ALERT_TIME)
-        return target->site;
-    int64_t at = o->wall;
-    if (starts_at != TIME_UNKNOWN && starts_at <= o->wall && starts_at >= o->wall - ALERT_TIME_TRUST_MS)
-        at = starts_at;
-    return active_site_at(&o->world->services[target->service], at);
-}
-
-/* `old`: what it voted for until now; a vote that was cast by the alert's time stays where it is. */
-static void cast_matches(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
-                         const struct matches *old, const struct cause *cause)
-{
-    const struct model *model = o->settings.model;
-    entry->has_matches = true;
-    if (alert->n_targets == 0)
-        return;
-    free(entry->matches); /* of an earlier alert in this batch that found no site */
-    entry->matches = calloc((size_t)alert->n_targets, sizeof *entry->matches);
-    if (!entry->matches) {
-        batch_break(o, ERR_NO_MEMORY, &(struct errmsg){"out of memory"});
-        return;
-    }
-    for (int i = 0; i < alert->n_targets; i++) {
-        const struct alert_target *target = &alert->targets[i];
-        const struct service *service = &model->services[target->service];
-        const struct match *before = target->site == SITE_OF_ALERT_TIME ? match_of(old, target->service) : NULL;
-        int site = before && before->site >= 0 ? before->site : resolve_site(o, target, alert->starts_at);
-        if (site < 0) {
-            journal_note(o, &(struct note){.kind = "decision.not_acted",
-                                           .service = service->name,
-                                           .who = cause->who,
-                                           .text = "an alert speaks of the active site, and at its time no site was "
-                                                   "known to be active: it casts no vote",
-                                           .delivery = cause->delivery});
-            continue;
-        }
-        batch_match(o->rows, &(struct match_row){.key = entry->row.key,
-                                                 .service = service->name,
-                                                 .site = service->sites[site].name,
-                                                 .says = VOTE_DOWN,
-                                                 .source = model->source_names[entry->row.source]});
-        entry->matches[entry->n_matches++] = (struct match){.service = target->service, .site = site};
-        service_event(o, target->service,
-                      &(struct event){
-                          .kind = EVENT_ALERT, .voter = entry->row.source, .site = site, .says = VOTE_DOWN, .delta = 1},
-                      cause);
-    }
-    entry->row.n_matches = entry->n_matches;
+    for (size_t i = 0; i < n; i++)
+        if (commands[i])
+            add_to_table(o, commands[i]);
+    return alerts_table_read(o, why);
 }
 
 /* ---- one delivery ------------------------------------------------------------------------------------------------ */
@@ -254,30 +88,24 @@ static void cast_matches(struct orchestrator *o, struct alert_entry *entry, cons
 static void take_news(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
                       const struct alert_row *after, const struct cause *cause)
 {
-    bool was_firing = entry->row.exists && entry->row.state == ALERT_FIRING;
-    int n_before = entry->row.n_matches;
+    bool is_known = entry->row.exists;
+    enum alert_state before = entry->row.state;
     entry->row = *after;
-    entry->row.n_matches = n_before;
     entry->row.exists = true;
     entry->row.changed_at = o->wall;
-    entry->row.delivery = *cause->delivery;
+    entry->row.delivery = cause->delivery ? *cause->delivery : (struct id){0};
     entry->is_changed = true;
-    entry->is_compared = true;
-    o->world->open_alerts[entry->row.source] += (alert->state == ALERT_FIRING) - was_firing;
-    struct matches old = {NULL, 0};
-    if (n_before > 0)
-        old = remove_matches(o, entry);
-    /* First the new votes: what speaks of the same site before and after has not ceased in between. */
-    if (alert->state == ALERT_FIRING)
-        cast_matches(o, entry, alert, &old, cause);
-    withdraw_votes(o, entry->row.source, &old, cause);
+    if (entry->row.source < o->settings.model->n_sources)
+        o->world->open_alerts[entry->row.source] +=
+            (alert->state == ALERT_FIRING) - (is_known && before == ALERT_FIRING);
+    votes_move(o, entry, alert, is_known && before == alert->state, cause);
 }
 
 static int64_t count_new_firing(const struct orchestrator *o, const struct command_delivery *delivery)
 {
     int64_t n = 0;
     for (size_t i = 0; i < delivery->n_alerts; i++) {
-        const struct alert_entry *entry = table_slot(&o->table, &delivery->alerts[i].key);
+        const struct alert_entry *entry = alerts_entry(o, &delivery->alerts[i].key);
         n += delivery->alerts[i].state == ALERT_FIRING && !(entry->row.exists && entry->row.state == ALERT_FIRING);
     }
     return n;
@@ -325,8 +153,7 @@ static void store_delivery(struct orchestrator *o, const struct command_delivery
                                .body_len = delivery->body_len};
     memcpy(row.sha256, delivery->sha256, sizeof row.sha256);
     batch_delivery(o->rows, &row);
-    batch_source(o->rows,
-                 &(struct source_row){.name = row.source, .open_alerts = o->world->open_alerts[delivery->source]});
+    votes_put_source(o, delivery->source);
 }
 
 static bool is_over_bound(const struct orchestrator *o, struct command *command)
@@ -340,40 +167,14 @@ static bool is_over_bound(const struct orchestrator *o, struct command *command)
     return true;
 }
 
-static const struct alert_target *target_of(const struct alert *alert, int service)
-{
-    for (int i = 0; i < alert->n_targets; i++)
-        if (alert->targets[i].service == service)
-            return &alert->targets[i];
-    return NULL;
-}
-
-/* An alert that fires since before the configuration changed what it speaks of: its next repeat counts as news. Asked
- * of each alert once, since a configuration holds for the life of the process. `site: active` is left as it was taken:
- * it means the alert's own time. */
-static bool is_newly_matched(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert)
-{
-    if (alert->state != ALERT_FIRING || entry->row.state != ALERT_FIRING || entry->is_compared)
-        return false;
-    read_matches(o, entry);
-    const struct matches matches = {entry->matches, entry->n_matches};
-    for (int i = 0; i < alert->n_targets; i++) {
-        const struct match *match = match_of(&matches, alert->targets[i].service);
-        if (alert->targets[i].site >= 0 && (!match || match->site != alert->targets[i].site))
-            return true;
-    }
-    for (int i = 0; i < matches.n; i++)
-        if (matches.items[i].service >= 0 && !target_of(alert, matches.items[i].service))
-            return true;
-    return false;
-}
-
-/* Whether `alert` says something new; the row as it is afterwards in *after. */
-static bool is_news(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
-                    struct alert_row *after)
+/* What `alert` says to what is known; the row as it is afterwards in *after. A repeat of what speaks of something else
+ * by now is news too: its labels have changed, or the configuration has. */
+static enum alert_verdict judge(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
+                                struct alert_row *after)
 {
     enum alert_verdict verdict = alert_take(&entry->row, alert, o->wall, after);
-    return verdict == ALERT_VERDICT_NEW || (verdict == ALERT_VERDICT_DUPLICATE && is_newly_matched(o, entry, alert));
+    bool is_same = verdict != ALERT_VERDICT_DUPLICATE || votes_are_as_said(o, entry, alert);
+    return is_same ? verdict : ALERT_VERDICT_NEW;
 }
 
 /* Whether a repeat has moved a time that later assertions are judged by. */
@@ -385,7 +186,7 @@ static bool is_moved(const struct alert_row *before, const struct alert_row *aft
 
 /* What a delivery will change, and for whom. */
 struct news {
-    int n_firing, n_resolved, n_unknown;
+    int n_firing, n_resolved, n_up, n_unknown;
     int n_late;     /* said something else than is known, and older */
     int n_services; /* each alert counts for itself */
     int service;    /* the last */
@@ -405,20 +206,21 @@ static struct news look_ahead(struct orchestrator *o, const struct command_deliv
     struct news news = {0};
     for (size_t i = 0; i < delivery->n_alerts; i++) {
         const struct alert *alert = &delivery->alerts[i];
-        struct alert_entry *entry = table_slot(&o->table, &alert->key);
+        struct alert_entry *entry = alerts_entry(o, &alert->key);
         struct alert_row after = entry->row;
-        if (!is_news(o, entry, alert, &after)) {
+        if (judge(o, entry, alert, &after) != ALERT_VERDICT_NEW) {
             news.n_late += alert->state != entry->row.state;
             continue;
         }
         news.n_firing += alert->state == ALERT_FIRING;
         news.n_resolved += alert->state == ALERT_RESOLVED;
+        news.n_up += alert->state == ALERT_UP;
         news.n_unknown += alert->state == ALERT_UNKNOWN;
         for (int k = 0; k < alert->n_targets; k++)
             news_concern(&news, alert->targets[k].service);
-        read_matches(o, entry);
-        for (int k = 0; k < entry->n_matches; k++)
-            news_concern(&news, entry->matches[k].service);
+        votes_read(o, entry);
+        for (int k = 0; k < entry->matches.n; k++)
+            news_concern(&news, entry->matches.items[k].service);
     }
     return news;
 }
@@ -430,12 +232,15 @@ static void note_alerts(struct orchestrator *o, const struct command_delivery *d
     bool is_one = news->is_one && news->service >= 0;
     int len = snprintf(text, sizeof text, "%d alert%s began to fire, %d resolved", news->n_firing,
                        news->n_firing == 1 ? "" : "s", news->n_resolved);
+    if (news->n_up > 0)
+        len += snprintf(text + len, sizeof text - (size_t)len, ", %d up", news->n_up);
     if (news->n_unknown > 0)
         snprintf(text + len, sizeof text - (size_t)len, ", %d unknown", news->n_unknown);
     char hex[2 * SHA256_SIZE + 1];
     hex_encode(delivery->sha256, SHA256_SIZE, hex);
-    json_t *detail = json_pack("{s:i, s:i, s:i, s:s, s:i}", "firing", news->n_firing, "resolved", news->n_resolved,
-                               "unknown", news->n_unknown, "sha256", hex, "alerts", (int)delivery->n_alerts);
+    json_t *detail =
+        json_pack("{s:i, s:i, s:i, s:i, s:s, s:i}", "firing", news->n_firing, "resolved", news->n_resolved, "up",
+                  news->n_up, "unknown", news->n_unknown, "sha256", hex, "alerts", (int)delivery->n_alerts);
     journal_note(o, &(struct note){.kind = "intake.alerts",
                                    .service = is_one ? o->settings.model->services[news->service].name : "",
                                    .who = who,
@@ -473,6 +278,36 @@ static void note_late(struct orchestrator *o, int source, int n, const char *who
     o->late[source].told_at = o->now;
 }
 
+/* The heartbeat says that all is well with its source for as long as it fires. */
+static void take_beat(struct orchestrator *o, int source, const struct alert *alert, enum alert_verdict verdict)
+{
+    if (!alert->is_beat || verdict == ALERT_VERDICT_LATE)
+        return;
+    if (alert->state == ALERT_FIRING)
+        votes_hear_source(o, source, true);
+    else
+        votes_end_beat(o, source);
+}
+
+/* Whether it is news. */
+static bool take_alert(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
+                       const struct cause *cause)
+{
+    struct alert_row after = entry->row;
+    enum alert_verdict verdict = judge(o, entry, alert, &after);
+    if (entry->row.source < o->settings.model->n_sources)
+        take_beat(o, entry->row.source, alert, verdict);
+    if (verdict == ALERT_VERDICT_NEW) {
+        take_news(o, entry, alert, &after, cause);
+        return true;
+    }
+    entry->is_changed |= is_moved(&entry->row, &after);
+    entry->row = after;
+    if (verdict == ALERT_VERDICT_DUPLICATE)
+        votes_hear(o, entry, alert, cause);
+    return false;
+}
+
 void intake_delivery(struct orchestrator *o, struct command *command)
 {
     struct command_delivery *delivery = &command->as.delivery;
@@ -483,8 +318,9 @@ void intake_delivery(struct orchestrator *o, struct command *command)
     snprintf(who, sizeof who, "source %s", o->settings.model->source_names[delivery->source]);
     const struct cause cause = {.who = who, .delivery = &delivery->id, .command = command};
     struct news news = look_ahead(o, delivery);
+    votes_hear_source(o, delivery->source, false);
     /* Not with every repeat: the log would say the same for as long as the alert lasts. */
-    bool is_worth_noting = delivery->n_alerts == 0 || news.n_firing + news.n_resolved + news.n_unknown > 0;
+    bool is_worth_noting = delivery->n_alerts == 0 || news.n_firing + news.n_resolved + news.n_up + news.n_unknown > 0;
     if (delivery->notice_kind && is_worth_noting)
         note_notice(o, delivery, who);
     if (news.n_services > 0)
@@ -493,17 +329,8 @@ void intake_delivery(struct orchestrator *o, struct command *command)
         note_late(o, delivery->source, news.n_late, who);
     int n_changed = 0;
     for (size_t i = 0; i < delivery->n_alerts; i++) {
-        const struct alert *alert = &delivery->alerts[i];
-        struct alert_entry *entry = table_slot(&o->table, &alert->key);
-        struct alert_row after = entry->row;
-        if (is_news(o, entry, alert, &after)) {
-            take_news(o, entry, alert, &after, &cause);
-            n_changed++;
-        } else {
-            entry->is_changed |= is_moved(&entry->row, &after);
-            entry->row = after;
-            entry->is_compared |= alert->state == ALERT_FIRING && after.state == ALERT_FIRING;
-        }
+        struct alert_entry *entry = alerts_entry(o, &delivery->alerts[i].key);
+        n_changed += take_alert(o, entry, &delivery->alerts[i], &cause);
         if (i == 0)
             delivery->answer_id = entry->row.delivery;
     }
@@ -528,93 +355,55 @@ bool intake_is_settled(const struct orchestrator *o, const struct command *comma
         return false;
     const struct command_delivery *delivery = &command->as.delivery;
     for (size_t i = 0; i < delivery->n_alerts; i++)
-        if (table_slot(&o->table, &delivery->alerts[i].key)->is_changed)
+        if (alerts_entry(o, &delivery->alerts[i].key)->is_changed)
             return false;
     return true;
 }
 
-/* ---- the cache --------------------------------------------------------------------------------------------------- */
+/* ---- statements of our own --------------------------------------------------------------------------------------- */
 
-static void save_row(struct orchestrator *o, struct cached_alert *cached)
+bool intake_statement(struct orchestrator *o, int voter, int service, int site, enum vote says, const char *text,
+                      const struct cause *cause)
 {
-    batch_alert(o->rows, &cached->row, o->settings.model->source_names[cached->row.source]);
-    cached->is_unsaved = false;
-    cached->saved_at = o->now;
-}
-
-/* Of two alerts of the batch that share a slot the cache keeps the later one. */
-static bool is_lost(struct orchestrator *o, size_t i)
-{
-    const struct alert_entry *entry = &o->table.entries[i];
-    return cache_slot(o, &entry->row.key)->taken_by != i && o->now - entry->saved_at >= SAVE_COUNTS_AFTER_MS;
-}
-
-/* Writes the rows this batch changed, and unsaved counts whose slot another alert is about to take. */
-void intake_before_commit(struct orchestrator *o)
-{
-    for (size_t i = 0; i < o->table.room; i++)
-        if (o->table.entries[i].is_used && o->table.entries[i].row.exists)
-            cache_slot(o, &o->table.entries[i].row.key)->taken_by = i;
-    for (size_t i = 0; i < o->table.room; i++) {
-        struct alert_entry *entry = &o->table.entries[i];
-        if (!entry->is_used || !entry->row.exists)
-            continue;
-        struct cached_alert *cached = cache_slot(o, &entry->row.key);
-        if (cached->is_used && cached->is_unsaved && !same_key(&cached->row.key, &entry->row.key))
-            save_row(o, cached);
-        if (entry->is_changed || is_lost(o, i))
-            batch_alert(o->rows, &entry->row, o->settings.model->source_names[entry->row.source]);
+    const struct model *model = o->settings.model;
+    struct alert_key key = statement_key(model, voter, service, site);
+    struct alert_entry *entry = o->table.room > 0 ? alerts_entry(o, &key) : NULL;
+    if (!entry || !entry->is_used) {
+        batch_break(o, ERR_INTERNAL, &(struct errmsg){"a statement was not looked up"});
+        return false;
     }
-    if (o->now >= o->next_check_at)
-        intake_save_counts(o, false);
+    if (says == VOTE_UNKNOWN && !entry->row.exists)
+        return false;
+    struct alert_target target = {.service = service, .site = site};
+    const struct alert alert = {.key = key,
+                                .state = says == VOTE_DOWN ? ALERT_FIRING
+                                         : says == VOTE_UP ? ALERT_UP
+                                                           : ALERT_UNKNOWN,
+                                .starts_at = TIME_UNKNOWN,
+                                .ends_at = TIME_UNKNOWN,
+                                .asserted_at = TIME_UNKNOWN,
+                                .targets = &target,
+                                .n_targets = 1};
+    struct alert_row after = entry->row;
+    bool is_news = judge(o, entry, &alert, &after) == ALERT_VERDICT_NEW;
+    if (is_news && text)
+        journal_note(
+            o, &(struct note){.kind = "intake.statement",
+                              .service = model->services[service].name,
+                              .who = cause->who,
+                              .text = text,
+                              .detail = json_pack("{s:s, s:s, s:s}", "voter", model_voter_name(model, voter), "site",
+                                                  model->services[service].sites[site].name, "says", vote_text(says))});
+    return take_alert(o, entry, &alert, cause);
 }
 
-void intake_committed(struct orchestrator *o)
+void intake_probed(struct orchestrator *o, const struct command *command)
 {
-    for (size_t i = 0; i < o->table.room; i++) {
-        struct alert_entry *entry = &o->table.entries[i];
-        if (!entry->is_used || !entry->row.exists)
-            continue;
-        struct cached_alert *cached = cache_slot(o, &entry->row.key);
-        bool is_same = cached->is_used && same_key(&cached->row.key, &entry->row.key);
-        int64_t saved_at = is_same && !entry->is_changed ? cached->saved_at : o->now;
-        *cached = (struct cached_alert){.row = entry->row,
-                                        .is_used = true,
-                                        .is_unsaved = !entry->is_changed,
-                                        .is_compared = entry->is_compared,
-                                        .saved_at = saved_at};
-    }
-}
-
-int64_t intake_last_seen(const struct orchestrator *o, const struct alert_key *key, int64_t stored)
-{
-    const struct cached_alert *cached = &o->cache[key_hash(key) % CACHE_SLOTS];
-    bool is_newer = cached->is_used && same_key(&cached->row.key, key) && cached->row.last_seen_at > stored;
-    return is_newer ? cached->row.last_seen_at : stored;
-}
-
-void intake_forget(struct orchestrator *o, const struct alert_key *key)
-{
-    struct cached_alert *cached = cache_slot(o, key);
-    if (cached->is_used && same_key(&cached->row.key, key))
-        *cached = (struct cached_alert){.is_used = false};
-}
-
-/* Nothing of the batch is in the database: the table goes, and the cache, which may have marked rows as saved, too. */
-void intake_failed(struct orchestrator *o)
-{
-    memset(o->cache, 0, CACHE_SLOTS * sizeof *o->cache);
-}
-
-/* Saves counts that have waited for a minute, a slice at a time; all of them at the end. */
-void intake_save_counts(struct orchestrator *o, bool all)
-{
-    int n = 0;
-    for (size_t i = 0; i < CACHE_SLOTS && (all || n < SAVE_COUNTS_SLICE); i++) {
-        struct cached_alert *cached = &o->cache[i];
-        if (cached->is_used && cached->is_unsaved && (all || o->now - cached->saved_at >= SAVE_COUNTS_AFTER_MS)) {
-            save_row(o, cached);
-            n++;
-        }
-    }
+    const struct command_probed *probed = &command->as.probed;
+    const struct model *model = o->settings.model;
+    char text[256];
+    snprintf(text, sizeof text, "the probe of %.64s says %s: %.150s",
+             model->services[probed->service].sites[probed->site].name, vote_text(probed->says), probed->text);
+    (void)intake_statement(o, model_voter_probe(model), probed->service, probed->site, probed->says, text,
+                           &(struct cause){.who = "turnout"});
 }

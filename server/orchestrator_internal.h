@@ -59,8 +59,11 @@ struct service_state {
     bool has_lost_site; /* the stored active site is not in the configuration */
     bool is_observing;
     int observe_tries;
-    int64_t observe_at;  /* steady: when to look for the active site (again) */
-    char *observed_text; /* what the last round saw, so that the same is not recorded again */
+    int64_t observe_at;                    /* steady: when to look for the active site (again) */
+    char *observed_text;                   /* what the last round saw, so that the same is not recorded again */
+    uint64_t heard[(MAX_VOTES + 63) / 64]; /* bit: the vote was heard since its row was written */
+    bool is_heard;                         /* one was: the service is in the world's list of those */
+    int64_t heard_saved_at;                /* steady */
 };
 
 /* An unfinished run of a service that the configuration does not have: nothing can be done about it. */
@@ -75,6 +78,8 @@ struct world {
     struct orphan_run *orphans;
     size_t n_orphans;
     int64_t open_alerts[MAX_SOURCES];
+    int *heard; /* services with votes that were heard since their rows were written */
+    int n_heard;
     struct outlook *outlook;
     const struct service_view **views; /* the outlook's: one pointer per service */
     struct audit_chain chain;
@@ -85,6 +90,13 @@ struct world {
 
 struct match {
     int service, site; /* -1 when the configuration does not know them any more */
+    enum vote says;
+};
+
+struct matches {         /* of an alert, ascending by service */
+    struct match *items; /* owned */
+    int n;
+    bool is_known; /* else they are in the store, if there are any */
 };
 
 struct alert_entry {
@@ -92,26 +104,23 @@ struct alert_entry {
     bool is_used;
     bool is_changed;  /* by this batch: its row has to be committed before anybody hears of it */
     bool is_missing;  /* not in the cache: to be read from the store */
-    bool has_matches; /* `matches` is filled in */
-    bool is_compared; /* in this process: its matches are those that the configuration gives it */
     int64_t saved_at; /* steady: when its row was written, or what that row says it was last seen */
-    struct match *matches;
-    int n_matches;
+    struct matches matches;
 };
 
 struct alert_table { /* open addressing; made for one batch */
     struct alert_entry *entries;
-    size_t room;
+    size_t room, n_missing;
 };
 
 #define CACHE_SLOTS 16384
 struct cached_alert {
     struct alert_row row;
     bool is_used;
-    bool is_unsaved;  /* last seen and count are newer than the store's row */
-    bool is_compared; /* as in struct alert_entry */
-    int64_t saved_at; /* steady */
-    size_t taken_by;  /* during a commit: the entry of the batch's table that it will hold */
+    bool is_unsaved;        /* last seen and count are newer than the store's row */
+    int64_t saved_at;       /* steady */
+    struct matches matches; /* none and not known while the batch's table has them */
+    size_t taken_by;        /* during a commit: the entry of the batch's table that it will hold */
 };
 
 /* ---- what is too old --------------------------------------------------------------------------------------------- */
@@ -139,6 +148,12 @@ struct orchestrator {
     pthread_t thread;
     struct world *world; /* NULL while the store cannot be read */
     struct cached_alert *cache;
+    struct { /* outlives the world: when a source spoke does not depend on what was committed */
+        struct source_outlook last;
+        bool is_known, is_unsaved;
+        int64_t saved_at; /* steady */
+    } sources[MAX_SOURCES];
+    int64_t heard_saved_at; /* steady: when anything of what was heard was last written */
     struct job **in_flight; /* sent, and not yet answered by a committed result */
     size_t n_in_flight, room_in_flight;
     struct command *retained; /* results of a failed batch, first to be tried again */
@@ -198,6 +213,35 @@ void live_run_free(struct live_run *run);
 void active_remember(struct service_state *state, int64_t since, enum active_kind kind, int site);
 int active_site_at(const struct service_state *state, int64_t wall); /* SITE_NONE: none */
 
+/* orchestrator_alerts.c */
+MUST_CHECK enum err alerts_table_make(struct orchestrator *o, size_t n_alerts, struct errmsg *why);
+void alerts_table_add(struct orchestrator *o, const struct alert_key *key, int voter); /* n_alerts times at most */
+MUST_CHECK enum err alerts_table_read(struct orchestrator *o, struct errmsg *why); /* what the cache does not have */
+/* The entry, or the free one in its place. */
+struct alert_entry *alerts_entry(const struct orchestrator *o, const struct alert_key *key);
+void intake_before_commit(struct orchestrator *o); /* rows pushed out of the cache */
+void intake_committed(struct orchestrator *o);     /* the batch's rows are the cache's now */
+void intake_failed(struct orchestrator *o);        /* forget what is not known to be stored */
+void intake_end(struct orchestrator *o);           /* frees the table */
+void intake_save_counts(struct orchestrator *o, bool all);
+/* The cache's time, where it has a newer one than the stored row's. */
+int64_t intake_last_seen(const struct orchestrator *o, const struct alert_key *key, int64_t stored);
+void intake_forget(struct orchestrator *o, const struct alert_key *key); /* its row is gone */
+
+/* orchestrator_votes.c */
+void votes_read(struct orchestrator *o, struct alert_entry *entry); /* its matches are known afterwards */
+/* Whether they are what the alert, a repeat, says today. */
+bool votes_are_as_said(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert);
+/* What the alert says replaces what it has said; the entry's row is what it is now. */
+void votes_move(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert, bool is_repeat,
+                const struct cause *cause);
+void votes_hear(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
+                const struct cause *cause); /* a repeat */
+void votes_hear_source(struct orchestrator *o, int source, bool is_beat);
+void votes_end_beat(struct orchestrator *o, int source);
+void votes_put_source(struct orchestrator *o, int source);
+void votes_save(struct orchestrator *o, bool all); /* when they were heard, if that is due; all at the end */
+
 /* orchestrator_intake.c */
 MUST_CHECK enum err intake_prepare(struct orchestrator *o, struct command *const *commands, size_t n,
                                    struct errmsg *why);
@@ -209,16 +253,8 @@ void intake_delivery(struct orchestrator *o, struct command *command);
 bool intake_statement(struct orchestrator *o, int voter, int service, int site, enum vote says, const char *text,
                       const struct cause *cause);
 void intake_probed(struct orchestrator *o, const struct command *command);
-void intake_bunch(struct orchestrator *o);         /* the one entry for deliveries that change nothing for a service */
-void intake_before_commit(struct orchestrator *o); /* rows pushed out of the cache */
-void intake_committed(struct orchestrator *o);     /* the batch's rows are the cache's now */
-void intake_failed(struct orchestrator *o);        /* forget what is not known to be stored */
-void intake_end(struct orchestrator *o);           /* frees the table */
-void intake_save_counts(struct orchestrator *o, bool all);
+void intake_bunch(struct orchestrator *o); /* the one entry for deliveries that change nothing for a service */
 bool intake_is_settled(const struct orchestrator *o, const struct command *command); /* waits for no commit */
-/* The cache's time, where it has a newer one than the stored row's. */
-int64_t intake_last_seen(const struct orchestrator *o, const struct alert_key *key, int64_t stored);
-void intake_forget(struct orchestrator *o, const struct alert_key *key); /* its row is gone */
 
 /* orchestrator_prune.c */
 MUST_CHECK enum err prune_start(struct orchestrator *o, struct errmsg *why);

@@ -49,6 +49,7 @@ void world_free(struct world *world)
     free(world->orphans);
     outlook_free(world->outlook);
     free(world->views);
+    free(world->heard);
     free(world->services);
     free(world);
 }
@@ -108,8 +109,26 @@ static void load_source(void *context, const struct source_row *row)
 {
     struct loader *loader = context;
     int index = model_source_find(loader->o->settings.model, row->name);
-    if (index >= 0)
-        loader->world->open_alerts[index] = row->open_alerts;
+    if (index < 0)
+        return;
+    loader->world->open_alerts[index] = row->open_alerts;
+    if (row->beat_at)
+        loader->world->outlook->sources[index].beat_at =
+            clock_due_from_stored(row->beat_at, row->boot_id, row->offset_ms);
+}
+
+/* What the process has heard itself stands, whatever of it was stored. At its start each source counts as heard: its
+ * silence while nobody listened proves nothing; but a heartbeat has to be fresh. */
+static void take_heard(struct orchestrator *o, struct world *world)
+{
+    for (int i = 0; i < o->settings.model->n_sources; i++) {
+        struct source_outlook *source = &world->outlook->sources[i];
+        source->heard_at = o->now;
+        if (o->sources[i].is_known)
+            *source = o->sources[i].last;
+        o->sources[i].last = *source;
+        o->sources[i].is_known = true;
+    }
 }
 
 static void load_pause(void *context, const struct pause_row *row)
@@ -304,9 +323,10 @@ static struct world *world_new(const struct model *model)
     if (!world)
         return NULL;
     world->services = calloc((size_t)model->n_services + 1, sizeof *world->services);
+    world->heard = calloc((size_t)model->n_services + 1, sizeof *world->heard);
     world->views = calloc((size_t)model->n_services + 1, sizeof *world->views);
     world->outlook = world->views ? outlook_new(model, world->views) : NULL;
-    if (!world->services || !world->outlook) {
+    if (!world->services || !world->heard || !world->outlook) {
         world_free(world);
         return NULL;
     }
@@ -352,6 +372,7 @@ enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *w
         world_free(loader.world);
         return err;
     }
+    take_heard(o, loader.world);
     mark_observing(o, loader.world);
     *ret = loader.world;
     return ERR_OK;

@@ -26,8 +26,9 @@ struct alert {
     int64_t starts_at;
     int64_t ends_at;
     int64_t asserted_at;
-    struct alert_target *targets; /* owned; by match_alert() */
+    struct alert_target *targets; /* owned; by match_alert(): ascending by service, one of each at most */
     int n_targets;
+    bool is_beat; /* by match_heartbeat() */
 };
 
 /* The stored row of an alert. */
@@ -77,5 +78,7 @@ struct label {
  * per service, the first rule that matches. Allocates *ret (NULL when 0). Returns -1 when out of memory. */
 int match_alert(const struct model *model, int source, const struct label *labels, size_t n_labels,
                 struct alert_target **ret);
+/* Whether it is the source's heartbeat, which fires for as long as all is well with the source itself. */
+bool match_heartbeat(const struct model *model, int source, const struct label *labels, size_t n_labels);
 
 #endif

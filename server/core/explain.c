@@ -238,6 +238,21 @@ static void say_unmatched(const struct model *model, int source, const struct la
     finish(&sentence, say, context);
 }
 
+/* The heartbeat is of no service: it is known by its own condition. */
+static void say_heartbeat(const struct model *model, int source, enum alert_state state, explain_say say, void *context)
+{
+    struct sentence sentence = {""};
+    const char *name = model->source_names[source];
+    if (state == ALERT_FIRING)
+        add(&sentence,
+            "the heartbeat of %.64s: while it is fresh, %.64s says up of each site that it can speak of and says "
+            "nothing bad of",
+            name, name);
+    else
+        add(&sentence, "the heartbeat of %.64s has ended: what it does not speak of is unknown", name);
+    finish(&sentence, say, context);
+}
+
 /* ---- one alert --------------------------------------------------------------------------------------------------- */
 
 int explain_alert(const struct model *model, int source, enum alert_state state, const struct label *labels,
@@ -253,7 +268,9 @@ int explain_alert(const struct model *model, int source, enum alert_state state,
     }
     if (!say)
         return n;
-    if (n == 0)
+    if (match_heartbeat(model, source, labels, n_labels))
+        say_heartbeat(model, source, state, say, context);
+    else if (n == 0)
         say_unmatched(model, source, labels, n_labels, say, context);
     if (n > EXPLAIN_MAX_SERVICES) {
         struct sentence sentence = {""};

@@ -1,5 +1,6 @@
-/* Which services and sites an alert speaks of, by its labels. Labels are hostile: regular expressions see bounded
- * values only, and never a value that would end early at a NUL. A label that is not there matches nothing. */
+/* Which services and sites an alert speaks of, by its labels, and whether it is a heartbeat. Labels are hostile:
+ * regular expressions see bounded values only, and never a value that would end early at a NUL. A label that is not
+ * there matches nothing. */
 #include "core/match.h"
 
 #include <regex.h>
@@ -47,19 +48,28 @@ bool condition_holds(const struct label_match *match, const struct label *labels
     return false;
 }
 
-static bool rule_holds(const struct alert_rule *rule, const struct label *labels, size_t n_labels)
+static bool all_hold(const struct label_match *matches, size_t n, const struct label *labels, size_t n_labels)
 {
-    for (size_t i = 0; i < rule->n_matches; i++)
-        if (!condition_holds(&rule->matches[i], labels, n_labels))
+    for (size_t i = 0; i < n; i++)
+        if (!condition_holds(&matches[i], labels, n_labels))
             return false;
     return true;
+}
+
+bool match_heartbeat(const struct model *model, int source, const struct label *labels, size_t n_labels)
+{
+    if (!model->voter_rules)
+        return false;
+    const struct voter_rule *rule = &model->voter_rules[source];
+    return rule->n_heartbeat > 0 && all_hold(rule->heartbeat, rule->n_heartbeat, labels, n_labels);
 }
 
 const struct alert_rule *rule_find(const struct service *service, int source, const struct label *labels,
                                    size_t n_labels)
 {
     for (size_t i = 0; i < service->n_rules; i++)
-        if (service->rules[i].source == source && rule_holds(&service->rules[i], labels, n_labels))
+        if (service->rules[i].source == source &&
+            all_hold(service->rules[i].matches, service->rules[i].n_matches, labels, n_labels))
             return &service->rules[i];
     return NULL;
 }

@@ -57,6 +57,7 @@ static enum err take_alert(void *context, const struct handler_alert *from, stru
         .starts_at = from->starts_at,
         .ends_at = from->ends_at,
         .asserted_at = from->asserted_at,
+        .is_beat = match_heartbeat(taking->settings->model, taking->source, from->labels, from->n_labels),
     };
     alert->n_targets =
         match_alert(taking->settings->model, taking->source, from->labels, from->n_labels, &alert->targets);
