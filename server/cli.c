@@ -56,11 +56,13 @@ int command_check(const struct options *options)
     int code = load(options->config, &config, stderr);
     if (code == EXIT_DONE)
         code = check_tls(options->config, &config->tls);
-    if (code == EXIT_DONE)
+    if (code == EXIT_DONE) {
+        config_print_notes(stdout, config);
         printf("%s: %d service%s, %d source%s, %d provider%s: it can be served\n", options->config,
                config->model.n_services, config->model.n_services == 1 ? "" : "s", config->model.n_sources,
                config->model.n_sources == 1 ? "" : "s", config->model.n_providers,
                config->model.n_providers == 1 ? "" : "s");
+    }
     config_free(config);
     return code;
 }

@@ -86,4 +86,8 @@ void config_free(struct config *config); /* accepts NULL */
 bool config_print_actions(FILE *out, const char *name);
 bool config_print_sources(FILE *out, const char *kind);
 
+/* What a right configuration means that may not be meant, one line each: services in shadow or manual mode, and what is
+ * not there to watch over the daemon itself. */
+void config_print_notes(FILE *out, const struct config *config);
+
 #endif

@@ -105,8 +105,11 @@ static int read_provider(const struct step_reading *s, const struct node *node, 
     return -1;
 }
 
-static void read_when(const json_t *list, struct step *step)
+/* Where one of them is no occasion, which the row has complained about, it is not taken for the others alone. */
+static void read_when(const struct node *node, const json_t *list, struct step *step)
 {
+    if (node && node->kind == NODE_LIST && node->n_items != json_array_size(list))
+        return;
     size_t i;
     const json_t *item;
     enum occasion occasion;
@@ -139,9 +142,10 @@ static void read_common(const struct step_reading *s, const json_t *values)
                  "\"retries\" is for checks; %s is tried until \"deadline\", so remove it", action->name);
     if (timeout && step->deadline_ms > 0 && step->timeout_ms > step->deadline_ms)
         complain(s->reading, child(s->node, "timeout"), "\"timeout\" is longer than \"deadline\"; it must be shorter");
-    read_when(json_object_get(values, "when"), step);
-    step->is_point_of_no_return = json_is_true(json_object_get(values, "point_of_no_return"));
-    if (step->is_point_of_no_return && !step->can_apply)
+    read_when(child(s->node, "when"), json_object_get(values, "when"), step);
+    const bool has_no_return = json_is_true(json_object_get(values, "point_of_no_return"));
+    step->is_point_of_no_return = has_no_return && step->can_apply;
+    if (has_no_return && !step->can_apply)
         complain(s->reading, child(s->node, "point_of_no_return"),
                  "\"point_of_no_return\" is for steps that change something; %s only looks, so remove it",
                  action->name);

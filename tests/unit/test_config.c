@@ -216,6 +216,11 @@ static void test_whole(void **state)
     "    playbook: [{action: linode.dns_record, provider: li, domain: example.com, record: app, type: A, "             \
     "target: '${to.ip}'}]\n"
 
+#define UNTRUSTED(site, asked, possible)                                                                               \
+    "t:6:57: warning: site \"" site "\" can never be found down: \"trusted_votes\" is " asked                          \
+    ", but those of the sources named for it in \"alerts\" whose trust is secret or signed have " possible             \
+    " together; give a source a credential that no URL holds, or ask for fewer\n"
+
 static void test_defaults(void **state)
 {
     (void)state;
@@ -274,25 +279,14 @@ static void test_doubts(void **state)
          "never matches\n"},
         {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}', path_token: "
                              "'${env:T_TOKEN}'}, in: {kind: alertmanager, path_token: '${env:T_TOKEN}'}}\n" TRUSTING(1),
-         "t:6:57: warning: site \"a\" can never be found down: \"trusted_votes\" is 1, but 0 of the sources named for "
-         "it "
-         "in \"alerts\" have the trust secret or signed\n"
-         "t:6:57: warning: site \"b\" can never be found down: \"trusted_votes\" is 1, but 0 of the sources named for "
-         "it "
-         "in \"alerts\" have the trust secret or signed\n"},
+         UNTRUSTED("a", "1", "0") UNTRUSTED("b", "1", "0")},
         {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}'}, in: {kind: alertmanager, "
                              "path_token: '${env:T_TOKEN}'}}\n" TRUSTING(2),
-         "t:6:57: warning: site \"a\" can never be found down: \"trusted_votes\" is 2, but 1 of the sources named for "
-         "it "
-         "in \"alerts\" has the trust secret or signed\n"
-         "t:6:57: warning: site \"b\" can never be found down: \"trusted_votes\" is 2, but 1 of the sources named for "
-         "it "
-         "in \"alerts\" has the trust secret or signed\n"},
+         UNTRUSTED("a", "2", "1") UNTRUSTED("b", "2", "1")},
         {OPERATORS PROVIDERS "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}'}}\n" SERVICE
                              "    alerts: [{source: am, match: {region: a}, site: a}]\n",
-         "t:7:14: warning: site \"b\" can never be found down: \"votes\" is 1, but 0 of the sources are named for it "
-         "in "
-         "\"alerts\"\n"
+         "t:7:14: warning: site \"b\" can never be found down: \"votes\" is 1, but the sources named for it in "
+         "\"alerts\" have 0 together; name more of them there, or ask for fewer votes\n"
          "t:9:14: warning: \"match\" does not name the alert (\"alertname\"): any alert with these labels says that "
          "the site "
          "is down\n"},

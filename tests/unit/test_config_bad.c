@@ -57,7 +57,7 @@ static const struct bad top[] = {
     {"keep: 30d\n" SERVICE, "1:7: \"keep\" cannot be text; it must be a mapping\n"},
     {"databse: x\n" SERVICE, "1:1: unknown key \"databse\"; did you mean \"database\"?\n"},
     {"colour: red\n" SERVICE, "1:1: unknown key \"colour\"; it can be database, server, keep, operators, sources, "
-                              "providers, sites or services\n"},
+                              "providers, sites, services, freeze or flood_guard\n"},
     {"database: ''\n" SERVICE, "1:11: \"database\" cannot be \"\"; it must be text of 1 to 1024 bytes\n"},
     {"database: [x]\n" SERVICE, "1:11: \"database\" cannot be a list; it must be text of 1 to 1024 bytes\n"},
     {"database: ~\n" SERVICE, "1:11: \"database\" cannot be nothing; it must be text of 1 to 1024 bytes\n"},
@@ -79,8 +79,6 @@ static const struct bad top[] = {
     {"server: {hooks: 127.0.0.1:8080}\n" SERVICE,
      "1:17: \"hooks\" and \"api\" are both \"127.0.0.1:8080\"; each needs an address of its own\n"},
     {"server: {kill_switch: /run/stop, site: gra, reserve: 1}\n" SERVICE,
-     "1:10: key \"kill_switch\" is not supported yet; remove it\n"
-     "1:34: key \"site\" is not supported yet; remove it\n"
      "1:45: key \"reserve\" is not supported yet; remove it\n"},
     {"server: {tls: {certificate: a.pem, clients: x}}\n" SERVICE,
      "1:15: \"key\" is missing; it must be a path: PEM file with the certificate's private key\n"
@@ -105,7 +103,9 @@ static const struct bad operators[] = {
     {"operators: [x]\n" SERVICE, "1:13: an element of \"operators\" cannot be text; it must be a mapping\n"},
     {"operators: [{}]\n" SERVICE,
      "1:13: \"name\" is missing; it must be text: who it is, for the audit log\n"
-     "1:13: \"role\" is missing; it must be one of viewer, operator: viewer sees everything, operator may also act\n"
+     "1:13: \"role\" is missing; it must be one of viewer, approver, operator: viewer sees everything, approver may "
+     "also say "
+     "yes or no to a run that waits, operator may also act\n"
      "1:13: \"token\" is missing; it must be a secret, as \"${env:NAME}\" or \"${file:PATH}\": what the operator's "
      "requests bear\n"},
     {"operators:\n"
@@ -116,10 +116,8 @@ static const struct bad operators[] = {
      "  - {name: a, role: operator, token: '${env:T_TOKEN}'}\n"
      "  - {name: b, role: viewer, token: '${env:T_TOKEN}'}\n" SERVICE,
      "3:5: the token is that of the operator at line 2, column 5; each needs a token of their own\n"},
-    {"operators: [{name: a, role: approver, token: '${env:T_TOKEN}'}]\n" SERVICE,
-     "1:29: \"role\" cannot be \"approver\" yet, that is not supported; it must be one of viewer, operator\n"},
     {"operators: [{name: a, role: admin, token: '${env:T_TOKEN}'}]\n" SERVICE,
-     "1:29: \"role\" cannot be \"admin\"; it must be one of viewer, operator\n"},
+     "1:29: \"role\" cannot be \"admin\"; it must be one of viewer, approver, operator\n"},
     {"operators: [{name: 'a b', role: viewer, token: '${env:T_TOKEN}'}]\n" SERVICE,
      "1:20: \"a b\" cannot be the name of an operator; it must be up to 63 letters, digits, \"_\", \".\" and \"-\", "
      "and begin with a letter or digit\n"},
@@ -286,7 +284,6 @@ static const struct bad services[] = {
     {"services: {'': {}}\n",
      "1:12: \"\" cannot be the name of a service; it must be up to 63 letters, digits, \"_\", \".\" and \"-\", and "
      "begin with a letter or digit\n"
-     "1:16: \"trigger\" is missing; at least {mode: automatic} or {mode: manual} must be said\n"
      "1:16: \"sites\" is missing; a service needs at least two, each as NAME: {address: ...}\n"},
     {HEAD "    sites: {}\n" TRIGGER PLAYBOOK, "3:12: a service cannot have 0 sites; it needs 2 to 16\n"},
     {HEAD "    sites: {a: {}}\n" TRIGGER PLAYBOOK, "3:12: a service cannot have 1 site; it needs 2 to 16\n"},
@@ -326,15 +323,8 @@ static const struct bad services[] = {
     {HEAD SITES TRIGGER "    prefer: [[a], b]\n" PLAYBOOK,
      "5:13: site \"a\" is missing; \"prefer\" must name every site, the first is home\n"
      "5:14: an element of \"prefer\" cannot be a list; it must be text\n"},
-    {HEAD SITES PLAYBOOK, "3:5: \"trigger\" is missing; at least {mode: automatic} or {mode: manual} must be said\n"},
-    {HEAD SITES "    trigger: {}\n" PLAYBOOK, "4:14: \"mode\" is missing; it must be one of automatic, manual: "
-                                              "automatic starts the run, manual only says why it would\n"},
-    {HEAD SITES "    trigger: {mode: approval}\n" PLAYBOOK,
-     "4:21: \"mode\" cannot be \"approval\" yet, that is not supported; it must be one of automatic, manual\n"},
-    {HEAD SITES "    trigger: {mode: shadow}\n" PLAYBOOK,
-     "4:21: \"mode\" cannot be \"shadow\" yet, that is not supported; it must be one of automatic, manual\n"},
     {HEAD SITES "    trigger: {mode: auto}\n" PLAYBOOK,
-     "4:21: \"mode\" cannot be \"auto\"; it must be one of automatic, manual\n"},
+     "4:21: \"mode\" cannot be \"auto\"; it must be one of automatic, approval, manual, shadow\n"},
     {HEAD SITES "    trigger: {mode: manual, votes: 0, hold: 30, cool_down: -1s}\n" PLAYBOOK,
      "4:36: \"votes\" cannot be \"0\"; it must be a whole number from 1 to 64\n"
      "4:45: \"hold\" cannot be \"30\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 0s to 1d\n"
@@ -348,18 +338,11 @@ static const struct bad services[] = {
      "4:47: \"hold\" cannot be filled in by ${...}; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 0s to "
      "1d\n"
      "4:72: \"cool_down\" cannot be \"1h30m\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 0s to 7d\n"},
-    {HEAD SITES
-     "    trigger: {mode: manual, votes: 01, hold: 99999999999999999s, trusted_votes: 65, probe: {}}\n" PLAYBOOK,
+    {HEAD SITES "    trigger: {mode: manual, votes: 01, hold: 99999999999999999s, trusted_votes: 65}\n" PLAYBOOK,
      "4:36: \"votes\" cannot be \"01\"; it must be a whole number from 1 to 64\n"
      "4:46: \"hold\" cannot be \"99999999999999999s\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 0s "
      "to 1d\n"
-     "4:81: \"trusted_votes\" cannot be \"65\"; it must be a whole number from 0 to 64\n"
-     "4:85: key \"probe\" is not supported yet; remove it\n"},
-    {HEAD SITES TRIGGER "    failback: {mode: automatic, after: 30m}\n" PLAYBOOK,
-     "5:22: \"mode\" cannot be \"automatic\" yet, that is not supported; it must be manual\n"
-     "5:33: key \"after\" is not supported yet; remove it\n"},
-    {HEAD SITES TRIGGER "    failback: {}\n" PLAYBOOK,
-     "5:15: \"mode\" is missing; it must be manual: people start the way back\n"},
+     "4:81: \"trusted_votes\" cannot be \"65\"; it must be a whole number from 0 to 64\n"},
     {HEAD SITES TRIGGER "    objective: {rto: 5m}\n"
                         "    failback_playbook: []\n"
                         "    topology: pool\n"
@@ -466,11 +449,10 @@ static const struct bad steps[] = {
     {HEAD SITES TRIGGER "    playbook:\n"
                         "      - {action: http.check, url: 'http://x/', when: [outage], on_failure: stop, idempotent: "
                         "true, backoff: 1s, point_of_no_return: true, parallel: []}\n",
-     "6:48: key \"when\" is not supported yet; remove it\n"
      "6:64: key \"on_failure\" is not supported yet; remove it\n"
      "6:82: key \"idempotent\" is not supported yet; remove it\n"
      "6:100: key \"backoff\" is not supported yet; remove it\n"
-     "6:113: key \"point_of_no_return\" is not supported yet; remove it\n"
+     "6:133: \"point_of_no_return\" is for steps that change something; http.check only looks, so remove it\n"
      "6:139: key \"parallel\" is not supported yet; remove it\n"},
     {HEAD SITES TRIGGER "    playbook:\n"
                         "      - {action: http.check, url: 'http://x/', provider: li}\n",

@@ -17,6 +17,9 @@ static const struct row a_duration = {.name = "x", .type = ROW_DURATION};
 static const struct row a_wait = {.name = "x", .type = ROW_DURATION, .min = 1000, .max = 60000};
 static const struct row a_bool = {.name = "x", .type = ROW_BOOL};
 static const struct row a_choice = {.name = "x", .type = ROW_CHOICE, .choices = "A|AAAA|CNAME"};
+static const struct row choices = {.name = "x", .type = ROW_CHOICES, .choices = "mon|tue"};
+static const struct row urls = {.name = "x", .type = ROW_URLS};
+static const struct row a_match = {.name = "x", .type = ROW_MATCH};
 static const struct row a_url = {.name = "x", .type = ROW_URL};
 static const struct row a_name = {.name = "x", .type = ROW_NAME};
 static const struct row an_address = {.name = "x", .type = ROW_ADDRESS};
@@ -142,6 +145,11 @@ static void test_values(void **state)
         {&endpoints, "::1", "\"::1\""},
         {&endpoints, "[::1]:53", "\"[::1]:53\""},
         {&endpoints, "ns.example.net:53", NULL},
+        {&choices, "tue", "\"tue\""},
+        {&choices, "mon|tue", NULL},
+        {&urls, "https://x/", "\"https://x/\""},
+        {&urls, "https://me:pw@x/", NULL},
+        {&a_match, "x", NULL},
     };
     for (size_t i = 0; i < COUNT_OF(cases); i++) {
         json_t *value = value_of_text(cases[i].row, cases[i].text);
@@ -222,7 +230,7 @@ static void check_rows(const char *owner, const struct row *rows)
             fail_msg("%s.%s: its help must be a sentence without a full stop", owner, row->name);
         if (row->is_required && row->default_text)
             fail_msg("%s.%s is required and has a default", owner, row->name);
-        if ((row->type == ROW_CHOICE) != (row->choices != NULL) ||
+        if ((row->type == ROW_CHOICE || row->type == ROW_CHOICES) != (row->choices != NULL) ||
             (row->type == ROW_MAP || row->type == ROW_MAPS) != (row->rows != NULL))
             fail_msg("%s.%s: choices or rows do not fit its type", owner, row->name);
         if (row->min > row->max)
@@ -241,6 +249,9 @@ static void test_declared_rows(void **state)
     (void)state;
     check_rows("step", config_step_rows);
     check_rows("source", config_source_rows);
+    check_rows("provider", config_provider_rows);
+    check_rows("probe", config_probe_rows);
+    check_rows("server", config_ourselves_rows);
     for (const struct action *const *action = action_list(); *action; action++) {
         check_rows((*action)->name, (*action)->rows);
         for (const struct row *row = (*action)->rows; row->name; row++) {
@@ -249,6 +260,9 @@ static void test_declared_rows(void **state)
             for (const struct row *key = config_step_rows; key->name; key++)
                 if (strcmp(row->name, key->name) == 0)
                     fail_msg("%s.%s: every step has a key of that name", (*action)->name, row->name);
+            for (const struct row *key = config_probe_rows; key->name; key++)
+                if (strcmp(row->name, key->name) == 0)
+                    fail_msg("%s.%s: every probe has a key of that name", (*action)->name, row->name);
         }
         assert_true((*action)->default_timeout_ms >= 100);
         assert_true((*action)->is_check == !(*action)->apply);
@@ -258,12 +272,20 @@ static void test_declared_rows(void **state)
     for (const struct provider_kind *const *kind = provider_kind_list(); *kind; kind++) {
         int n_secrets = 0;
         check_rows((*kind)->name, (*kind)->rows);
-        for (const struct row *row = (*kind)->rows; row->name; row++)
+        for (const struct row *row = (*kind)->rows; row->name; row++) {
             n_secrets += row->type == ROW_SECRET;
+            if (strcmp(row->name, config_provider_rows[0].name) == 0)
+                fail_msg("%s.%s: every provider has a key of that name", (*kind)->name, row->name);
+        }
         assert_true(n_secrets <= MAX_PROVIDER_SECRETS);
     }
-    for (const struct handler *const *handler = handler_list(); *handler; handler++)
+    for (const struct handler *const *handler = handler_list(); *handler; handler++) {
         check_rows((*handler)->kind, (*handler)->rows);
+        for (const struct row *row = (*handler)->rows; row->name; row++)
+            for (const struct row *key = config_source_rows; key->name; key++)
+                if (strcmp(row->name, key->name) == 0)
+                    fail_msg("%s.%s: every source has a key of that name", (*handler)->kind, row->name);
+    }
 }
 
 int main(void)

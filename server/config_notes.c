@@ -1,0 +1,39 @@
+/* What a right configuration means that its author may not have in mind: that a service is only watched so far, and
+ * that nothing tells the daemon, or people, when the daemon itself is cut off. For `turnout check`. */
+#include "config_reading.h"
+
+#define MAX_NAMED 5
+
+static void note_shadow(FILE *out, const struct config *config)
+{
+    const struct model *model = &config->model;
+    int n = 0, n_named = 0;
+    for (int i = 0; i < model->n_services; i++)
+        n += model->services[i].mode == MODE_SHADOW;
+    if (n == 0)
+        return;
+    fprintf(out, "%s: note: service%s", config->path, n == 1 ? "" : "s");
+    for (int i = 0; i < model->n_services && n_named < MAX_NAMED; i++) {
+        if (model->services[i].mode == MODE_SHADOW)
+            fprintf(out, "%s %s", n_named++ > 0 ? "," : "", model->services[i].name);
+    }
+    if (n > n_named)
+        fprintf(out, " and %d more", n - n_named);
+    fprintf(out,
+            " %s in shadow mode: nothing is started, what would have been is on record; \"mode\" of the trigger makes "
+            "it act\n",
+            n == 1 ? "is" : "are");
+}
+
+void config_print_notes(FILE *out, const struct config *config)
+{
+    note_shadow(out, config);
+    if (config->self_check.n_urls == 0)
+        fprintf(out,
+                "%s: note: \"server\" has no \"self_check\": when the daemon itself is cut off, it takes that for an "
+                "outage of everything else\n",
+                config->path);
+    if (!secret_is_set(&config->heartbeat.url))
+        fprintf(out, "%s: note: \"server\" has no \"heartbeat\": nobody is called when the daemon falls silent\n",
+                config->path);
+}
