@@ -86,7 +86,8 @@ static void complain_failure(const struct args_reading *a, const struct template
     if (failure->n_failed == failure->n_tried)
         snprintf(others, sizeof(others), " (as with every %s)", what);
     else if (failure->n_failed > 1)
-        snprintf(others, sizeof(others), " (and %d %ss more)", failure->n_failed - 1, what);
+        snprintf(others, sizeof(others), " (and %d %s%s more)", failure->n_failed - 1, what,
+                 failure->n_failed == 2 ? "" : "s");
     const struct node *at = use ? use->node : a->node;
     const struct site *sites = a->service->sites;
     if (a->is_probe)

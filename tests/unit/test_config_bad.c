@@ -657,7 +657,7 @@ static void test_moves(void **state)
               "      - {action: http.check, url: 'http://x/', at: '${to.ip}'}\n"
               "      - {action: http.check, url: 'http://x/${from.ip}'}\n"
               "      - {action: http.check, url: 'http://x/', at: '${from.pi}'}\n",
-         "6:52: moving to b (and 1 moves more): *\n"
+         "6:52: moving to b (and 1 move more): *\n"
          "7:35: moving from b to a (and 2 moves more): *\n"
          "8:52: moving from b to a (as with every move): \"at\" cannot be \"x\"; it must be an IPv4 or IPv6 address\n"},
     };
