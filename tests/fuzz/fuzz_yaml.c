@@ -29,6 +29,49 @@ static void check_lines(const char *text)
     }
 }
 
+static void check_freezes(const struct freeze *freezes, int n)
+{
+    for (int i = 0; i < n; i++) {
+        const struct freeze *freeze = &freezes[i];
+        expect(freeze->reason);
+        expect(freeze->is_weekly ? freeze->days > 0 && freeze->days < 1U << 7 : freeze->from < freeze->until);
+        expect(freeze->from_minute >= 0 && freeze->from_minute < 24 * 60);
+        expect(freeze->until_minute >= 0 && freeze->until_minute < 24 * 60);
+    }
+}
+
+static void check_deciding(const struct service *service)
+{
+    const struct probe_rule *probe = &service->probe;
+    bool has_no_return = false;
+    for (int i = 0; i < service->n_steps; i++)
+        has_no_return |= service->steps[i].is_point_of_no_return;
+    expect(service->votes >= 1 && service->hold_ms >= 0 && service->cool_down_ms >= 0 && service->settle_ms >= 0);
+    expect(service->flap.changes >= 0 && service->flap.within_ms > 0 && service->approval.deadline_ms >= 0);
+    expect(service->failback_mode == MODE_MANUAL || (probe->check && !has_no_return));
+    expect(!probe->check || (probe->check->action->is_check && probe->check->args && probe->check->timeout_ms > 0 &&
+                             probe->check->timeout_ms <= probe->every_ms && probe->fall > 0 && probe->rise > 0));
+    expect(probe->check || !probe->is_required);
+    check_freezes(service->freezes, service->n_freezes);
+}
+
+/* Each service once in the order in which they go, and nobody waits for himself. */
+static void check_order(const struct model *model)
+{
+    int64_t sum = 0;
+    for (int i = 0; i < model->n_services; i++) {
+        const struct service *service = &model->services[i];
+        sum += model->by_priority[i] - i;
+        expect(i == 0 ||
+               model->services[model->by_priority[i - 1]].priority <= model->services[model->by_priority[i]].priority);
+        for (int k = 0; k < service->n_after; k++)
+            expect(service->after[k] >= 0 && service->after[k] < model->n_services && service->after[k] != i);
+        for (int k = 0; k < service->n_sites; k++)
+            expect(strcmp(model->place_names[service->sites[k].place], service->sites[k].name) == 0);
+    }
+    expect(sum == 0);
+}
+
 /* What the rest of the daemon relies on without looking. */
 static void check_config(const struct config *config)
 {
@@ -40,13 +83,14 @@ static void check_config(const struct config *config)
         expect(source->handler && model->source_trust[i] == source->trust);
         expect(source->trust == TRUST_SIGNED || source->bearer.n + source->n_basic + source->path_token.n > 0);
         expect(source->path_token.n == 0 || source->trust != TRUST_SECRET);
+        expect(model->voter_rules[i].weight > 0 && model->voter_rules[i].expires_ms >= 0);
         for (size_t j = 0; j < source->n_basic; j++)
             expect(source->basic[j].user && secret_is_set(&source->basic[j].password));
     }
     for (int i = 0; i < model->n_services; i++) {
         const struct service *service = &model->services[i];
         expect(service->n_sites >= 2 && service->n_sites <= MAX_SITES && service->n_steps > 0);
-        expect(service->votes >= 1 && service->hold_ms >= 0 && service->cool_down_ms >= 0);
+        check_deciding(service);
         for (int j = 0; j < service->n_steps; j++) {
             const struct step *step = &service->steps[j];
             expect(step->action && step->args && step->timeout_ms > 0 && step->deadline_ms > 0);
@@ -56,6 +100,12 @@ static void check_config(const struct config *config)
             expect(service->rules[j].n_matches > 0 && service->rules[j].source >= 0 &&
                    service->rules[j].site != SITE_NONE && service->rules[j].site < service->n_sites);
     }
+    for (int i = 0; i < model->n_providers; i++)
+        expect(model->provider_max_parallel[i] > 0);
+    check_freezes(model->freezes, model->n_freezes);
+    check_order(model);
+    expect(config->self_check.n_urls == 0 ||
+           (config->self_check.need > 0 && config->self_check.need <= config->self_check.n_urls));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
