@@ -1,7 +1,8 @@
 /* The queue of commands: many HTTP and executor threads push, the orchestrator takes up to a batch at a time.
  *
- * Two lists under a mutex: what operators ask and what runs report goes before what monitors send, and is not kept out
- * by it, so that a storm of alerts delays nobody who is dealing with it. Pushing wakes the taker only when it sleeps,
+ * Three lists under a mutex: what operators ask and what runs report goes before what our own probes say, and that
+ * before what monitors send. None is kept out by another, so that a storm of alerts delays nobody who is dealing with
+ * it. Pushing wakes the taker only when it sleeps,
  * so that under load a push costs one uncontended lock. Results and observations are taken whatever the length: they
  * answer for work that is out already. */
 #include "command.h"
@@ -22,7 +23,7 @@ struct command_list {
 struct command_queue {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
-    struct command_list urgent, others;
+    struct command_list urgent, probed, others;
     size_t max_length; /* of each */
     bool is_waiting, is_closed, is_refusing;
 };
@@ -119,12 +120,14 @@ static struct command *list_take(struct command_list *list)
 static struct command *take_next(struct command_queue *queue)
 {
     struct command *command = list_take(&queue->urgent);
+    if (!command)
+        command = list_take(&queue->probed);
     return command ? command : list_take(&queue->others);
 }
 
 static bool is_empty(const struct command_queue *queue)
 {
-    return !queue->urgent.first && !queue->others.first;
+    return !queue->urgent.first && !queue->probed.first && !queue->others.first;
 }
 
 struct command_queue *command_queue_new(size_t max_commands)
@@ -139,6 +142,7 @@ struct command_queue *command_queue_new(size_t max_commands)
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&queue->mutex, NULL);
     list_init(&queue->urgent);
+    list_init(&queue->probed);
     list_init(&queue->others);
     queue->max_length = max_commands;
     return queue;
@@ -156,7 +160,7 @@ void command_queue_free(struct command_queue *queue)
     free(queue);
 }
 
-static bool is_urgent(enum command_kind kind)
+static struct command_list *list_of(struct command_queue *queue, enum command_kind kind)
 {
     switch (kind) {
     case COMMAND_MOVE:
@@ -166,15 +170,16 @@ static bool is_urgent(enum command_kind kind)
     case COMMAND_RUN:
     case COMMAND_RESULT:
     case COMMAND_OBSERVED:
-    case COMMAND_PROBED:
     case COMMAND_OUTSIDE:
-        return true;
+        return &queue->urgent;
+    case COMMAND_PROBED:
+        return &queue->probed;
     case COMMAND_DELIVERY:
     case COMMAND_REJECTED:
     case COMMAND_REFUSED_CALL:
         break;
     }
-    return false;
+    return &queue->others;
 }
 
 static enum err may_push(const struct command_queue *queue, const struct command_list *list, enum command_kind kind)
@@ -188,7 +193,7 @@ static enum err may_push(const struct command_queue *queue, const struct command
 
 enum err command_queue_push(struct command_queue *queue, struct command *command)
 {
-    struct command_list *list = is_urgent(command->kind) ? &queue->urgent : &queue->others;
+    struct command_list *list = list_of(queue, command->kind);
     pthread_mutex_lock(&queue->mutex);
     enum err err = may_push(queue, list, command->kind);
     bool must_wake = false;

@@ -24,8 +24,9 @@ enum command_kind {
     COMMAND_RUN,          /* operator: approve, reject, retry, skip, cancel */
     COMMAND_RESULT,       /* executor: an attempt ended. Kept and retried when the commit fails */
     COMMAND_OBSERVED,     /* executor: an observation round of a service with unknown active site ended */
-    COMMAND_PROBED,       /* prober: what a probe of a site says now, news or not. Always taken; nobody waits for it */
-    COMMAND_OUTSIDE,      /* watchers: what is known of the daemon's own surroundings has changed. Likewise */
+    COMMAND_PROBED,       /* prober: what a probe of a site says now, news or not; nobody waits for it */
+    COMMAND_OUTSIDE,      /* watch: what is known of the daemon's own surroundings, news or not. Its answer proves that
+                             the orchestrator is alive */
     COMMAND_REFUSED_CALL, /* an operator's call refused before it became a command (no token, viewer): audited */
 };
 
@@ -136,8 +137,8 @@ void command_queue_free(struct command_queue *queue);
  * when closed, or for a delivery while those are refused: then the command stays the caller's. Any thread. */
 MUST_CHECK enum err command_queue_push(struct command_queue *queue, struct command *command);
 /* Waits until a command is there, `until` (steady ms; INT64_MAX: no limit) has come, or it is closed. Takes up to `max`
- * into `ret`, operators' calls, results and observations first, each sort in order; returns how many. One thread only.
- */
+ * into `ret`, operators' calls, results and observations first, then what probes say, each sort in order; returns how
+ * many. One thread only. */
 size_t command_queue_take(struct command_queue *queue, struct command **ret, size_t max, int64_t until);
 /* No more pushes but results; take() goes on until it is empty. */
 void command_queue_close(struct command_queue *queue);

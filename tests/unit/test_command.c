@@ -72,6 +72,34 @@ static void operators_and_runs_go_before_a_storm(void **state)
     command_queue_free(queue);
 }
 
+static void probes_keep_no_operator_out_and_no_storm_keeps_them_out(void **state)
+{
+    (void)state;
+    struct command_queue *queue = command_queue_new(2);
+    struct command *taken[4];
+    struct command *delivery = push_new(queue, COMMAND_DELIVERY, ERR_OK);
+    push_new(queue, COMMAND_DELIVERY, ERR_OK);
+    push_new(queue, COMMAND_DELIVERY, ERR_FULL);
+    struct command *probed = push_new(queue, COMMAND_PROBED, ERR_OK);
+    push_new(queue, COMMAND_PROBED, ERR_OK);
+    push_new(queue, COMMAND_PROBED, ERR_FULL);
+    struct command *pause = push_new(queue, COMMAND_PAUSE, ERR_OK);
+    struct command *outside = push_new(queue, COMMAND_OUTSIDE, ERR_OK);
+    assert_int_equal(command_queue_take(queue, taken, 3, INT64_MAX), 3);
+    assert_ptr_equal(taken[0], pause);
+    assert_ptr_equal(taken[1], outside);
+    assert_ptr_equal(taken[2], probed);
+    for (int i = 0; i < 3; i++)
+        command_free(taken[i]);
+    assert_int_equal(command_queue_take(queue, taken, 4, INT64_MAX), 3);
+    assert_int_equal(taken[0]->kind, COMMAND_PROBED);
+    assert_ptr_equal(taken[1], delivery);
+    assert_true(command_queue_is_idle(queue));
+    for (int i = 0; i < 3; i++)
+        command_free(taken[i]);
+    command_queue_free(queue);
+}
+
 static void while_deliveries_are_refused_operators_are_not(void **state)
 {
     (void)state;
@@ -214,6 +242,7 @@ int main(void)
         cmocka_unit_test(commands_come_out_in_order_up_to_a_batch),
         cmocka_unit_test(a_full_queue_refuses_all_but_results),
         cmocka_unit_test(operators_and_runs_go_before_a_storm),
+        cmocka_unit_test(probes_keep_no_operator_out_and_no_storm_keeps_them_out),
         cmocka_unit_test(while_deliveries_are_refused_operators_are_not),
         cmocka_unit_test(a_closed_queue_still_takes_results_and_empties),
         cmocka_unit_test(taking_waits_until_the_time_given),
