@@ -112,6 +112,7 @@ static void read_all(struct reading *r)
     read_sources(r);
     read_providers(r);
     read_services(r);
+    r->config->model.probe_expires_ms = model_probe_patience(&r->config->model);
     doubt_own_site(r);
     if (r->errors.count == 0 && r->errors.n_left_out == 0)
         open_sources(r);

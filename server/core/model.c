@@ -84,9 +84,24 @@ struct voter_rule model_voter_rule(const struct model *model, int voter)
         rule = model->voter_rules[voter];
     if (voter == model_voter_operator(model))
         rule.expires_ms = OPERATOR_VOTE_MS;
+    if (voter == model_voter_probe(model))
+        rule.expires_ms = model->probe_expires_ms;
     if (rule.weight == 0)
         rule.weight = 1;
     return rule;
+}
+
+#define PROBE_PATIENCE 10 /* intervals; a prober that works says it again in three or four */
+#define PROBE_PATIENCE_MIN_MS ((int64_t)60 * 1000)
+
+int64_t model_probe_patience(const struct model *model)
+{
+    int64_t longest_ms = 0;
+    for (int i = 0; i < model->n_services; i++)
+        if (model->services[i].probe.check && model->services[i].probe.every_ms > longest_ms)
+            longest_ms = model->services[i].probe.every_ms;
+    longest_ms *= PROBE_PATIENCE;
+    return longest_ms > PROBE_PATIENCE_MIN_MS ? longest_ms : PROBE_PATIENCE_MIN_MS;
 }
 
 bool service_has_voter(const struct service *service, const struct model *model, int site, int voter)

@@ -145,6 +145,7 @@ struct model {
     char **source_names; /* index: source */
     enum trust *source_trust;
     struct voter_rule *voter_rules; /* index: source; NULL: the defaults */
+    int64_t probe_expires_ms;       /* of what our own probes say; 0: never. See model_probe_patience() */
     int n_sources;
     char **place_names;
     int n_places;
@@ -178,6 +179,8 @@ enum trust model_voter_trust(const struct model *model, int voter);
 struct voter_rule model_voter_rule(const struct model *model, int voter);
 /* Whether a rule of the service lets the voter speak of the site by name (`site: active` aside), or it is ours. */
 bool service_has_voter(const struct service *service, const struct model *model, int site, int voter);
+/* How long what a probe said counts when no word follows: several times what a prober needs that works. */
+int64_t model_probe_patience(const struct model *model);
 void model_done(struct model *model);
 
 #endif

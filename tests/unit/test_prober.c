@@ -285,6 +285,19 @@ static void test_what_cannot_be_probed_is_unknown(void **state)
     rig_free(rig);
 }
 
+/* A prober that hangs leaves no stuck vote, and one that works is never late: it says it again in three intervals. */
+static void test_what_is_said_grows_old(void **state)
+{
+    (void)state;
+    struct rig *rig = rig_new(1, 15000, 5000);
+    rig->model.probe_expires_ms = model_probe_patience(&rig->model);
+    assert_int_equal(model_voter_rule(&rig->model, model_voter_probe(&rig->model)).expires_ms, 150000);
+    assert_int_equal(model_voter_rule(&rig->model, model_voter_probe(&rig->model)).weight, 1);
+    rig->services[1].probe.every_ms = 1000;
+    assert_int_equal(model_probe_patience(&rig->model), 60000);
+    rig_free(rig);
+}
+
 static void test_start(void **state)
 {
     (void)state;
@@ -320,6 +333,7 @@ int main(void)
         cmocka_unit_test(test_a_full_queue),
         cmocka_unit_test(test_what_was_not_committed),
         cmocka_unit_test(test_what_cannot_be_probed_is_unknown),
+        cmocka_unit_test(test_what_is_said_grows_old),
         cmocka_unit_test(test_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
