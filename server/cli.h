@@ -14,11 +14,15 @@
 #define EXIT_REFUSED 3
 
 #define MAX_WORDS 4
+#define MAX_OVERRIDES 4
 
 struct options {
     const char *config, *database, *url, *token, *to, *reason; /* NULL: not given */
     const char *ca, *certificate, *key, *query;
-    bool is_json, is_unmatched;
+    const char *site, *says, *since;
+    const char *overrides[MAX_OVERRIDES];
+    int n_overrides;
+    bool is_json, is_unmatched, is_open, is_planned, is_replacing;
     const char *words[MAX_WORDS]; /* what is not an option, after the subcommand */
     int n_words;
 };
@@ -33,13 +37,20 @@ int command_sources(const struct options *options);
 int command_audit(const struct options *options); /* tail, export, verify: of --database, or of a daemon */
 /* try.c: the same; exit 3 where a delivery speaks of no service */
 int command_try(const struct options *options);
-/* client.c: of a running daemon, over its API */
+/* client*.c: of a running daemon, over its API */
 int command_status(const struct options *options);
 int command_runs(const struct options *options);
 int command_deliveries(const struct options *options);
+int command_incidents(const struct options *options);
+int command_why(const struct options *options);
 int command_failover(const struct options *options);
 int command_failback(const struct options *options);
 int command_adopt(const struct options *options);
+int command_pause(const struct options *options);
+int command_resume(const struct options *options);
+int command_vote(const struct options *options);
+int command_approve(const struct options *options);
+int command_reject(const struct options *options);
 int command_retry(const struct options *options);
 int command_skip(const struct options *options);
 int command_cancel(const struct options *options);

@@ -1,10 +1,11 @@
-/* Subcommands that ask a running daemon, over its API. They print for people, and with --json what the API said. */
+/* Asking a running daemon over its API, and the subcommands that only show a list of it or one thing. They print for
+ * people, and with --json what the API said. */
+#include "client.h"
+
 #include "base/cleanup.h"
 #include "base/secret.h"
-#include "cli.h"
 #include "fetch.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,7 @@ static const char *setting(const char *given, const char *variable, const char *
     return value && value[0] ? value : otherwise;
 }
 
+/* What was in the way, and how to insist where the daemon says that one can. */
 static void print_refusal(const struct fetch_response *response, const json_t *answer)
 {
     const json_t *error = json_object_get(answer, "error");
@@ -26,11 +28,14 @@ static void print_refusal(const struct fetch_response *response, const json_t *a
     const char *code = json_string_value(json_object_get(error, "code"));
     fprintf(stderr, "turnout: %s (%s, HTTP %d)\n", message ? message : "the daemon refused", code ? code : "no code",
             response->status);
+    const char *guard = json_string_value(json_object_get(error, "override"));
+    if (guard)
+        fprintf(stderr, "turnout: if you know better: --override %s\n", guard);
+    if (json_is_true(json_object_get(error, "replace")))
+        fprintf(stderr, "turnout: if you know better: --replace\n");
 }
 
-/* Performs one call. Returns an exit code; with EXIT_DONE *ret is the answer (a new reference), and is_json has printed
- * it already. */
-static int call(const struct options *options, const char *method, const char *path, const json_t *body, json_t **ret)
+int client_call(const struct options *options, const char *method, const char *path, const json_t *body, json_t **ret)
 {
     const char *token = setting(options->token, "TURNOUT_TOKEN", NULL);
     if (!token && ret) {
@@ -84,90 +89,15 @@ static int call(const struct options *options, const char *method, const char *p
 
 /* ---- printing ---------------------------------------------------------------------------------------------------- */
 
-static const char *text_of(const json_t *object, const char *key)
+const char *text_of(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "-";
 }
 
-static json_int_t number_of(const json_t *object, const char *key)
+json_int_t number_of(const json_t *object, const char *key)
 {
     return json_integer_value(json_object_get(object, key));
-}
-
-static void print_incident(const json_t *incident)
-{
-    if (!json_is_object(incident))
-        return;
-    const char *reason = text_of(incident, "reason");
-    printf("    incident since %s: %s", text_of(incident, "opened_at"),
-           json_is_true(json_object_get(incident, "is_standing")) ? "stands" : "open until its votes are gone");
-    if (strcmp(reason, "none") != 0)
-        printf("; nothing is started: %s", reason);
-    printf("\n");
-}
-
-static void print_votes(const json_t *service)
-{
-    size_t i;
-    const json_t *site;
-    json_array_foreach(json_object_get(service, "sites"), i, site)
-    {
-        printf("  %-20s %d of %d down votes", text_of(site, "name"),
-               (int)json_integer_value(json_object_get(site, "down_votes")),
-               (int)json_integer_value(json_object_get(service, "votes_needed")));
-        int trusted_needed = (int)json_integer_value(json_object_get(service, "trusted_votes_needed"));
-        if (trusted_needed > 0)
-            printf(" (%d of %d trusted)", (int)json_integer_value(json_object_get(site, "trusted_down_votes")),
-                   trusted_needed);
-        size_t k;
-        const json_t *source;
-        json_array_foreach(json_object_get(site, "sources"), k, source)
-            printf("%s %s (%d)", k ? "," : ":", text_of(source, "source"),
-                   (int)json_integer_value(json_object_get(source, "alerts")));
-        printf("\n");
-        print_incident(json_object_get(site, "incident"));
-    }
-}
-
-static bool is_site(const json_t *service, const char *name)
-{
-    size_t i;
-    const json_t *site;
-    json_array_foreach(json_object_get(service, "sites"), i, site)
-    {
-        if (strcmp(text_of(site, "name"), name) == 0)
-            return true;
-    }
-    return false;
-}
-
-static void print_timer(const json_t *timer)
-{
-    const char *site = json_string_value(json_object_get(timer, "site"));
-    printf("  timer %s%s%s due %s\n", text_of(timer, "kind"), site ? " of " : "", site ? site : "",
-           text_of(timer, "due_at"));
-}
-
-static void print_service(const json_t *service)
-{
-    const char *active = text_of(service, "active");
-    printf("%s: %s%s, home %s, %s\n", text_of(service, "name"), is_site(service, active) ? "active " : "", active,
-           text_of(service, "home"), text_of(service, "mode"));
-    print_votes(service);
-    size_t i;
-    const json_t *timer;
-    json_array_foreach(json_object_get(service, "timers"), i, timer)
-    {
-        print_timer(timer);
-    }
-    const json_t *run = json_object_get(service, "run");
-    if (!json_is_object(run))
-        return;
-    printf("  last run %s: %s to %s, %s\n", text_of(run, "id"), text_of(run, "kind"), text_of(run, "to"),
-           text_of(run, "state"));
-    if (strcmp(text_of(run, "state"), "attention") == 0)
-        printf("    %s\n    mend it, then retry, skip or cancel\n", text_of(run, "error"));
 }
 
 static void print_run(const json_t *run)
@@ -203,8 +133,7 @@ void print_audit_item(const json_t *item)
 
 /* ---- the subcommands --------------------------------------------------------------------------------------------- */
 
-/* A name or id becomes part of a path: only what the API's own names are made of. */
-static bool is_plain(const char *word)
+bool is_plain(const char *word)
 {
     size_t len = strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
     if (word[0] && word[len] == '\0' && len < 128)
@@ -213,10 +142,10 @@ static bool is_plain(const char *word)
     return false;
 }
 
-static int show(const struct options *options, const char *path, void (*print)(const json_t *), bool is_list)
+int client_show(const struct options *options, const char *path, void (*print)(const json_t *), bool is_list)
 {
     json_t *answer = NULL;
-    int code = call(options, "GET", path, NULL, &answer);
+    int code = client_call(options, "GET", path, NULL, &answer);
     if (code == EXIT_DONE && !options->is_json) {
         size_t i;
         const json_t *item;
@@ -235,16 +164,6 @@ static void print_run_and_steps(const json_t *run)
     print_steps(run);
 }
 
-int command_status(const struct options *options)
-{
-    char path[256] = "/api/v1/services";
-    if (options->n_words && !is_plain(options->words[0]))
-        return EXIT_USAGE;
-    if (options->n_words)
-        snprintf(path, sizeof path, "/api/v1/services/%s", options->words[0]);
-    return show(options, path, print_service, options->n_words == 0);
-}
-
 int command_runs(const struct options *options)
 {
     char path[256] = "/api/v1/runs";
@@ -252,7 +171,7 @@ int command_runs(const struct options *options)
         return EXIT_USAGE;
     if (options->n_words)
         snprintf(path, sizeof path, "/api/v1/runs/%s", options->words[0]);
-    return show(options, path, options->n_words ? print_run_and_steps : print_run, options->n_words == 0);
+    return client_show(options, path, options->n_words ? print_run_and_steps : print_run, options->n_words == 0);
 }
 
 static void print_delivery(const json_t *delivery)
@@ -284,73 +203,13 @@ int command_deliveries(const struct options *options)
         snprintf(path, sizeof path, "/api/v1/deliveries/%s", options->words[0]);
     else if (options->is_unmatched)
         snprintf(path, sizeof path, "/api/v1/deliveries?unmatched=true");
-    return show(options, path, options->n_words ? print_delivery_and_body : print_delivery, options->n_words == 0);
-}
-
-static int post(const struct options *options, const char *collection, const char *verb)
-{
-    char path[256];
-    if (!options->reason) {
-        fprintf(stderr, "turnout: --reason is needed: it stands in the audit log\n");
-        return EXIT_USAGE;
-    }
-    if (!is_plain(options->words[0]))
-        return EXIT_USAGE;
-    snprintf(path, sizeof path, "/api/v1/%s/%s/%s", collection, options->words[0], verb);
-    json_t *body = json_pack("{s:s}", "reason", options->reason);
-    if (options->to)
-        json_object_set_new(body, "to", json_string(options->to));
-    json_t *answer = NULL;
-    int code = call(options, "POST", path, body, &answer);
-    if (code == EXIT_DONE && !options->is_json) {
-        const char *run = json_string_value(json_object_get(answer, "run"));
-        if (run)
-            printf("%s: run %s\n", verb, run);
-        else
-            printf("%s: active is %s\n", verb, text_of(answer, "active"));
-    }
-    json_decref(answer);
-    json_decref(body);
-    return code;
-}
-
-int command_failover(const struct options *options)
-{
-    return post(options, "services", "failover");
-}
-
-int command_failback(const struct options *options)
-{
-    return post(options, "services", "failback");
-}
-
-int command_adopt(const struct options *options)
-{
-    if (!options->to) {
-        fprintf(stderr, "turnout: --to SITE is needed\n");
-        return EXIT_USAGE;
-    }
-    return post(options, "services", "adopt");
-}
-
-int command_retry(const struct options *options)
-{
-    return post(options, "runs", "retry");
-}
-
-int command_skip(const struct options *options)
-{
-    return post(options, "runs", "skip");
-}
-
-int command_cancel(const struct options *options)
-{
-    return post(options, "runs", "cancel");
+    return client_show(options, path, options->n_words ? print_delivery_and_body : print_delivery,
+                       options->n_words == 0);
 }
 
 int command_health(const struct options *options)
 {
-    int code = call(options, "GET", "/readyz", NULL, NULL);
+    int code = client_call(options, "GET", "/readyz", NULL, NULL);
     if (code != EXIT_DONE)
         fprintf(stderr, "turnout: not ready\n");
     return code == EXIT_DONE ? EXIT_DONE : EXIT_FAILED;
@@ -372,7 +231,7 @@ static void print_verdict(const json_t *verdict)
 static int show_verdict(const struct options *options)
 {
     json_t *answer = NULL;
-    int code = call(options, "GET", "/api/v1/audit/verify", NULL, &answer);
+    int code = client_call(options, "GET", "/api/v1/audit/verify", NULL, &answer);
     if (code == EXIT_DONE && !json_is_true(json_object_get(answer, "intact")))
         code = EXIT_FAILED;
     if (answer && !options->is_json)
@@ -392,7 +251,7 @@ int client_audit(const struct options *options)
         return EXIT_USAGE;
     }
     json_t *answer = NULL;
-    int code = call(options, "GET", "/api/v1/audit?limit=20", NULL, &answer);
+    int code = client_call(options, "GET", "/api/v1/audit?limit=20", NULL, &answer);
     const json_t *items = json_object_get(answer, "items");
     for (size_t i = options->is_json ? 0 : json_array_size(items); i-- > 0;)
         print_audit_item(json_array_get(items, i));

@@ -19,9 +19,18 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"check", "-c FILE", "read a configuration and say all that is wrong with it", 0, 0, command_check},
     {"try", "-c FILE SOURCE [BODY] [--query Q]", "what a delivery would be taken for; BODY: a file, or - for stdin", 1,
      2, command_try},
-    {"status", "[SERVICE]", "the services: active site, votes, timers, run", 0, 1, command_status},
-    {"failover", "SERVICE [--to SITE] --reason TEXT", "start a failover", 1, 1, command_failover},
+    {"status", "[SERVICE]", "what waits for a person; the services: active site, votes, timers, run", 0, 1,
+     command_status},
+    {"why", "INCIDENT|SERVICE", "why something was done about an incident, and why not", 1, 1, command_why},
+    {"incidents", "[SERVICE] [--open]", "the incidents, newest first", 0, 1, command_incidents},
+    {"failover", "SERVICE [--to SITE] [--planned] --reason TEXT", "start a failover", 1, 1, command_failover},
     {"failback", "SERVICE --reason TEXT", "start the way back home", 1, 1, command_failback},
+    {"approve", "UUID --reason TEXT", "say yes to a run that waits", 1, 1, command_approve},
+    {"reject", "UUID --reason TEXT", "say no to a run that waits", 1, 1, command_reject},
+    {"pause", "SERVICE --reason TEXT", "let nothing start by itself", 1, 1, command_pause},
+    {"resume", "SERVICE --reason TEXT", "end a pause", 1, 1, command_resume},
+    {"vote", "SERVICE --site SITE --says down|up|nothing --reason TEXT", "say what you know of a site, or take it back",
+     1, 1, command_vote},
     {"adopt", "SERVICE --to SITE --reason TEXT", "say which site is active", 1, 1, command_adopt},
     {"runs", "[UUID]", "the runs, newest first, or one with its steps", 0, 1, command_runs},
     {"deliveries", "[UUID] [--unmatched]", "what the monitors sent, newest first, or one with its body", 0, 1,
@@ -40,27 +49,37 @@ static void usage(FILE *out)
 {
     fprintf(out, "Usage: turnout COMMAND\n\n");
     for (size_t i = 0; i < COUNT_OF(SUBCOMMANDS); i++) {
-        char call[64];
-        snprintf(call, sizeof call, "%s %s", SUBCOMMANDS[i].name, SUBCOMMANDS[i].arguments);
-        fprintf(out, "  %-46s %s\n", call, SUBCOMMANDS[i].help);
+        char call[96];
+        int len = snprintf(call, sizeof call, "%s %s", SUBCOMMANDS[i].name, SUBCOMMANDS[i].arguments);
+        if (len > 46)
+            fprintf(out, "  %s\n  %-46s %s\n", call, "", SUBCOMMANDS[i].help);
+        else
+            fprintf(out, "  %-46s %s\n", call, SUBCOMMANDS[i].help);
     }
-    fprintf(out,
-            "\n"
-            "  -c, --config FILE     the configuration\n"
-            "      --url URL         the daemon's API (default $TURNOUT_URL, else http://127.0.0.1:8080)\n"
-            "      --ca FILE         authorities of the API's certificate, in PEM (default $TURNOUT_CA, else the "
-            "system's)\n"
-            "      --cert FILE       the certificate to show it, in PEM (default $TURNOUT_CERT)\n"
-            "      --key FILE        its key (default $TURNOUT_KEY)\n"
-            "      --token TOKEN     an operator's token (default $TURNOUT_TOKEN; better there: others see arguments)\n"
-            "      --to SITE         the site to move to; of adopt: the site where it is\n"
-            "      --reason TEXT     why; it stands in the audit log\n"
-            "      --database FILE   a database file, read without a daemon\n"
-            "      --query QUERY     of try: the query string, as the monitor appends it to the URL\n"
-            "      --unmatched       of deliveries: only those that no rule matched\n"
-            "      --json            print for programs\n"
-            "      --version\n\n"
-            "Exit: 0 done, 1 failed, 2 usage, 3 refused; of try: 3 when no rule matches.\n");
+    fprintf(
+        out,
+        "\n"
+        "  -c, --config FILE     the configuration\n"
+        "      --url URL         the daemon's API (default $TURNOUT_URL, else http://127.0.0.1:8080)\n"
+        "      --ca FILE         authorities of the API's certificate, in PEM (default $TURNOUT_CA, else the "
+        "system's)\n"
+        "      --cert FILE       the certificate to show it, in PEM (default $TURNOUT_CERT)\n"
+        "      --key FILE        its key (default $TURNOUT_KEY)\n"
+        "      --token TOKEN     an operator's token (default $TURNOUT_TOKEN; better there: others see arguments)\n"
+        "      --to SITE         the site to move to; of adopt: the site where it is\n"
+        "      --reason TEXT     why; it stands in the audit log\n"
+        "      --planned         of failover: a switchover while both sites work\n"
+        "      --override GUARD  of failover, failback, approve: go past target_down or preflight; may be repeated\n"
+        "      --replace         of failover, failback: a run in progress is cancelled first\n"
+        "      --site SITE       of vote: the site of which you say something,\n"
+        "      --says WORD       and what: down, up, or nothing (takes it back)\n"
+        "      --open            of incidents: only those that are not over\n"
+        "      --database FILE   a database file, read without a daemon\n"
+        "      --query QUERY     of try: the query string, as the monitor appends it to the URL\n"
+        "      --unmatched       of deliveries: only those that no rule matched\n"
+        "      --json            print for programs\n"
+        "      --version\n\n"
+        "Exit: 0 done, 1 failed, 2 usage, 3 refused by a guard; of try: 3 when no rule matches.\n");
 }
 
 static const struct option LONG_OPTIONS[] = {
@@ -74,6 +93,12 @@ static const struct option LONG_OPTIONS[] = {
     {"ca", required_argument, NULL, 'a'},
     {"cert", required_argument, NULL, 'e'},
     {"key", required_argument, NULL, 'k'},
+    {"site", required_argument, NULL, 's'},
+    {"says", required_argument, NULL, 'y'},
+    {"override", required_argument, NULL, 'i'},
+    {"planned", no_argument, NULL, 'p'},
+    {"replace", no_argument, NULL, 'l'},
+    {"open", no_argument, NULL, 'w'},
     {"unmatched", no_argument, NULL, 'n'},
     {"json", no_argument, NULL, 'j'},
     {"help", no_argument, NULL, 'h'},
@@ -105,6 +130,31 @@ static const char **text_slot(struct options *options, int letter)
         return &options->certificate;
     case 'k':
         return &options->key;
+    case 's':
+        return &options->site;
+    case 'y':
+        return &options->says;
+    case 'i':
+        return options->n_overrides < MAX_OVERRIDES ? &options->overrides[options->n_overrides++] : NULL;
+    default:
+        return NULL;
+    }
+}
+
+/* Where an option without a text is noted; NULL: it is none of these. */
+static bool *flag_slot(struct options *options, int letter)
+{
+    switch (letter) {
+    case 'n':
+        return &options->is_unmatched;
+    case 'j':
+        return &options->is_json;
+    case 'p':
+        return &options->is_planned;
+    case 'l':
+        return &options->is_replacing;
+    case 'w':
+        return &options->is_open;
     default:
         return NULL;
     }
@@ -116,17 +166,14 @@ static int parse(int argc, char **argv, struct options *options)
     int letter;
     while ((letter = getopt_long(argc, argv, "c:h", LONG_OPTIONS, NULL)) != -1) {
         const char **slot = text_slot(options, letter);
-        if (slot) {
+        bool *flag = flag_slot(options, letter);
+        if (slot)
             *slot = optarg;
+        if (flag)
+            *flag = true;
+        if (slot || flag)
             continue;
-        }
         switch (letter) {
-        case 'n':
-            options->is_unmatched = true;
-            break;
-        case 'j':
-            options->is_json = true;
-            break;
         case 'h':
             usage(stdout);
             return EXIT_DONE;

@@ -161,7 +161,7 @@ static void tell_entry(const struct why_entry *entries, size_t n, size_t at, con
     if (more > 0)
         (void)snprintf(text + len, sizeof text - len, " [%zu time%s more, until %s later]", more, more == 1 ? "" : "s",
                        duration_phrase(entries[last].at - entry->at).text);
-    say(context, entry->at, text);
+    say(context, entry->at, false, text);
 }
 
 /* ---- where it stands --------------------------------------------------------------------------------------------- */
@@ -181,7 +181,7 @@ static void finish(const struct ending *e, const char *format, ...)
     va_start(args, format);
     (void)vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    e->say(e->context, e->now->now, text);
+    e->say(e->context, e->now->now, true, text);
 }
 
 static struct phrase until(const struct why_now *now, int64_t at)
@@ -320,7 +320,7 @@ void why_tell(const struct why_entry *entries, size_t n, size_t gap, int64_t lef
             char text[WHY_TEXT];
             (void)snprintf(text, sizeof text, "(%lld records in between are left out here; the audit log has them)",
                            (long long)left_out);
-            say(context, entries[i].at, text);
+            say(context, entries[i].at, false, text);
         }
         if (!is_told(entries, i))
             tell_entry(entries, n, i, now, say, context);

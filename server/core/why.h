@@ -42,8 +42,8 @@ struct why_now {
 };
 
 #define WHY_TEXT 640
-/* `at` of the record, or `now` of the last ones. `text` is a sentence without its full stop. */
-typedef void (*why_say)(void *context, int64_t at, const char *text);
+/* `at` of the record; is_now: of what stands at the end. `text` is a sentence without its full stop. */
+typedef void (*why_say)(void *context, int64_t at, bool is_now, const char *text);
 
 /* `left_out` entries are missing before entries[gap]. */
 void why_tell(const struct why_entry *entries, size_t n, size_t gap, int64_t left_out, const struct why_now *now,

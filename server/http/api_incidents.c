@@ -91,11 +91,11 @@ struct story {
     int64_t began_at;
 };
 
-static void add_line(void *context, int64_t at, const char *text)
+static void add_line(void *context, int64_t at, bool is_now, const char *text)
 {
     struct story *story = context;
-    json_array_append_new(story->lines, json_pack("{s:o, s:I, s:s}", "at", time_json(at), "after_ms",
-                                                  (json_int_t)(at - story->began_at), "text", text));
+    json_array_append_new(story->lines, json_pack("{s:o, s:I, s:b, s:s}", "at", time_json(at), "after_ms",
+                                                  (json_int_t)(at - story->began_at), "is_now", is_now, "text", text));
 }
 
 /* Who could say something of the site and does not, "a, b". */
