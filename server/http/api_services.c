@@ -3,6 +3,7 @@
 #include "http/http_internal.h"
 
 #include "base/clock.h"
+#include "core/outlook.h"
 
 #include <string.h>
 
@@ -45,6 +46,14 @@ static json_t *waiting_json(const struct service *service, const json_t *state)
                      "then", service->approval.is_yes ? "approve" : "reject");
 }
 
+static json_t *frozen_json(const struct model *model, const struct service *service)
+{
+    int64_t until = 0;
+    const struct freeze *freeze = freeze_find(service, model, clock_wall_ms(), &until);
+    return freeze ? json_pack("{s:o, s:s}", "until", time_json(until), "reason", freeze->reason ? freeze->reason : "")
+                  : json_null();
+}
+
 static json_t *or_null(json_t *value)
 {
     return value ? json_incref(value) : json_null();
@@ -75,7 +84,7 @@ static json_t *service_json(const struct model *model, const struct service *ser
                              (json_int_t)service->hold_ms, "settle_ms", (json_int_t)service->settle_ms, "sites", sites);
     json_object_set_new(json, "timers", timers_json(service, json_object_get(state, "timers")));
     json_object_set_new(json, "paused", or_null(json_object_get(state, "paused")));
-    json_object_set_new(json, "frozen", json_null());
+    json_object_set_new(json, "frozen", frozen_json(model, service));
     json_object_set_new(json, "waiting", waiting_json(service, state));
     json_object_set_new(json, "run", or_null(json_object_get(state, "run")));
     return json;
