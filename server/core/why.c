@@ -194,11 +194,11 @@ static void end_resolved(const struct ending *e)
     const struct why_now *now = e->now;
     if (now->stood_at == 0 && now->model)
         finish(e,
-               "it is over, and nothing was decided: there were %d vote%s at most where %d %s needed, or they did not "
+               "it is over, and nothing was decided: there %s %d vote%s at most where %d %s needed, or they did not "
                "hold "
                "for %s",
-               now->most_votes, now->most_votes == 1 ? "" : "s", now->model->votes,
-               now->model->votes == 1 ? "is" : "are", duration_phrase(now->model->hold_ms).text);
+               now->most_votes == 1 ? "was" : "were", now->most_votes, now->most_votes == 1 ? "" : "s",
+               now->model->votes, now->model->votes == 1 ? "is" : "are", duration_phrase(now->model->hold_ms).text);
     else if (now->run.id)
         finish(e, "it is over; of it came the %s to %.63s, which %s: `turnout runs %s`",
                direction_text(now->run.direction), now->run.to,
