@@ -8,9 +8,11 @@
 #include "base/utf8.h"
 #include "store/store.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define MAX_THREADS 16
@@ -89,6 +91,26 @@ static bool call_prepare(struct worker *worker, const json_t *step, struct actio
     return true;
 }
 
+/* The last word before an effect, for when nobody can be reached who would say it. Where it cannot be told whether the
+ * file is there, it is. */
+static bool is_killed(const struct executor *executor, struct action_result *result)
+{
+    const char *path = executor->settings.kill_switch;
+    struct stat info;
+    if (!path)
+        return false;
+    if (stat(path, &info) == 0) {
+        give_up(result, OUTCOME_TEMPORARY, "the kill switch %.120s exists: nothing is written until it is removed",
+                path);
+        return true;
+    }
+    if (errno == ENOENT || errno == ENOTDIR)
+        return false;
+    give_up(result, OUTCOME_TEMPORARY, "whether the kill switch %.120s exists cannot be told (%s): nothing is written",
+            path, strerror(errno));
+    return true;
+}
+
 /* Immediately before an effect: is this still the attempt to make? */
 static bool may_apply(struct worker *worker, const struct job *job, struct action_result *result)
 {
@@ -109,7 +131,7 @@ static bool may_apply(struct worker *worker, const struct job *job, struct actio
         give_up(result, OUTCOME_CANCELLED, "%s", "the run is not the current one any more: nothing was sent");
         return false;
     }
-    return true;
+    return !is_killed(worker->executor, result);
 }
 
 static void call_phase(struct worker *worker, const struct job *job, const struct action *action,

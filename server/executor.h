@@ -1,7 +1,7 @@
 /* The executor: a few threads, each performing one job at a time and handing its result back as a command.
  *
  * It causes every effect there is, and decides nothing: just before an apply it asks the store whether this attempt
- * still is the one to make. */
+ * still is the one to make, and whether the kill switch is there. */
 #ifndef TURNOUT_SERVER_EXECUTOR_H
 #define TURNOUT_SERVER_EXECUTOR_H
 
@@ -18,6 +18,7 @@ struct executor_settings {
     struct provider *providers;
     int n_providers;
     const char *database;
+    const char *kill_switch; /* while this file exists, nothing is applied; NULL: there is none */
     int n_threads;
 };
 
