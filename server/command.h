@@ -63,6 +63,7 @@ struct command_operator {
     struct id run;                 /* run calls */
     enum run_call run_call;
     char *idempotency_key; /* owned; NULL: none */
+    int64_t answer_by;     /* the orchestrator's, of a move that waits: steady; it is refused then */
     /* the answer */
     struct id answer_run; /* the run started, or the one that the idempotency key already started */
     char code[64];        /* of a refusal: reason_text() or "not_found", … */

@@ -25,48 +25,6 @@ void batch_break(struct orchestrator *o, enum err err, const struct errmsg *why)
     o->broken = *why;
 }
 
-static void set_id(json_t *entry, const char *name, const struct id *id)
-{
-    char text[ID_TEXT_SIZE];
-    if (id && !id_is_nil(id))
-        json_object_set_new(entry, name, json_string(id_format(id, text)));
-}
-
-/* A JSON string in every case: what came from outside, or was cut, may not be UTF-8. */
-static json_t *text_json(const char *text)
-{
-    json_t *json = json_string(text);
-    char *copy = json ? NULL : strdup(text);
-    if (copy) {
-        utf8_clean(copy);
-        json = json_string(copy);
-        free(copy);
-    }
-    return json ? json : json_string("");
-}
-
-void journal_note(struct orchestrator *o, const struct note *note)
-{
-    json_t *entry = json_object();
-    json_object_set_new(entry, "who", text_json(note->who ? note->who : "turnout"));
-    json_object_set_new(entry, "text", text_json(note->text ? note->text : ""));
-    json_object_set_new(entry, "kind", json_string(note->kind));
-    if (note->service && note->service[0])
-        json_object_set_new(entry, "service", json_string(note->service));
-    set_id(entry, "run", note->run);
-    set_id(entry, "incident", note->incident);
-    set_id(entry, "delivery", note->delivery);
-    if (note->detail)
-        json_object_set_new(entry, "detail", note->detail);
-    struct errmsg why = {0};
-    enum err err =
-        audit_append(&o->world->chain, o->rows, entry, o->wall, note->kind, note->service ? note->service : "");
-    if (err != ERR_OK) {
-        err_set(&why, err, "cannot write an audit entry of kind %s", note->kind);
-        batch_break(o, err, &why);
-    }
-}
-
 void due_at(struct orchestrator *o, int64_t at)
 {
     if (at > 0 && at < o->next_due)
@@ -136,6 +94,7 @@ void batch_start(struct orchestrator *o)
     o->outgoing = NULL;
     o->outgoing_last = &o->outgoing;
     o->n_stop_attempts = 0;
+    o->n_held_now = o->n_answered_now = 0;
     o->wall = clock_wall_ms();
     o->now = clock_steady_ms();
     o->n_unmatched = o->n_unmatched_alerts = 0;
@@ -171,41 +130,35 @@ static void process(struct orchestrator *o, struct command *command)
         note_rejected(o, command);
         return;
     case COMMAND_MOVE:
-        service_move(o, command);
+        call_move(o, command);
         return;
     case COMMAND_ADOPT:
-        service_adopt(o, command);
+        call_adopt(o, command);
         return;
     case COMMAND_PROBED:
         intake_probed(o, command);
         return;
     case COMMAND_PAUSE:
+        call_pause(o, command);
+        return;
     case COMMAND_VOTE:
     case COMMAND_OUTSIDE:
+        outlook_outside(o, command);
         return;
     case COMMAND_RUN:
-        run_call(o, command);
+        call_run(o, command);
         return;
     case COMMAND_RESULT:
         run_result(o, command);
         return;
     case COMMAND_OBSERVED:
-        service_observed(o, command);
+        observe_result(o, command);
         return;
     }
 }
 
-static void fire_timers(struct orchestrator *o)
-{
-    if (o->now < o->next_due)
-        return;
-    o->next_due = INT64_MAX;
-    for (int i = 0; i < o->world->n_services; i++)
-        service_timers(o, i);
-}
-
 /* Sends what the commit allows to go out. */
-static void send_outgoing(struct orchestrator *o)
+void send_outgoing(struct orchestrator *o)
 {
     while (o->outgoing) {
         struct job *job = o->outgoing;
@@ -237,7 +190,7 @@ static void send_outgoing(struct orchestrator *o)
     }
 }
 
-static void drop_outgoing(struct orchestrator *o)
+void drop_outgoing(struct orchestrator *o)
 {
     while (o->outgoing) {
         struct job *job = o->outgoing;
@@ -258,7 +211,8 @@ static void complete(struct orchestrator *o, struct command **slot)
         command_free(command);
         return;
     }
-    command->done(command);
+    if (!call_is_held(o, command))
+        command->done(command);
 }
 
 static enum err write_batch(struct orchestrator *o, struct command **commands, size_t n, struct errmsg *why)
@@ -268,8 +222,10 @@ static enum err write_batch(struct orchestrator *o, struct command **commands, s
         enum err err = world_load(o, &o->world, why);
         if (err != ERR_OK)
             return err;
+        outlook_begin(o);
         o->next_due = 0;
     }
+    outlook_note_outside(o);
     enum err err = intake_prepare(o, commands, n, why);
     if (err != ERR_OK)
         return err;
@@ -280,7 +236,9 @@ static enum err write_batch(struct orchestrator *o, struct command **commands, s
         if (intake_is_settled(o, commands[i]))
             complete(o, &commands[i]);
     }
-    fire_timers(o);
+    call_give_up(o);
+    outlook_timers(o);
+    outlook_look(o);
     intake_bunch(o);
     if (o->failures > 0)
         journal_note(o, &(struct note){.kind = "store.recovered", .text = "the database takes commits again"});
@@ -310,6 +268,8 @@ static enum err try_batch(struct orchestrator *o, struct command **commands, siz
             o->next_check_at = o->now; /* which opens intake again */
         }
         intake_committed(o);
+        outlook_committed(o);
+        call_committed(o);
         for (size_t i = 0; i < n; i++)
             if (commands[i])
                 complete(o, &commands[i]);
@@ -347,7 +307,7 @@ static void commit_failed(struct orchestrator *o, const struct errmsg *why)
     set_ready(o, false, why->text);
 }
 
-static void commit(struct orchestrator *o, struct command **commands, size_t n)
+void commit(struct orchestrator *o, struct command **commands, size_t n)
 {
     struct errmsg why = {0};
     enum err err = try_batch(o, commands, n, &why);
@@ -384,7 +344,7 @@ static int64_t wake_at(const struct orchestrator *o)
     return o->pruning.at < at ? o->pruning.at : at;
 }
 
-static size_t take_retained(struct orchestrator *o, struct command **commands, size_t max)
+size_t take_retained(struct orchestrator *o, struct command **commands, size_t max)
 {
     size_t n = 0;
     while (o->retained && n < max) {
@@ -400,8 +360,11 @@ static void housekeeping(struct orchestrator *o, bool has_written)
 {
     int64_t now = clock_steady_ms();
     bool is_due = now >= o->next_check_at;
-    if (is_due)
+    if (is_due) {
         o->next_check_at = now + CHECK_EVERY_MS;
+        outlook_watch_freezes(o);
+    }
+    status_refresh(o);
     /* Within a second of a storm the whole reserve could be gone. */
     if (is_due || has_written)
         check_disk(o);
@@ -426,7 +389,7 @@ static void loop_once(struct orchestrator *o)
     prune_go_on(o);
 }
 
-static void *run_loop(void *context)
+void *run_loop(void *context)
 {
     struct orchestrator *o = context;
     while (!o->is_stopping || !command_queue_is_idle(o->settings.commands)) {
@@ -436,163 +399,4 @@ static void *run_loop(void *context)
             o->is_stopping = true;
     }
     return NULL;
-}
-
-/* ---- start and stop ---------------------------------------------------------------------------------------------- */
-
-static void note_start(struct orchestrator *o)
-{
-    json_t *detail = json_pack("{s:i, s:I, s:s}", "pid", (int)getpid(), "epoch",
-                               (json_int_t)store_epoch(o->settings.store), "boot", clock_boot_id());
-    journal_note(o, &(struct note){.kind = "daemon.started", .text = "the daemon has started", .detail = detail});
-    detail = json_pack("{s:s, s:s, s:i}", "path", o->settings.config_path, "sha256", o->settings.config_digest,
-                       "services", o->settings.model->n_services);
-    journal_note(o, &(struct note){.kind = "config.loaded", .text = "the configuration is in force", .detail = detail});
-}
-
-/* Takes up what the last process left: every service is looked at again, every unfinished run goes on by observing. */
-static void take_up(struct orchestrator *o)
-{
-    const struct cause cause = {.who = "turnout"};
-    for (size_t i = 0; i < o->world->n_orphans; i++)
-        run_note_orphan(o, &o->world->orphans[i]);
-    for (int i = 0; i < o->world->n_services; i++) {
-        struct service_state *state = &o->world->services[i];
-        if (state->has_lost_site)
-            service_site_lost(o, i);
-        if (state->run) {
-            log_info("service=%s: an unfinished run is taken up", o->settings.model->services[i].name);
-            run_event(o, i, &(struct run_event){.kind = RUN_EVENT_START, .retry_after_ms = -1}, &cause);
-        }
-        service_event(o, i, &(struct event){.kind = EVENT_START, .site = SITE_NONE}, &cause);
-    }
-}
-
-static enum err start_up(struct orchestrator *o, struct errmsg *why)
-{
-    batch_start(o);
-    enum err err = world_load(o, &o->world, why);
-    if (err != ERR_OK)
-        return err;
-    o->next_due = 0;
-    err = prune_start(o, why);
-    if (err != ERR_OK)
-        return err;
-    note_start(o);
-    take_up(o);
-    if (o->broken_err != ERR_OK) {
-        *why = o->broken;
-        return o->broken_err;
-    }
-    err = store_write(o->settings.store, o->rows, why);
-    if (err == ERR_OK)
-        send_outgoing(o);
-    else
-        drop_outgoing(o);
-    return err;
-}
-
-static void orchestrator_free(struct orchestrator *o)
-{
-    if (!o)
-        return;
-    world_free(o->world);
-    for (size_t i = 0; i < o->n_in_flight; i++)
-        job_free(o->in_flight[i]);
-    free(o->in_flight);
-    while (o->retained) {
-        struct command *next = o->retained->next;
-        command_free(o->retained);
-        o->retained = next;
-    }
-    batch_free(o->rows);
-    if (o->cache)
-        intake_failed(o);
-    free(o->cache);
-    free(o);
-}
-
-enum err orchestrator_start(const struct orchestrator_settings *settings, struct orchestrator **ret, struct errmsg *why)
-{
-    struct orchestrator *o = calloc(1, sizeof *o);
-    if (o) {
-        o->settings = *settings;
-        o->outgoing_last = &o->outgoing;
-        o->rows = batch_new();
-        o->cache = calloc(CACHE_SLOTS, sizeof *o->cache);
-    }
-    if (!o || !o->rows || !o->cache) {
-        orchestrator_free(o);
-        return err_set(why, ERR_NO_MEMORY, "out of memory");
-    }
-    enum err err = start_up(o, why);
-    if (err == ERR_OK) {
-        o->is_ready = true;
-        if (settings->on_ready)
-            settings->on_ready(settings->context, true, "");
-        if (pthread_create(&o->thread, NULL, run_loop, o) == 0) {
-            *ret = o;
-            return ERR_OK;
-        }
-        err = err_set(why, ERR_IO, "cannot start a thread");
-    }
-    orchestrator_free(o);
-    return err;
-}
-
-static void record_stop(struct orchestrator *o)
-{
-    struct errmsg why = {0};
-    batch_start(o);
-    if (!o->world)
-        return;
-    intake_save_counts(o, true);
-    votes_save(o, true);
-    prune_note(o);
-    journal_note(o, &(struct note){.kind = "daemon.stopped", .text = "the daemon stops"});
-    enum err err = o->broken_err == ERR_OK ? store_write(o->settings.store, o->rows, &why) : o->broken_err;
-    if (err != ERR_OK)
-        log_error("the stop could not be recorded: %s", why.text);
-    drop_outgoing(o);
-}
-
-void orchestrator_stop(struct orchestrator *o)
-{
-    if (!o)
-        return;
-    pthread_join(o->thread, NULL);
-    o->is_stopping = true;
-    if (o->retained) {
-        struct command *kept[MAX_BATCH];
-        size_t n = take_retained(o, kept, MAX_BATCH);
-        commit(o, kept, n);
-    }
-    record_stop(o);
-    orchestrator_free(o);
-}
-
-void orchestrator_metrics(struct orchestrator *o, struct strbuf *text)
-{
-    struct store_stats stats = {0};
-    store_stats_get(o->settings.store, &stats);
-    strbuf_addf(text, "# TYPE turnout_commands_total counter\nturnout_commands_total %lld\n",
-                atomic_load(&o->n_commands));
-    strbuf_addf(text, "# TYPE turnout_batches_total counter\nturnout_batches_total %lld\n", atomic_load(&o->n_batches));
-    strbuf_addf(text, "# TYPE turnout_deliveries_total counter\n");
-    strbuf_addf(text, "turnout_deliveries_total{duplicate=\"no\"} %lld\n", atomic_load(&o->n_deliveries));
-    strbuf_addf(text, "turnout_deliveries_total{duplicate=\"yes\"} %lld\n", atomic_load(&o->n_duplicates));
-    strbuf_addf(text, "# TYPE turnout_alerts_total counter\nturnout_alerts_total %lld\n", atomic_load(&o->n_alerts));
-    strbuf_addf(text, "# TYPE turnout_alerts_late_total counter\nturnout_alerts_late_total %lld\n",
-                atomic_load(&o->n_late));
-    strbuf_addf(text, "# TYPE turnout_pruned_total counter\n");
-    strbuf_addf(text, "turnout_pruned_total{table=\"alert\"} %lld\n", atomic_load(&o->n_pruned_alerts));
-    strbuf_addf(text, "turnout_pruned_total{table=\"delivery\"} %lld\n", atomic_load(&o->n_pruned_deliveries));
-    strbuf_addf(text, "# TYPE turnout_runs_started_total counter\nturnout_runs_started_total %lld\n",
-                atomic_load(&o->n_runs));
-    strbuf_addf(text, "# TYPE turnout_commits_total counter\nturnout_commits_total %" PRId64 "\n", stats.commits);
-    strbuf_addf(text, "# TYPE turnout_commits_failed_total counter\nturnout_commits_failed_total %" PRId64 "\n",
-                stats.failed_commits);
-    strbuf_addf(text, "# TYPE turnout_checkpoints_total counter\nturnout_checkpoints_total %" PRId64 "\n",
-                stats.checkpoints);
-    strbuf_addf(text, "# TYPE turnout_wal_bytes gauge\nturnout_wal_bytes %" PRId64 "\n", stats.wal_bytes);
 }

@@ -26,6 +26,7 @@ struct orchestrator_settings {
     struct keep keep;
     const char *config_path;
     const char *config_digest;
+    bool has_self_check; /* until COMMAND_OUTSIDE says otherwise the daemon may be cut off */
     /* Called on the orchestrator's thread when it becomes able or unable to take deliveries. */
     void (*on_ready)(void *context, bool is_ready, const char *why);
     void *context;
@@ -37,6 +38,11 @@ MUST_CHECK enum err orchestrator_start(const struct orchestrator_settings *setti
 /* After command_queue_close(): everything taken is still carried out and answered, the stop is recorded, the thread
  * ends. Accepts NULL. */
 void orchestrator_stop(struct orchestrator *orchestrator);
+/* What holds for the daemon as a whole, some hundred milliseconds old at most while anything changes: a new object {
+ * "cut_off", "kill_switch", "flood": a sentence, or null where nothing is wrong; "places_down": [places],
+ * "stale": [sources], "suspect": [voters], "paused": [services], "waiting", "attention": [{"service", "run"}]}.
+ * NULL: out of memory. Any thread. */
+json_t *orchestrator_status(struct orchestrator *orchestrator);
 /* Adds lines in Prometheus text format. Any thread. */
 void orchestrator_metrics(struct orchestrator *orchestrator, struct strbuf *text);
 

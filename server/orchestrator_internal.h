@@ -3,6 +3,7 @@
 #define TURNOUT_SERVER_ORCHESTRATOR_INTERNAL_H
 
 #include "core/decide.h"
+#include "core/event_text.h"
 #include "core/playbook.h"
 #include "core/retention.h"
 #include "orchestrator.h"
@@ -43,6 +44,8 @@ struct live_run {
     bool is_ours;
     uint64_t overrides;
     struct id incident;
+    char *cancelled_by; /* the operator who has cancelled it, while it is ending; NULL: nobody has */
+    char *sent_on_by;   /* the operator who has sent it on after it had stopped; NULL: nobody, or before a restart */
     char *reason, *started_by, *error, *playbook;
     char *from, *to;    /* names as the run began: the configuration may have lost them since */
     json_t *steps_text; /* `playbook` parsed */
@@ -64,6 +67,8 @@ struct service_state {
     uint64_t heard[(MAX_VOTES + 63) / 64]; /* bit: the vote was heard since its row was written */
     bool is_heard;                         /* one was: the service is in the world's list of those */
     int64_t heard_saved_at;                /* steady */
+    int64_t due_at;              /* steady: view_due_at() after its last event; never later than what that gives now */
+    const struct freeze *freeze; /* the one that it was last looked at with; NULL: none */
 };
 
 /* An unfinished run of a service that the configuration does not have: nothing can be done about it. */
@@ -82,6 +87,8 @@ struct world {
     int n_heard;
     struct outlook *outlook;
     const struct service_view **views; /* the outlook's: one pointer per service */
+    int64_t seen_generation;           /* the outlook's, when those that it may concern were last looked at */
+    int64_t outlook_due_at;            /* steady: outlook_due_at() as it was then */
     struct audit_chain chain;
     int64_t delivery_seq;
 };
@@ -141,6 +148,13 @@ struct pruning {
     bool has_failed;
 };
 
+/* ---- what is known of the daemon's own surroundings -------------------------------------------------------------- */
+
+struct outside {
+    bool is_cut_off, is_killed;
+    char cut_off_text[160], killed_text[160];
+};
+
 /* ---- the orchestrator -------------------------------------------------------------------------------------------- */
 
 struct orchestrator {
@@ -163,6 +177,11 @@ struct orchestrator {
     int64_t try_again_at;  /* steady: after a failed commit */
     int failures;          /* in a row */
     struct pruning pruning;
+    struct outside outside, outside_told; /* as it is, and as it stands on record */
+    struct command *held;                 /* moves that wait until what they replace has stopped */
+    pthread_mutex_t status_mutex;         /* guards `status` */
+    json_t *status;                       /* see orchestrator_status() */
+    int64_t status_at;                    /* steady: when it was made */
     atomic_llong n_deliveries, n_duplicates, n_alerts, n_late, n_batches, n_commands, n_runs;
     atomic_llong n_pruned_alerts, n_pruned_deliveries;
 
@@ -173,6 +192,10 @@ struct orchestrator {
     struct job **outgoing_last;
     struct id stop_attempts[MAX_BATCH]; /* runs whose attempt under way is cancelled after the commit */
     size_t n_stop_attempts;
+    const struct command *held_now[MAX_BATCH]; /* moves of this batch that its commit does not answer */
+    size_t n_held_now;
+    const struct command *answered_now[MAX_BATCH]; /* held ones that it does */
+    size_t n_answered_now;
     int64_t wall, now;
     int64_t n_unmatched; /* deliveries that change nothing for a service */
     int64_t n_unmatched_alerts;
@@ -185,10 +208,15 @@ struct orchestrator {
     enum err broken_err;
 };
 
+/* Of a run that ends with the result of its attempt; its row's error is where a restart finds it. */
+#define BEING_CANCELLED_BY "is being cancelled by operator "
+
 /* Why something is journaled: filled in where it is known. */
 struct cause {
-    const char *who; /* "turnout", "source NAME", "operator NAME" */
+    const char *who;    /* "turnout", "source NAME", "operator NAME" */
+    const char *person; /* the operator's name alone; NULL: it is nobody's wish */
     const struct id *delivery;
+    const struct id *incident; /* of what speaks of no site */
     const struct command *command;
 };
 
@@ -200,11 +228,40 @@ struct note { /* one audit entry; pointers borrowed, `detail` taken */
 
 /* orchestrator.c */
 void batch_start(struct orchestrator *o);
-void journal_note(struct orchestrator *o, const struct note *note);
 void batch_break(struct orchestrator *o, enum err err, const struct errmsg *why); /* first failure wins */
 void due_at(struct orchestrator *o, int64_t at); /* something is due then: wake up in time */
 struct job *in_flight_find(struct orchestrator *o, const struct id *run);
 void outgoing_add(struct orchestrator *o, struct job *job); /* takes */
+void send_outgoing(struct orchestrator *o);                 /* what the commit allows to go out */
+void drop_outgoing(struct orchestrator *o);
+void commit(struct orchestrator *o, struct command **commands, size_t n);
+/* The first `max` of the results of a failed batch. */
+size_t take_retained(struct orchestrator *o, struct command **commands, size_t max);
+void *run_loop(void *context);
+
+/* orchestrator_journal.c: entries of the log.
+ *
+ * What the log says of a decision is enough to make it again (turnout replay). In the detail of its entries:
+ *
+ * "event", in the first entry that an event leaves: what happened. {"kind": event_kind_text, and what the kind has:
+ *     "voter", "site", "says": "down"/"up", "delta", "direction", "planned", "replace", "overrides": "target_down …",
+ *     "run_state", "has_effect", "who", "text"}
+ * "before", in the entry that opens an incident: the service as it was before the event. {
+ *     "active": active_kind_text, "active_site": name or null, "paused": bool,
+ *     "votes": [{"site", "voter", "down", "up", "vote", "heard_ms": so long ago}],
+ *     "timers": [{"timer", "site" (of a site's), "in_ms": due in, "count" (of flap)}],
+ *     "incidents": [{"site", "standing", "last_reason"}],
+ *     "run": null or {"state", "direction", "occasion", "from", "to", "ours", "has_effect"},
+ *     "outside": {"cut_off", "kill_switch", "places_down": [names], "suspects": [voters], "stale": [sources]}}
+ * and of each thing: {"reason", "site", and what the thing has: "voter", "vote", "down", "up", "timer", "in_ms",
+ *     "count", "standing", "active", "from", "to", "direction", "occasion", "run_state", "would"}.
+ * Names are those of the configuration, a site that is not known is null; the entry's "at" is the time of all. */
+void journal_note(struct orchestrator *o, const struct note *note);
+json_t *record_event(const struct model *model, const struct service *service, const struct event *event);
+json_t *record_before(const struct orchestrator *o, int service);
+json_t *record_outside(const struct orchestrator *o);
+json_t *record_thing(const struct orchestrator *o, int service, const struct thing *thing);
+json_t *text_json(const char *text); /* a JSON string in every case */
 
 /* orchestrator_world.c */
 MUST_CHECK enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *why);
@@ -263,19 +320,64 @@ void prune_note(struct orchestrator *o);  /* what the round under way has remove
 
 /* orchestrator_service.c */
 void service_event(struct orchestrator *o, int service, const struct event *event, const struct cause *cause);
-void service_move(struct orchestrator *o, struct command *command);
-void service_adopt(struct orchestrator *o, struct command *command);
-void service_observed(struct orchestrator *o, struct command *command);
-void service_timers(struct orchestrator *o, int service);
+/* The same for what was decided already; the event is on record. */
+void service_carry_out(struct orchestrator *o, int service, const struct things *things, const struct cause *cause);
 void service_put_incident(struct orchestrator *o, int service, int site, bool is_resolved);
 void service_site_lost(struct orchestrator *o, int service); /* at start: says that it is unknown now, and why */
+/* The incident that something about `site` belongs to; without a site, the run's or the active site's. NULL: none. */
+const struct id *service_incident(const struct orchestrator *o, int service, int site);
+
+/* orchestrator_calls.c */
+void call_adopt(struct orchestrator *o, struct command *command);
+void call_pause(struct orchestrator *o, struct command *command);
+void call_run(struct orchestrator *o, struct command *command);
+
+/* orchestrator_moves.c */
+void call_move(struct orchestrator *o, struct command *command);
+/* The run of the service has been cancelled, and the core does not know yet: a move that has waited for that takes its
+ * place. False: there is none, or it is refused now. */
+bool call_replace(struct orchestrator *o, int service);
+/* After the commit of a batch: whether the command waits for what it replaces; then it is kept. */
+bool call_is_held(struct orchestrator *o, struct command *command);
+void call_committed(struct orchestrator *o); /* answers those that this batch has decided */
+void call_give_up(struct orchestrator *o);   /* in a batch: refuses those that have waited for too long */
+void call_stop(struct orchestrator *o);      /* the daemon stops: answers all that are left */
+
+/* orchestrator_observe.c */
+void observe_if_unknown(struct orchestrator *o, int service); /* sends somebody to look for the active site */
+void observe_result(struct orchestrator *o, struct command *command);
+
+/* orchestrator_outlook.c */
+void outlook_begin(struct orchestrator *o); /* the world was read: what the outlook is made of */
+void outlook_outside(struct orchestrator *o, const struct command *command);
+void outlook_note_outside(struct orchestrator *o); /* what has changed and is not on record */
+void outlook_timers(struct orchestrator *o);       /* what is due, by priority */
+void outlook_look(struct orchestrator *o);         /* at a batch's end: those whom a change elsewhere may concern */
+void outlook_committed(struct orchestrator *o);
+void outlook_watch_freezes(struct orchestrator *o); /* each second: whether one has begun or ended */
+void status_refresh(struct orchestrator *o);
 
 /* orchestrator_run.c */
-void run_begin(struct orchestrator *o, int service, const struct thing *start, const struct cause *cause);
 void run_event(struct orchestrator *o, int service, const struct run_event *event, const struct cause *cause);
-void run_note_orphan(struct orchestrator *o, const struct orphan_run *orphan);
-void run_call(struct orchestrator *o, struct command *command);
+void live_run_cancel(struct orchestrator *o, int service, const char *text, const struct cause *cause);
+/* Ends the run, whose attempt is not under way, for the core has it as over already. */
+void live_run_replace(struct orchestrator *o, int service, const char *text, const struct cause *cause);
+bool run_is_under_way(const struct live_run *live); /* an attempt is out, and its result will come */
+void run_moved(struct orchestrator *o, int service, const struct run_moves *moves, const struct cause *cause);
 void run_result(struct orchestrator *o, struct command *command);
+int run_find(const struct orchestrator *o, const struct id *id); /* the service whose unfinished run it is; -1 */
+void run_note_orphan(struct orchestrator *o, const struct orphan_run *orphan);
+
+/* orchestrator_run_begin.c */
+/* Makes the run and its rows; it begins with RUN_EVENT_START, unless it waits. */
+void run_make(struct orchestrator *o, int service, const struct thing *start, const struct cause *cause);
+void run_approved(struct orchestrator *o, int service, const struct thing *thing, const struct cause *cause);
+bool run_has_steps(const struct service *service, enum occasion occasion);
+void run_put(struct orchestrator *o, const struct live_run *live);
+void run_put_step(struct orchestrator *o, const struct live_run *live, int n);
+void run_note(struct orchestrator *o, const struct live_run *live, const char *kind, const struct cause *cause,
+              const char *text, json_t *detail);
+const char *run_step_text(const struct live_run *live, int n, const char *key);
 /* The step as it goes into a run's record and to the executor: resolved for (from, to). NULL: *why says what. */
 json_t *step_resolve(const struct model *model, const struct service *service, const struct step *step, int from,
                      int to, struct errmsg *why);

@@ -1,65 +1,89 @@
 /* What the core decides about a service is applied to memory and journaled here, thing by thing, in the order given;
- * and operators' requests and observations become events for it. No decision is made in this file. */
+ * then the run is told what concerns it. No decision is made in this file. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
 #include "orchestrator_internal.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-#define OBSERVE_FIRST_MS 15000
-#define OBSERVE_LAST_MS 300000
-
-static const struct service *service_at(const struct orchestrator *o, int index)
-{
-    return &o->settings.model->services[index];
-}
+/* The carrying out of one event's things. */
+struct act {
+    struct orchestrator *o;
+    int index;
+    const struct service *service;
+    struct service_state *state;
+    const struct cause *cause;
+    json_t *event;                /* for the first entry, which takes it; NULL: it is told already */
+    json_t *before;               /* for the entry that opens an incident; NULL: none does */
+    bool has_incident[MAX_SITES]; /* before the event, or from it on */
+};
 
 static const char *site_name(const struct service *service, int site)
 {
     return site >= 0 ? service->sites[site].name : "";
 }
 
-/* ---- things, one function each ----------------------------------------------------------------------------------- */
-
-static void note_thing(struct orchestrator *o, const struct service *service, const char *kind,
-                       const struct thing *thing, const struct cause *cause, const struct id *incident)
+const struct id *service_incident(const struct orchestrator *o, int index, int site)
 {
-    json_t *detail = json_pack("{s:s}", "reason", reason_text(thing->reason));
-    if (thing->site >= 0)
-        json_object_set_new(detail, "site", json_string(service->sites[thing->site].name));
-    journal_note(o, &(struct note){.kind = kind,
-                                   .service = service->name,
-                                   .who = cause->who,
-                                   .text = thing->text,
-                                   .incident = incident,
-                                   .delivery = cause->delivery,
-                                   .detail = detail});
+    const struct service_state *state = &o->world->services[index];
+    if (site >= 0)
+        return state->view.sites[site].has_incident ? &state->incidents[site].id : NULL;
+    if (state->run && !id_is_nil(&state->run->incident))
+        return &state->run->incident;
+    int active = state->view.active_site;
+    return active >= 0 && state->view.sites[active].has_incident ? &state->incidents[active].id : NULL;
 }
 
-static void put_timer(struct orchestrator *o, const struct service *service, const struct thing *thing, bool is_set)
+/* Also of an incident that this event opens, or has ended. */
+static const struct id *incident_of(const struct act *act, const struct thing *thing)
 {
+    int site = thing->kind == THING_RUN_START ? thing->from : thing->site;
+    if (site >= 0 && act->has_incident[site])
+        return &act->state->incidents[site].id;
+    if (act->cause->incident && !id_is_nil(act->cause->incident))
+        return act->cause->incident;
+    return site >= 0 && thing->kind != THING_ACTIVE ? NULL : service_incident(act->o, act->index, SITE_NONE);
+}
+
+/* ---- rows -------------------------------------------------------------------------------------------------------- */
+
+static void put_vote(struct act *act, const struct thing *thing)
+{
+    struct orchestrator *o = act->o;
+    const struct vote_view *vote = view_vote_find(&act->state->view, thing->site, thing->voter);
+    if (!vote)
+        return;
+    batch_vote(o->rows, &(struct vote_row){.service = act->service->name,
+                                           .site = act->service->sites[thing->site].name,
+                                           .source = model_voter_name(o->settings.model, thing->voter),
+                                           .vote = vote->vote,
+                                           .heard_at = vote->heard_at,
+                                           .offset_ms = clock_offset_ms(),
+                                           .boot_id = clock_boot_id()});
+}
+
+static void put_timer(struct act *act, const struct thing *thing)
+{
+    struct orchestrator *o = act->o;
     bool is_of_site = thing->timer == TIMER_HOLD || thing->timer == TIMER_FLAP;
-    const char *site = is_of_site ? site_name(service, thing->site) : "";
-    if (!is_set) {
-        batch_timer_remove(o->rows, service->name, site, thing->timer);
+    const char *site = is_of_site ? site_name(act->service, thing->site) : "";
+    if (thing->kind == THING_TIMER_CLEAR) {
+        batch_timer_remove(o->rows, act->service->name, site, thing->timer);
         return;
     }
-    batch_timer(o->rows, &(struct timer_row){.service = service->name,
+    batch_timer(o->rows, &(struct timer_row){.service = act->service->name,
                                              .site = site,
                                              .kind = thing->timer,
                                              .count = thing->timer == TIMER_FLAP ? thing->count : 0,
                                              .due_at = thing->at,
                                              .offset_ms = clock_offset_ms(),
                                              .boot_id = clock_boot_id()});
-    due_at(o, thing->at);
 }
 
 void service_put_incident(struct orchestrator *o, int index, int site, bool is_resolved)
 {
-    const struct service *service = service_at(o, index);
+    const struct service *service = &o->settings.model->services[index];
     const struct service_state *state = &o->world->services[index];
     const struct incident *incident = &state->incidents[site];
     batch_incident(o->rows,
@@ -78,382 +102,298 @@ void service_put_incident(struct orchestrator *o, int index, int site, bool is_r
                                           .run = incident->run});
 }
 
-static void put_active(struct orchestrator *o, int index, const struct thing *thing)
+/* Two changes in one millisecond must stay in order. */
+static void put_active(struct act *act, const struct thing *thing)
 {
-    const struct service *service = service_at(o, index);
-    struct service_state *state = &o->world->services[index];
-    /* Two changes in one millisecond must stay in order. */
+    struct orchestrator *o = act->o;
+    struct service_state *state = act->state;
     int64_t since = o->wall;
     if (state->n_history > 0 && since <= state->history[state->n_history - 1].since)
         since = state->history[state->n_history - 1].since + 1;
     active_remember(state, since, thing->active, thing->site);
-    batch_active(o->rows, &(struct active_row){.service = service->name,
+    batch_active(o->rows, &(struct active_row){.service = act->service->name,
                                                .since = since,
                                                .kind = thing->active,
-                                               .site = site_name(service, thing->site)});
+                                               .site = site_name(act->service, thing->site)});
     if (thing->active == ACTIVE_UNKNOWN) {
         state->observe_at = o->now;
         due_at(o, o->now + 1);
     }
 }
 
-static void open_incident(struct orchestrator *o, int index, int site)
+static void put_pause(struct act *act, const struct thing *thing)
 {
-    o->world->services[index].incidents[site] = (struct incident){.id = id_new(o->wall), .opened_at = o->wall};
-    service_put_incident(o, index, site, false);
+    struct orchestrator *o = act->o;
+    if (!thing->flag) {
+        batch_pause_remove(o->rows, act->service->name);
+        return;
+    }
+    const struct command *command = act->cause->command;
+    const char *reason = command && command->as.operator_call.reason ? command->as.operator_call.reason : "";
+    batch_pause(o->rows, &(struct pause_row){.service = act->service->name,
+                                             .at = o->wall,
+                                             .who = act->cause->person ? batch_keep(o->rows, act->cause->person) : "",
+                                             .reason = batch_keep(o->rows, reason)});
 }
 
-static void carry_out(struct orchestrator *o, int index, const struct thing *thing, const struct cause *cause)
+/* ---- the record -------------------------------------------------------------------------------------------------- */
+
+static void note_thing(struct act *act, const char *kind, const struct thing *thing)
 {
-    const struct service *service = service_at(o, index);
-    struct service_state *state = &o->world->services[index];
-    const struct id *incident = NULL;
-    if (thing->site >= 0 && state->view.sites[thing->site].has_incident)
-        incident = &state->incidents[thing->site].id;
-    view_apply(&state->view, thing);
+    json_t *detail = record_thing(act->o, act->index, thing);
+    if (act->event)
+        json_object_set_new(detail, "event", act->event);
+    act->event = NULL;
+    if (act->before && thing->kind == THING_INCIDENT_OPEN) {
+        json_object_set_new(detail, "before", act->before);
+        act->before = NULL;
+    }
+    bool is_of_run = thing->kind == THING_RUN_APPROVED || thing->kind == THING_RUN_CANCEL ||
+                     thing->kind == THING_RUN_GOES || thing->kind == THING_RUN_HALT || thing->kind == THING_REMIND;
+    journal_note(act->o, &(struct note){.kind = kind,
+                                        .service = act->service->name,
+                                        .who = act->cause->who,
+                                        .text = thing->text,
+                                        .run = is_of_run && act->state->run ? &act->state->run->run.id : NULL,
+                                        .incident = incident_of(act, thing),
+                                        .delivery = act->cause->delivery,
+                                        .detail = detail});
+}
+
+/* ---- incidents --------------------------------------------------------------------------------------------------- */
+
+static void count_votes(struct act *act, const struct thing *thing)
+{
+    struct incident *incident = &act->state->incidents[thing->site];
+    int votes = view_votes(act->o->settings.model, &act->state->view, thing->site);
+    if (!act->state->view.sites[thing->site].has_incident || votes <= incident->most_votes)
+        return;
+    incident->most_votes = votes;
+    service_put_incident(act->o, act->index, thing->site, false);
+}
+
+static void incident_moves(struct act *act, const struct thing *thing, bool was_standing)
+{
+    struct orchestrator *o = act->o;
+    struct incident *incident = &act->state->incidents[thing->site];
+    bool is_standing = act->state->view.sites[thing->site].is_standing;
+    if (thing->kind == THING_INCIDENT_OPEN)
+        incident->most_votes = view_votes(o->settings.model, &act->state->view, thing->site);
+    if (is_standing && !was_standing) {
+        incident->stood_at = incident->stood_at ? incident->stood_at : o->wall;
+        incident->fell_at = 0;
+    } else if (was_standing && !is_standing) {
+        incident->fell_at = o->wall;
+    }
+    service_put_incident(o, act->index, thing->site, thing->kind == THING_INCIDENT_RESOLVED);
+    note_thing(act, "decision.incident", thing);
+}
+
+static bool is_alarming(enum reason reason)
+{
+    return reason == REASON_FLOOD || reason == REASON_SUSPECT || reason == REASON_CUT_OFF ||
+           reason == REASON_KILL_SWITCH || reason == REASON_NO_TARGET || reason == REASON_DEPENDENCY;
+}
+
+static void not_acted(struct act *act, const struct thing *thing)
+{
+    struct orchestrator *o = act->o;
+    if (thing->site >= 0 && act->state->view.sites[thing->site].has_incident) {
+        struct incident *incident = &act->state->incidents[thing->site];
+        if (thing->reason == REASON_SHADOW_MODE && incident->would_at == 0) {
+            incident->would_at = o->wall;
+            incident->would_to = thing->site_to;
+        }
+        service_put_incident(o, act->index, thing->site, false);
+    }
+    note_thing(act, "decision.not_acted", thing);
+    /* Until notifications exist this is how people are called. */
+    if (is_alarming(thing->reason))
+        log_warning("service=%s %s", act->service->name, thing->text);
+}
+
+/* ---- things ------------------------------------------------------------------------------------------------------ */
+
+static void remind(struct act *act, const struct thing *thing)
+{
+    log_warning("service=%s %s", act->service->name, thing->text);
+    note_thing(act, "run.reminder", thing);
+}
+
+static void carry_out(struct act *act, const struct thing *thing)
+{
+    struct orchestrator *o = act->o;
+    bool was_standing = thing->site >= 0 && act->state->view.sites[thing->site].is_standing;
+    view_apply(&act->state->view, thing);
     switch (thing->kind) {
     case THING_COUNT:
+        put_vote(act, thing);
         break;
-    case THING_VOTE: {
-        const struct vote_view *vote = view_vote_find(&state->view, thing->site, thing->voter);
-        batch_vote(o->rows, &(struct vote_row){.service = service->name,
-                                               .site = service->sites[thing->site].name,
-                                               .source = model_voter_name(o->settings.model, thing->voter),
-                                               .vote = thing->vote,
-                                               .heard_at = vote ? vote->heard_at : 0,
-                                               .offset_ms = clock_offset_ms(),
-                                               .boot_id = clock_boot_id()});
-        note_thing(o, service, "decision.vote", thing, cause, incident);
+    case THING_VOTE:
+        put_vote(act, thing);
+        note_thing(act, "decision.vote", thing);
+        count_votes(act, thing);
         break;
-    }
     case THING_TIMER_SET:
     case THING_TIMER_CLEAR:
-        put_timer(o, service, thing, thing->kind == THING_TIMER_SET);
-        note_thing(o, service, "decision.timer", thing, cause, incident);
+        put_timer(act, thing);
+        note_thing(act, "decision.timer", thing);
         break;
     case THING_INCIDENT_OPEN:
-        open_incident(o, index, thing->site);
-        note_thing(o, service, "decision.incident", thing, cause, &state->incidents[thing->site].id);
-        break;
     case THING_INCIDENT_STANDING:
     case THING_INCIDENT_RESOLVED:
-        service_put_incident(o, index, thing->site, thing->kind == THING_INCIDENT_RESOLVED);
-        note_thing(o, service, "decision.incident", thing, cause, &state->incidents[thing->site].id);
+        incident_moves(act, thing, was_standing);
         break;
     case THING_NOT_ACTED:
-        if (incident)
-            service_put_incident(o, index, thing->site, false);
-        note_thing(o, service, "decision.not_acted", thing, cause, incident);
+        not_acted(act, thing);
         break;
     case THING_ACTIVE:
-        put_active(o, index, thing);
-        note_thing(o, service, "decision.active", thing, cause, incident);
+        put_active(act, thing);
+        note_thing(act, "decision.active", thing);
         break;
     case THING_RUN_START:
-        note_thing(o, service, "decision.run", thing, cause,
-                   thing->from >= 0 && state->view.sites[thing->from].has_incident ? &state->incidents[thing->from].id
-                                                                                   : NULL);
-        run_begin(o, index, thing, cause);
+        note_thing(act, "decision.run", thing);
+        run_make(o, act->index, thing, act->cause);
+        break;
+    case THING_RUN_APPROVED:
+        note_thing(act, "decision.approved", thing);
+        run_approved(o, act->index, thing, act->cause);
+        break;
+    case THING_RUN_CANCEL:
+        note_thing(act, "decision.cancel", thing);
+        if (thing->reason == REASON_REPLACED)
+            live_run_replace(o, act->index, thing->text, act->cause);
+        break;
+    case THING_RUN_GOES:
+        note_thing(act, "decision.goes", thing);
+        break;
+    case THING_RUN_HALT:
+        note_thing(act, "decision.halt", thing);
+        break;
+    case THING_REMIND:
+        remind(act, thing);
+        break;
+    case THING_PAUSED:
+        put_pause(act, thing);
+        note_thing(act, "decision.paused", thing);
+        break;
+    case THING_NOTICE:
+        note_thing(act, "decision.notice", thing);
+        log_warning("service=%s %s", act->service->name, thing->text);
         break;
     case THING_RUN_STATE:
         break; /* journaled with the run */
-    case THING_RUN_APPROVED:
-    case THING_RUN_CANCEL:
-    case THING_RUN_GOES:
-    case THING_RUN_HALT:
-    case THING_REMIND:
-    case THING_PAUSED:
-    case THING_NOTICE:
-        break;
     case THING_REFUSED:
         break; /* recorded with the operator's call */
     }
 }
 
-static void carry_out_all(struct orchestrator *o, int index, const struct things *things, const struct cause *cause)
+/* Once all things are done: a run that moves brings the next event. */
+static void tell_run(struct act *act, const struct thing *thing)
 {
-    for (int i = 0; i < things->count; i++)
-        carry_out(o, index, &things->items[i], cause);
-}
-
-void service_event(struct orchestrator *o, int service, const struct event *event, const struct cause *cause)
-{
-    struct things things;
-    decide(service_at(o, service), o->settings.model, &o->world->services[service].view, o->world->outlook, event,
-           o->now, &things);
-    carry_out_all(o, service, &things, cause);
-}
-
-void service_site_lost(struct orchestrator *o, int service)
-{
-    const struct thing thing = {
-        .kind = THING_ACTIVE,
-        .reason = REASON_CONFIGURATION,
-        .site = SITE_NONE,
-        .active = ACTIVE_UNKNOWN,
-        .text = "the site that was active is not in the configuration any more: the active site is unknown",
-    };
-    carry_out(o, service, &thing, &(struct cause){.who = "turnout"});
-}
-
-/* ---- operators --------------------------------------------------------------------------------------------------- */
-
-static void note_call(struct orchestrator *o, const struct command *command, const char *what, const char *refusal)
-{
-    const struct command_operator *call = &command->as.operator_call;
-    char who[96];
-    char text[512];
-    snprintf(who, sizeof who, "operator %s", call->who);
-    snprintf(text, sizeof text, "%s%s%s%s%s", what, call->reason[0] ? ": " : "", call->reason,
-             refusal ? " - refused: " : "", refusal ? refusal : "");
-    json_t *detail = json_pack("{s:s, s:s}", "from", call->from, "reason", call->reason);
-    if (call->site)
-        json_object_set_new(detail, "to", json_string(call->site));
-    if (refusal)
-        json_object_set_new(detail, "code", json_string(call->code));
-    journal_note(o, &(struct note){.kind = refusal ? "operator.refused" : "operator.call",
-                                   .service = call->service,
-                                   .who = who,
-                                   .text = text,
-                                   .run = &call->run,
-                                   .detail = detail});
-}
-
-static void refuse(struct orchestrator *o, struct command *command, enum err err, const char *code, const char *what,
-                   const char *text)
-{
-    struct command_operator *call = &command->as.operator_call;
-    snprintf(call->code, sizeof call->code, "%s", code);
-    command->err = err_set(&command->why, err, "%s", text);
-    note_call(o, command, what, command->why.text);
-}
-
-/* Finds the service and site named. false: refused and recorded. */
-static bool find_named(struct orchestrator *o, struct command *command, const char *what, int *ret_service,
-                       int *ret_site)
-{
-    const struct command_operator *call = &command->as.operator_call;
-    char text[256];
-    *ret_site = SITE_NONE;
-    *ret_service = model_service_find(o->settings.model, call->service);
-    if (*ret_service < 0) {
-        snprintf(text, sizeof text, "there is no service %.64s", call->service);
-        refuse(o, command, ERR_NOT_FOUND, "not_found", what, text);
-        return false;
-    }
-    if (!call->site)
-        return true;
-    *ret_site = service_site_find(service_at(o, *ret_service), call->site);
-    if (*ret_site >= 0)
-        return true;
-    snprintf(text, sizeof text, "service %s has no site %.64s", call->service, call->site);
-    refuse(o, command, ERR_NOT_FOUND, "unknown_site", what, text);
-    return false;
-}
-
-static struct sha256 request_digest(const struct command_operator *call)
-{
-    const char *direction = direction_text(call->direction);
-    const char *site = call->site ? call->site : "";
-    const struct bytes_view parts[] = {{call->service, strlen(call->service) + 1},
-                                       {direction, strlen(direction) + 1},
-                                       {site, strlen(site) + 1},
-                                       {call->reason, strlen(call->reason)}};
-    return sha256_of_parts(parts, 4);
-}
-
-/* An Idempotency-Key that was used already answers with the run it started. true: answered. A key used twice within one
- * batch meets the run in progress and is refused, which its sender's next try turns into the right answer. */
-static bool answered_before(struct orchestrator *o, struct command *command, const char *what)
-{
-    struct command_operator *call = &command->as.operator_call;
-    if (!call->idempotency_key)
-        return false;
-    struct sha256 stored;
-    struct sha256 given = request_digest(call);
-    struct errmsg why = {0};
-    enum err err =
-        store_idempotency_get(o->settings.store, call->who, call->idempotency_key, &stored, &call->answer_run, &why);
-    if (err == ERR_NOT_FOUND)
-        return false;
-    if (err != ERR_OK)
-        batch_break(o, err, &why);
-    else if (memcmp(&stored, &given, sizeof given) != 0)
-        refuse(o, command, ERR_CONFLICT, "idempotency_key_reused", what,
-               "this Idempotency-Key was used for another request");
-    return true;
-}
-
-static const struct thing *find_refusal(const struct things *things)
-{
-    for (int i = 0; i < things->count; i++)
-        if (things->items[i].kind == THING_REFUSED)
-            return &things->items[i];
-    return NULL;
-}
-
-/* Asks the core about an operator's wish; records the call either way. Returns whether it was granted. */
-static bool ask(struct orchestrator *o, struct command *command, int service, const struct event *event,
-                const char *what)
-{
-    struct command_operator *call = &command->as.operator_call;
-    char who[96];
-    snprintf(who, sizeof who, "operator %s", call->who);
-    const struct cause cause = {.who = who, .command = command};
-    struct things things;
-    decide(service_at(o, service), o->settings.model, &o->world->services[service].view, o->world->outlook, event,
-           o->now, &things);
-    const struct thing *refusal = find_refusal(&things);
-    if (refusal) {
-        refuse(o, command, ERR_CONFLICT, reason_text(refusal->reason), what, refusal->text);
-        return false;
-    }
-    note_call(o, command, what, NULL);
-    carry_out_all(o, service, &things, &cause);
-    return true;
-}
-
-void service_move(struct orchestrator *o, struct command *command)
-{
-    struct command_operator *call = &command->as.operator_call;
-    char what[128];
-    snprintf(what, sizeof what, "%s of %.64s asked for", direction_text(call->direction), call->service);
-    int service = -1;
-    int site = SITE_NONE;
-    command->err = ERR_OK;
-    if (!find_named(o, command, what, &service, &site) || answered_before(o, command, what))
+    struct run_event event = {.retry_after_ms = -1, .text = thing->text};
+    switch (thing->kind) {
+    case THING_RUN_START:
+    case THING_RUN_APPROVED:
+        event.kind = RUN_EVENT_START;
+        break;
+    case THING_RUN_CANCEL:
+        if (thing->reason != REASON_REPLACED)
+            live_run_cancel(act->o, act->index, thing->text, act->cause);
         return;
-    const struct event event = {.kind = EVENT_OPERATOR_MOVE,
-                                .direction = call->direction,
-                                .site = site,
-                                .who = call->who,
-                                .text = call->reason};
-    if (!ask(o, command, service, &event, what))
-        return;
-    const struct live_run *live = o->world->services[service].run;
-    if (!live) {
-        batch_break(o, ERR_INTERNAL, &(struct errmsg){"a run was decided and not made"});
+    case THING_RUN_GOES:
+        event.kind = RUN_EVENT_GOES;
+        break;
+    case THING_RUN_HALT:
+        event.kind = RUN_EVENT_HALT;
+        break;
+    case THING_COUNT:
+    case THING_VOTE:
+    case THING_TIMER_SET:
+    case THING_TIMER_CLEAR:
+    case THING_INCIDENT_OPEN:
+    case THING_INCIDENT_STANDING:
+    case THING_INCIDENT_RESOLVED:
+    case THING_NOT_ACTED:
+    case THING_ACTIVE:
+    case THING_RUN_STATE:
+    case THING_REMIND:
+    case THING_PAUSED:
+    case THING_NOTICE:
+    case THING_REFUSED:
         return;
     }
-    call->answer_run = live->run.id;
-    if (call->idempotency_key) {
-        struct sha256 digest = request_digest(call);
-        batch_idempotency(o->rows, call->who, call->idempotency_key, &digest, &call->answer_run, o->wall);
-    }
+    run_event(act->o, act->index, &event, act->cause);
 }
 
-void service_adopt(struct orchestrator *o, struct command *command)
+/* The votes that open an incident belong to it: it has its name before they are told. */
+static void prepare(struct act *act, const struct things *things)
 {
-    struct command_operator *call = &command->as.operator_call;
-    char what[192];
-    snprintf(what, sizeof what, "%.64s said to be active for %.64s", call->site ? call->site : "?", call->service);
-    int service = -1;
-    int site = SITE_NONE;
-    command->err = ERR_OK;
-    if (!find_named(o, command, what, &service, &site))
-        return;
-    const struct event event = {.kind = EVENT_ADOPT, .site = site, .who = call->who, .text = call->reason};
-    (void)ask(o, command, service, &event, what);
-}
-
-/* ---- looking for the active site --------------------------------------------------------------------------------- */
-
-/* The steps with an effect, resolved as if the service moved to `site`: where all of them are right already, it is. */
-static json_t *steps_towards(const struct orchestrator *o, const struct service *service, int site)
-{
-    int from = service->n_sites == 2 ? 1 - site : SITE_NONE;
-    json_t *steps = json_array();
-    for (int i = 0; i < service->n_steps; i++) {
-        if (!service->steps[i].can_apply)
+    struct orchestrator *o = act->o;
+    for (int site = 0; site < act->service->n_sites; site++)
+        act->has_incident[site] = act->state->view.sites[site].has_incident;
+    for (int i = 0; i < things->count; i++) {
+        const struct thing *thing = &things->items[i];
+        if (thing->kind != THING_INCIDENT_OPEN)
             continue;
-        json_t *text = step_resolve(o->settings.model, service, &service->steps[i], from, site, NULL);
-        if (text)
-            json_array_append_new(steps, text);
+        act->state->incidents[thing->site] =
+            (struct incident){.id = id_new(o->wall), .opened_at = o->wall, .would_to = SITE_NONE};
+        act->has_incident[thing->site] = true;
+        if (!act->before)
+            act->before = record_before(o, act->index);
     }
-    return steps;
 }
 
-static void start_observing(struct orchestrator *o, int index)
+static void carry_out_all(struct orchestrator *o, int index, const struct things *things, const struct cause *cause,
+                          json_t *event)
 {
     struct service_state *state = &o->world->services[index];
-    const struct service *service = service_at(o, index);
-    struct job *job = job_new(JOB_OBSERVE);
-    if (!job)
+    struct act act = {.o = o,
+                      .index = index,
+                      .service = &o->settings.model->services[index],
+                      .state = state,
+                      .cause = cause,
+                      .event = event};
+    prepare(&act, things);
+    for (int i = 0; i < things->count; i++)
+        carry_out(&act, &things->items[i]);
+    json_decref(act.event);
+    json_decref(act.before);
+    outlook_take(o->world->outlook, index, o->now);
+    state->due_at = view_due_at(act.service, o->settings.model, &state->view, o->world->outlook);
+    due_at(o, state->due_at);
+    if (!state->run)
         return;
-    job->service = index;
-    job->sites = json_array();
-    for (int site = 0; site < service->n_sites; site++)
-        json_array_append_new(job->sites, json_pack("{s:i, s:s, s:o}", "site", site, "name", service->sites[site].name,
-                                                    "steps", steps_towards(o, service, site)));
-    state->is_observing = true;
-    outgoing_add(o, job);
+    const struct id run = state->run->run.id;
+    for (int i = 0; i < things->count; i++)
+        if (state->run && id_equal(&state->run->run.id, &run))
+            tell_run(&act, &things->items[i]);
 }
 
-static int64_t observe_pause(int tries)
+void service_event(struct orchestrator *o, int index, const struct event *event, const struct cause *cause)
 {
-    int64_t pause = OBSERVE_FIRST_MS;
-    for (int i = 1; i < tries && pause < OBSERVE_LAST_MS; i++)
-        pause *= 2;
-    return pause < OBSERVE_LAST_MS ? pause : OBSERVE_LAST_MS;
+    const struct model *model = o->settings.model;
+    const struct service *service = &model->services[index];
+    struct things things;
+    decide(service, model, &o->world->services[index].view, o->world->outlook, event, o->now, &things);
+    carry_out_all(o, index, &things, cause, things.count > 0 ? record_event(model, service, event) : NULL);
 }
 
-void service_observed(struct orchestrator *o, struct command *command)
+void service_carry_out(struct orchestrator *o, int index, const struct things *things, const struct cause *cause)
 {
-    struct command_observed *observed = &command->as.observed;
-    struct service_state *state = &o->world->services[observed->service];
-    const struct service *service = service_at(o, observed->service);
-    const char *text = observed->text ? observed->text : "";
-    state->is_observing = false;
-    state->observe_tries++;
-    state->observe_at = o->now + observe_pause(state->observe_tries);
-    due_at(o, state->observe_at);
-    if (state->view.active != ACTIVE_UNKNOWN || state->view.has_run)
-        return;
-    bool is_news = !state->observed_text || strcmp(state->observed_text, text) != 0;
-    if (is_news || observed->site >= 0) {
-        json_t *detail = json_object();
-        json_object_set(detail, "requests", observed->requests);
-        journal_note(
-            o, &(struct note){.kind = "decision.observed", .service = service->name, .text = text, .detail = detail});
-        free(state->observed_text);
-        state->observed_text = strdup(text);
-    }
-    if (observed->site < 0 && !is_news)
-        return;
-    const struct cause cause = {.who = "turnout"};
-    service_event(o, observed->service, &(struct event){.kind = EVENT_OBSERVED, .site = observed->site}, &cause);
+    carry_out_all(o, index, things, cause, NULL);
 }
 
-/* ---- timers ------------------------------------------------------------------------------------------------------ */
-
-static void observe_if_unknown(struct orchestrator *o, int index)
+void service_site_lost(struct orchestrator *o, int index)
 {
-    struct service_state *state = &o->world->services[index];
-    if (state->view.active != ACTIVE_UNKNOWN || state->view.has_run || state->is_observing)
-        return;
-    if (o->now >= state->observe_at)
-        start_observing(o, index);
-    else
-        due_at(o, state->observe_at);
-}
-
-void service_timers(struct orchestrator *o, int index)
-{
-    struct service_state *state = &o->world->services[index];
-    const struct cause cause = {.who = "turnout"};
-    if (view_due_at(service_at(o, index), o->settings.model, &state->view, o->world->outlook) <= o->now)
-        service_event(o, index, &(struct event){.kind = EVENT_LOOK}, &cause);
-    due_at(o, view_due_at(service_at(o, index), o->settings.model, &state->view, o->world->outlook));
-    if (state->run && state->run->run.state == RUN_RUNNING && state->run->run.current < state->run->run.n_steps) {
-        int64_t next = state->run->run.steps[state->run->run.current].next_at;
-        if (next > 0 && next <= o->now) {
-            run_event(
-                o, index,
-                &(struct run_event){.kind = RUN_EVENT_TIMER, .retry_after_ms = -1, .random = (uint32_t)random_u64()},
-                &cause);
-        } else {
-            due_at(o, next);
-        }
-    }
-    observe_if_unknown(o, index);
+    const struct things lost = {
+        .count = 1,
+        .items = {{.kind = THING_ACTIVE,
+                   .reason = REASON_CONFIGURATION,
+                   .site = SITE_NONE,
+                   .from = SITE_NONE,
+                   .active = ACTIVE_UNKNOWN,
+                   .text = "the site that was active is not in the configuration any more: the active site is "
+                           "unknown"}}};
+    service_carry_out(o, index, &lost, &(struct cause){.who = "turnout"});
 }

@@ -28,6 +28,8 @@ void live_run_free(struct live_run *run)
     free(run->run.steps);
     free(run->reason);
     free(run->started_by);
+    free(run->cancelled_by);
+    free(run->sent_on_by);
     free(run->error);
     free(run->playbook);
     free(run->from);
@@ -262,6 +264,10 @@ static void load_run(void *context, const struct run_row *row)
     live->incident = row->incident;
     live->started_at = row->started_at;
     live->finished_at = row->finished_at;
+    live->run.is_forced = (live->overrides & (uint64_t)1 << REASON_PREFLIGHT) != 0;
+    size_t len = strlen(BEING_CANCELLED_BY);
+    if (row->is_cancelling && strncmp(row->error, BEING_CANCELLED_BY, len) == 0)
+        live->cancelled_by = strdup(row->error + len);
     live_run_free(state->run);
     state->run = live;
     state->view.has_run = true;
@@ -272,12 +278,15 @@ static void load_run(void *context, const struct run_row *row)
     state->view.run_from = live->run.from;
     state->view.run_to = live->run.to;
     state->view.run_has_effect = row->has_effect;
+    state->view.run_is_cancelling = row->is_cancelling && !live->cancelled_by;
+    state->view.run_overrides = live->overrides;
 }
 
 static void step_from_text(struct step_run *step, const json_t *text)
 {
     step->can_apply = json_is_true(json_object_get(text, "can_apply"));
     step->can_settle = json_is_true(json_object_get(text, "can_settle"));
+    step->is_point = json_is_true(json_object_get(text, "is_point_of_no_return"));
     step->deadline_ms = json_integer_value(json_object_get(text, "deadline_ms"));
     step->retries = (int)json_integer_value(json_object_get(text, "retries"));
 }

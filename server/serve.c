@@ -8,6 +8,7 @@
 #include "needs.h"
 #include "orchestrator.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,8 @@ struct daemon {
     struct http *http;
     struct orchestrator *orchestrator;
     struct executor *executor;
+    pthread_mutex_t asked_mutex; /* guards `asked`, which HTTP threads use before there is an orchestrator, and after */
+    struct orchestrator *asked;
 };
 
 /* Secrets came in through the environment: they must not stand in /proc/PID/environ, in a child or in a core dump. What
@@ -62,6 +65,22 @@ static void add_metrics(void *context, struct strbuf *text)
     orchestrator_metrics(context, text);
 }
 
+static json_t *status(void *context)
+{
+    struct daemon *daemon = context;
+    pthread_mutex_lock(&daemon->asked_mutex);
+    json_t *status = daemon->asked ? orchestrator_status(daemon->asked) : json_object();
+    pthread_mutex_unlock(&daemon->asked_mutex);
+    return status;
+}
+
+static void set_asked(struct daemon *daemon, struct orchestrator *orchestrator)
+{
+    pthread_mutex_lock(&daemon->asked_mutex);
+    daemon->asked = orchestrator;
+    pthread_mutex_unlock(&daemon->asked_mutex);
+}
+
 static enum err start_http(struct daemon *daemon, struct errmsg *why)
 {
     const struct config *config = daemon->config;
@@ -92,6 +111,8 @@ static enum err start_http(struct daemon *daemon, struct errmsg *why)
     settings.queue = daemon->commands;
     settings.needs = daemon->needs;
     settings.database = config->database;
+    settings.status = status;
+    settings.status_context = daemon;
     return http_start(&settings, &daemon->http, why);
 }
 
@@ -103,6 +124,7 @@ static enum err start_workers(struct daemon *daemon, struct errmsg *why)
                                                .providers = config->providers,
                                                .n_providers = config->model.n_providers,
                                                .database = config->database,
+                                               .kill_switch = config->kill_switch,
                                                .n_threads = EXECUTOR_THREADS};
     const struct orchestrator_settings orchestrator = {.model = &config->model,
                                                        .store = daemon->store,
@@ -111,12 +133,14 @@ static enum err start_workers(struct daemon *daemon, struct errmsg *why)
                                                        .keep = config->keep,
                                                        .config_path = config->path,
                                                        .config_digest = config->digest,
+                                                       .has_self_check = config->self_check.n_urls > 0,
                                                        .on_ready = on_ready,
                                                        .context = daemon};
     enum err err = orchestrator_start(&orchestrator, &daemon->orchestrator, why);
     if (err != ERR_OK)
         return err;
     http_set_metrics(daemon->http, add_metrics, daemon->orchestrator);
+    set_asked(daemon, daemon->orchestrator);
     return executor_start(&executor, &daemon->executor, why);
 }
 
@@ -146,6 +170,7 @@ static void stop(struct daemon *daemon)
         command_queue_close(daemon->commands);
     if (daemon->http)
         http_set_metrics(daemon->http, NULL, NULL);
+    set_asked(daemon, NULL);
     orchestrator_stop(daemon->orchestrator);
     http_stop(daemon->http);
     needs_free(daemon->needs);
@@ -213,7 +238,7 @@ int command_serve(const struct options *options)
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
-    struct daemon daemon = {.config = load(options->config)};
+    struct daemon daemon = {.config = load(options->config), .asked_mutex = PTHREAD_MUTEX_INITIALIZER};
     if (!daemon.config)
         return EXIT_FAILED;
     forget_environment();

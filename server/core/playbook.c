@@ -94,6 +94,19 @@ static void attempt(struct advance *a, enum phase phase, const char *why)
     move(a, start, "%s", why);
 }
 
+/* An apply, once it may be: what cannot be taken back is asked for right before. */
+static void apply(struct advance *a, const char *why)
+{
+    const struct step_run *step = current(a);
+    if (a->run->has_effect && !(step->is_point && !step->has_applied)) {
+        attempt(a, PHASE_APPLY, why);
+        return;
+    }
+    a->run->is_at_point = true;
+    struct run_move point = {.kind = RUN_MOVE_POINT, .step = a->run->current, .phase = PHASE_APPLY};
+    move(a, point, "%s", why);
+}
+
 static void begin(struct advance *a)
 {
     struct step_run *step = current(a);
@@ -122,8 +135,27 @@ static void finish_step(struct advance *a)
              a->event->text ? a->event->text : "");
 }
 
+/* What a person has said before cannot stop this run: a check in vain, while nothing is changed. */
+static bool is_overridden(const struct advance *a)
+{
+    return a->run->is_forced && !a->run->has_effect && !current(a)->can_apply;
+}
+
+static void skip_check(struct advance *a, const char *text)
+{
+    char sentence[256];
+    (void)snprintf(sentence, sizeof sentence, "skipped, since its operator has overridden such checks: %.180s", text);
+    current(a)->next_at = 0;
+    set_step(a, STEP_SKIPPED, sentence);
+    go_on(a);
+}
+
 static void fail(struct advance *a, const char *text)
 {
+    if (is_overridden(a)) {
+        skip_check(a, text);
+        return;
+    }
     current(a)->next_at = 0;
     set_step(a, STEP_FAILED, text);
     set_state(a, RUN_ATTENTION, text);
@@ -184,7 +216,9 @@ static void poll_again(struct advance *a, enum phase phase)
 static void check_again(struct advance *a)
 {
     const struct step_run *step = current(a);
-    if (step->retries >= 0 && step->tries >= step->retries) {
+    if (is_overridden(a)) {
+        skip_check(a, said(a));
+    } else if (step->retries >= 0 && step->tries >= step->retries) {
         char text[256];
         (void)snprintf(text, sizeof text, "looked %d time%s in vain; last: %.200s", step->tries + 1,
                        step->tries ? "s" : "", said(a));
@@ -204,7 +238,7 @@ static void found_wrong(struct advance *a, bool was_unknown)
     if (step->has_applied && !was_unknown && step->tries < RUN_POLLS_BEFORE_APPLYING_AGAIN)
         poll_again(a, PHASE_OBSERVE);
     else
-        attempt(a, PHASE_APPLY, said(a));
+        apply(a, said(a));
 }
 
 static void found_right(struct advance *a)
@@ -342,14 +376,14 @@ static void end_cancelled(struct advance *a, const char *text)
     else if (step->state == STEP_RUNNING)
         set_step(a, STEP_FAILED, text);
     step->next_at = 0;
-    a->run->is_cancelling = false;
+    a->run->is_cancelling = a->run->is_at_point = false;
     set_state(a, RUN_CANCELLED, text);
 }
 
 static bool is_under_way(const struct run *run)
 {
     return run->state == RUN_RUNNING && run->current < run->n_steps && run->steps[run->current].state == STEP_RUNNING &&
-           run->steps[run->current].next_at == 0;
+           run->steps[run->current].next_at == 0 && !run->is_at_point;
 }
 
 static void on_result(struct advance *a)
@@ -386,6 +420,7 @@ static void on_start(struct advance *a)
     struct run *run = a->run;
     if (run->state != RUN_RUNNING)
         return;
+    run->is_at_point = false;
     if (run->current < run->n_steps && is_under_way(run) && current(a)->phase == PHASE_APPLY)
         current(a)->has_applied = current(a)->has_unknown_apply = true;
     if (run->is_cancelling && run->current < run->n_steps) {
@@ -406,6 +441,8 @@ static void on_timer(struct advance *a)
     if (run->state != RUN_RUNNING || run->current >= run->n_steps)
         return;
     const struct step_run *step = current(a);
+    if (run->is_at_point)
+        return;
     if (step->state == STEP_RUNNING && step->next_at != 0 && step->next_at <= a->now)
         attempt(a, step->phase, "");
 }
@@ -425,6 +462,7 @@ static void on_retry_or_skip(struct advance *a)
 {
     if (a->run->state != RUN_ATTENTION) {
         refuse(a, run_state_is_final(a->run->state) ? "the run is over"
+                  : a->run->state == RUN_WAITING    ? "the run waits for a yes or no: approve or reject it"
                                                     : "the run is under way: it does not wait for a person");
         return;
     }
@@ -462,6 +500,17 @@ static void on_cancel(struct advance *a)
     }
 }
 
+static void on_answer(struct advance *a)
+{
+    if (!a->run->is_at_point)
+        return;
+    a->run->is_at_point = false;
+    if (a->event->kind == RUN_EVENT_GOES)
+        attempt(a, PHASE_APPLY, a->event->text ? a->event->text : "");
+    else
+        fail(a, operator_text(a, "it may not go on"));
+}
+
 void run_next(struct run *run, const struct run_event *event, int64_t now, struct run_moves *ret)
 {
     struct advance a = {.run = run, .event = event, .now = now, .moves = ret};
@@ -482,6 +531,10 @@ void run_next(struct run *run, const struct run_event *event, int64_t now, struc
         break;
     case RUN_EVENT_CANCEL:
         on_cancel(&a);
+        break;
+    case RUN_EVENT_GOES:
+    case RUN_EVENT_HALT:
+        on_answer(&a);
         break;
     }
 }

@@ -39,6 +39,7 @@ struct step_run {
     bool can_settle;  /* the action has settled */
     int64_t deadline_ms;
     int retries;            /* see struct step */
+    bool is_point;          /* a point of no return */
     int64_t began_at;       /* steady; of the first attempt since pending or retry; 0: not begun */
     int64_t next_at;        /* steady; when the next attempt is due; 0: an attempt is under way */
     int tries;              /* attempts that failed or were "not yet" in a row, for the back-off */
@@ -56,18 +57,22 @@ struct run {
     enum run_state state;
     bool has_effect;
     bool is_cancelling; /* cancel was asked for while an attempt is under way */
+    bool is_at_point;   /* it has asked whether it may go on, and waits for the answer: never stored */
+    bool is_forced;     /* a person has overridden `preflight`: before the first effect no check is waited for */
     int n_steps;
     int current;            /* step under way; n_steps when all are final */
     struct step_run *steps; /* owned by who made the run */
 };
 
 enum run_event_kind {
-    RUN_EVENT_START,  /* new, or taken up after a restart (an attempt that was under way is lost) */
+    RUN_EVENT_START,  /* begins, or taken up after a restart (an attempt that was under way is lost) */
     RUN_EVENT_RESULT, /* the attempt under way ended with `outcome` */
     RUN_EVENT_TIMER,  /* next_at may have come */
     RUN_EVENT_RETRY,  /* operator, in state attention */
     RUN_EVENT_SKIP,   /* operator, in state attention */
-    RUN_EVENT_CANCEL, /* operator, in state running or attention */
+    RUN_EVENT_CANCEL, /* in state waiting, running or attention */
+    RUN_EVENT_GOES,   /* answers RUN_MOVE_POINT, as RUN_EVENT_CANCEL does: nothing is in the way */
+    RUN_EVENT_HALT,   /* likewise: the run is to wait for a person, since `text` stands in the way */
 };
 
 struct run_event {
@@ -84,6 +89,7 @@ enum run_move_kind {
     RUN_MOVE_WAIT,         /* `step`'s next attempt is due at `at` */
     RUN_MOVE_STEP,         /* `step` is now in `step_state` */
     RUN_MOVE_STATE,        /* the run is now in `run_state` */
+    RUN_MOVE_POINT,        /* an effect is next that has to be asked for: see above. Always the last */
     RUN_MOVE_STOP_ATTEMPT, /* tell the executor to cancel what is under way; its result will come */
     RUN_MOVE_REFUSED,      /* the operator's request does not fit the state */
 };

@@ -1,11 +1,14 @@
 /* A run's way through its playbook, as stories: what happens, and the moves that follow, in order.
  *
- * A playbook is a word, a letter for a step: a applies, s applies and settles, c checks (twice again), w checks until
- * the deadline. Steps have a deadline of 60 s. Events: start, retry, skip, cancel, timer (when the next attempt is
- * due), early (just before), and results: right, wrong (observed well, and not as wanted), ok, notyet, temporary,
- * unknown, permanent, cancelled; "temporary 5000" brings a Retry-After, "+70000 right" comes that much later. Behind
- * the moves stand the flags that are set: e the run has an effect, x it is being cancelled; of the current step a
- * something was applied, u with an unknown result. The jitter is nought: pauses are half of what they may be. */
+ * A playbook is a word, a letter for a step: a applies, p likewise and is a point of no return, s applies and settles,
+ * c checks (twice again), w checks until the deadline. With "?" before it the questions whether the run may go on are
+ * shown, and answered by goes, halt or cancel; else they are answered at once. With "!" before it a person has
+ * overridden its checks. Steps have a deadline of 60 s. Events: start, retry, skip, cancel, timer (when the next
+ * attempt is due), early (just before), and results: right, wrong (observed well, and not as wanted), ok, notyet,
+ * temporary, unknown, permanent, cancelled; "temporary 5000" brings a Retry-After, "+70000 right" comes that much
+ * later. Behind the moves stand the flags that are set: e the run has an effect, x it is being cancelled; of the
+ * current step a something was applied, u with an unknown result. The jitter is nought: pauses are half of what they
+ * may be. */
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "core/playbook.h"
@@ -20,15 +23,21 @@ struct play {
     struct run run;
     struct step_run steps[8];
     int64_t now;
+    bool is_asking;
 };
 
 static void play_init(struct play *play, const char *playbook)
 {
     memset(play, 0, sizeof *play);
+    play->is_asking = playbook[0] == '?';
+    bool is_forced = playbook[0] == '!';
+    playbook += play->is_asking || is_forced;
     play->run = (struct run){.state = RUN_RUNNING, .to = 1, .n_steps = (int)strlen(playbook), .steps = play->steps};
+    play->run.is_forced = is_forced;
     play->now = NOW;
     for (int i = 0; i < play->run.n_steps; i++)
-        play->steps[i] = (struct step_run){.can_apply = strchr("as", playbook[i]) != NULL,
+        play->steps[i] = (struct step_run){.can_apply = strchr("asp", playbook[i]) != NULL,
+                                           .is_point = playbook[i] == 'p',
                                            .can_settle = playbook[i] == 's',
                                            .deadline_ms = 60000,
                                            .retries = playbook[i] == 'c' ? 2 : -1};
@@ -71,6 +80,8 @@ static struct run_event event_of(struct play *play, const char *text)
         {"retry", RUN_EVENT_RETRY, OUTCOME_OK},
         {"skip", RUN_EVENT_SKIP, OUTCOME_OK},
         {"cancel", RUN_EVENT_CANCEL, OUTCOME_OK},
+        {"goes", RUN_EVENT_GOES, OUTCOME_OK},
+        {"halt", RUN_EVENT_HALT, OUTCOME_OK},
         {"right", RUN_EVENT_RESULT, OUTCOME_OK},
         {"wrong", RUN_EVENT_RESULT, OUTCOME_OK},
         {"ok", RUN_EVENT_RESULT, OUTCOME_OK},
@@ -116,6 +127,9 @@ static void move_put(struct strbuf *s, const struct run_move *move, int64_t now)
     case RUN_MOVE_STATE:
         strbuf_addf(s, "run %s", run_state_text(move->run_state));
         break;
+    case RUN_MOVE_POINT:
+        strbuf_addf(s, "%d may it?", move->step);
+        break;
     case RUN_MOVE_STOP_ATTEMPT:
         strbuf_addf(s, "stop %d.%d", move->step, move->attempt);
         break;
@@ -149,7 +163,12 @@ static void show(const char *playbook, const struct scene *scenes, size_t n)
         struct run_event event = event_of(&play, scenes[i].event);
         run_next(&play.run, &event, play.now, &moves);
         for (int j = 0; j < moves.count; j++)
-            move_put(&got, &moves.items[j], play.now);
+            if (play.is_asking || moves.items[j].kind != RUN_MOVE_POINT)
+                move_put(&got, &moves.items[j], play.now);
+        if (play.run.is_at_point && !play.is_asking) {
+            run_next(&play.run, &(struct run_event){.kind = RUN_EVENT_GOES}, play.now, &moves);
+            move_put(&got, &moves.items[0], play.now);
+        }
         flags_put(&got, &play);
         if (strcmp(strbuf_text(&got), scenes[i].expect) != 0)
             fail_msg("%s: scene %zu: %s\n  EXPECT %s\n  GOT    %s", playbook, i, scenes[i].event, scenes[i].expect,
@@ -319,6 +338,53 @@ static void a_check_that_cannot_be_made(void **state)
     SHOW("c", BEGIN, {"permanent", "0 is failed; run attention"}, {"skip", "0 is skipped; run succeeded"});
 }
 
+/* Who has overridden the checks does not wait for them; behind the first effect they count again. */
+static void an_overridden_check_is_skipped(void **state)
+{
+    SHOW("!cwac", BEGIN, {"wrong", "0 is skipped; 1 is running; 1.1 observe"},
+         {"permanent", "1 is skipped; 2 is running; 2.1 observe"}, {"permanent", "2 is failed; run attention"},
+         {"retry", "run running; 2 is running; 2.2 observe"}, {"wrong", "2.3 apply [e]"}, {"ok", "2.4 observe [ea]"},
+         {"right", "2 is done; 3 is running; 3.1 observe [e]"}, {"wrong", "3 waits 125 [e]"},
+         {"timer", "3.2 observe [e]"}, {"permanent", "3 is failed; run attention [e]"});
+    SHOW("!c", BEGIN, {"right", "0 is done; run succeeded"});
+    SHOW("!c", BEGIN, {"temporary", "0 is skipped; run succeeded"});
+}
+
+/* ---- asking before what cannot be taken back --------------------------------------------------------------------- */
+
+static void the_first_effect_is_asked_for(void **state)
+{
+    SHOW("?aa", BEGIN, {"wrong", "0 may it?"}, {"timer", ""}, {"right", ""}, {"goes", "0.2 apply [e]"}, {"goes", "[e]"},
+         {"halt", "[e]"}, {"ok", "0.3 observe [ea]"}, {"right", "0 is done; 1 is running; 1.1 observe [e]"},
+         {"wrong", "1.2 apply [e]"});
+    SHOW("?aa", BEGIN, {"right", "0 is already done; 1 is running; 1.1 observe"}, {"wrong", "1 may it?"},
+         {"cancel", "1 is failed; run cancelled"}, {"goes", ""});
+}
+
+/* What had certainly no effect leaves the question open. */
+static void it_is_asked_again_after_an_apply_without_effect(void **state)
+{
+    SHOW("?a", BEGIN, {"wrong", "0 may it?"}, {"goes", "0.2 apply [e]"}, {"temporary", "0 waits 250"},
+         {"timer", "0.3 observe"}, {"wrong", "0 may it?"}, {"goes", "0.4 apply [e]"}, {"unknown", "0 waits 500 [eau]"},
+         {"timer", "0.5 observe [eau]"}, {"wrong", "0.6 apply [ea]"});
+}
+
+static void a_point_of_no_return_is_asked_for(void **state)
+{
+    SHOW("?ap", BEGIN, {"wrong", "0 may it?"}, {"goes", "0.2 apply [e]"}, {"ok", "0.3 observe [ea]"},
+         {"right", "0 is done; 1 is running; 1.1 observe [e]"}, {"wrong", "1 may it? [e]"},
+         {"halt", "1 is failed; run attention [e]"}, {"retry", "run running; 1 is running; 1.2 observe [e]"},
+         {"wrong", "1 may it? [e]"}, {"goes", "1.3 apply [e]"}, {"unknown", "1 waits 250 [eau]"},
+         {"timer", "1.4 observe [eau]"}, {"wrong", "1.5 apply [ea]"}, {"ok", "1.6 observe [ea]"},
+         {"right", "1 is done; run succeeded [e]"});
+}
+
+static void a_restart_at_the_question_looks_and_asks_again(void **state)
+{
+    SHOW("?p", BEGIN, {"wrong", "0 may it?"}, {"start", "0.2 observe"}, {"wrong", "0 may it?"},
+         {"goes", "0.3 apply [e]"});
+}
+
 /* ---- operators --------------------------------------------------------------------------------------------------- */
 
 static void skip_goes_on_behind_the_step(void **state)
@@ -333,6 +399,29 @@ static void cancel_while_observing(void **state)
 {
     SHOW("a", BEGIN, {"cancel", "stop 0.1 [x]"}, {"cancel", "refused [x]"}, {"skip", "refused [x]"}, {"timer", "[x]"},
          {"wrong", "0 is failed; run cancelled"});
+}
+
+/* For a yes: nothing of it has begun. */
+static void a_run_that_waits(void **state)
+{
+    (void)state;
+    static const char *const nothing[] = {"start", "timer", "right", "goes", "halt"};
+    struct play play;
+    play_init(&play, "a");
+    play.run.state = RUN_WAITING;
+    struct run_moves moves;
+    for (size_t i = 0; i < COUNT_OF(nothing); i++) {
+        const struct run_event event = event_of(&play, nothing[i]);
+        run_next(&play.run, &event, play.now, &moves);
+        assert_int_equal(moves.count, 0);
+    }
+    run_next(&play.run, &(struct run_event){.kind = RUN_EVENT_SKIP}, play.now, &moves);
+    assert_int_equal(moves.items[0].kind, RUN_MOVE_REFUSED);
+    assert_string_equal(moves.items[0].text, "the run waits for a yes or no: approve or reject it");
+    run_next(&play.run, &(struct run_event){.kind = RUN_EVENT_CANCEL, .text = "no"}, play.now, &moves);
+    assert_int_equal(moves.count, 1);
+    assert_int_equal(moves.items[0].run_state, RUN_CANCELLED);
+    assert_string_equal(moves.items[0].text, "no");
 }
 
 static void cancel_while_waiting(void **state)
@@ -562,8 +651,14 @@ int main(void)
         cmocka_unit_test(a_check_fails_after_its_retries),
         cmocka_unit_test(a_check_that_waits_until_the_deadline),
         cmocka_unit_test(a_check_that_cannot_be_made),
+        cmocka_unit_test(an_overridden_check_is_skipped),
+        cmocka_unit_test(the_first_effect_is_asked_for),
+        cmocka_unit_test(it_is_asked_again_after_an_apply_without_effect),
+        cmocka_unit_test(a_point_of_no_return_is_asked_for),
+        cmocka_unit_test(a_restart_at_the_question_looks_and_asks_again),
         cmocka_unit_test(skip_goes_on_behind_the_step),
         cmocka_unit_test(cancel_while_observing),
+        cmocka_unit_test(a_run_that_waits),
         cmocka_unit_test(cancel_while_waiting),
         cmocka_unit_test(cancel_at_attention),
         cmocka_unit_test(cancel_at_attention_behind_an_effect),
