@@ -23,7 +23,7 @@ void look_at_run(struct decision *d)
     if (!view->has_run || view->run_is_cancelling)
         return;
     if (view->run_is_ours && !view->run_has_effect) {
-        struct verdict verdict = guard_course(d, view->run_overrides);
+        struct verdict verdict = guard_course(d, false, view->run_overrides);
         if (verdict.reason != REASON_NONE && takes_back(d, verdict.reason)) {
             struct phrase why = obstacle_phrase(d, &verdict);
             run_cancel(d, verdict.reason, why.text);
@@ -45,10 +45,9 @@ void on_run_point(struct decision *d)
         return;
     }
     struct phrase move = move_phrase(d->service, view->run_direction, view->run_from, view->run_to);
-    struct verdict verdict = guard_course(d, view->run_overrides | overrides_of(d));
     /* A person who sends it on has seen what stopped it. */
-    if (d->event->who && verdict.reason != REASON_TARGET_DOWN)
-        verdict.reason = REASON_NONE;
+    bool is_theirs = !view->run_is_ours || d->event->who;
+    struct verdict verdict = guard_course(d, is_theirs, view->run_overrides | overrides_of(d));
     if (verdict.reason == REASON_NONE) {
         say(d, thing_of(THING_RUN_GOES, REASON_RUN, SITE_NONE), "nothing is in the way of the %s", move.text);
         return;

@@ -49,8 +49,9 @@ void become_active(struct decision *d, enum reason reason, int site, bool is_afr
 
 /* guard.c */
 struct verdict guard_start(const struct decision *d, enum direction direction, int site);
-/* Of our run that has had no effect, or is at its next point of no return; also its votes, or its evidence. */
-struct verdict guard_course(const struct decision *d, uint64_t overrides);
+/* Of the run that is there: the votes or the evidence that it was started for are gone, or a guard refuses. A person's
+ * (`is_theirs`) is only asked whether its target is down. */
+struct verdict guard_course(const struct decision *d, bool is_theirs, uint64_t overrides);
 /* Those of guard_start() that do not take a run back which waits, but keep it from beginning by a deadline. */
 struct verdict guard_begin(const struct decision *d);
 struct phrase obstacle_phrase(const struct decision *d, const struct verdict *verdict);

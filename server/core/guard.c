@@ -168,22 +168,32 @@ struct verdict guard_begin(const struct decision *d)
     return guard_capacity(d, d->view.run_direction, d->view.run_from);
 }
 
-struct verdict guard_course(const struct decision *d, uint64_t overrides)
+/* What only our own runs are asked: whether their reason is still there, and the guards. */
+static struct verdict guard_ours(const struct decision *d)
 {
     const struct service_view *view = &d->view;
-    struct verdict verdict = {.reason = REASON_NONE, .target = view->run_to, .other = -1};
+    struct verdict verdict = {.reason = REASON_NONE, .target = SITE_NONE, .other = -1};
     int from = view->run_from;
-    if (view->run_is_ours && view->run_direction == DIRECTION_FAILBACK && !is_home_well(d))
+    if (from < 0)
+        return verdict;
+    if (view->run_direction == DIRECTION_FAILBACK && !is_home_well(d))
         verdict.reason = REASON_EVIDENCE;
-    else if (view->run_is_ours && view->run_direction == DIRECTION_FAILOVER && from >= 0 &&
-             !view_has_quorum(d->service, d->model, view, from))
+    else if (view->run_direction == DIRECTION_FAILOVER && !view_has_quorum(d->service, d->model, view, from))
         verdict.reason = REASON_VOTES;
-    else if (view->run_is_ours && view->is_paused)
+    else if (view->is_paused)
         verdict.reason = REASON_PAUSED;
-    else if (view->run_is_ours && from >= 0)
+    else
         verdict = guard_common(d, view->run_direction, from, false);
-    verdict.target = view->run_to;
-    if (verdict.reason == REASON_NONE && view->run_to >= 0 && has_down_vote(d, view->run_to) &&
+    return verdict;
+}
+
+struct verdict guard_course(const struct decision *d, bool is_theirs, uint64_t overrides)
+{
+    struct verdict verdict = {.reason = REASON_NONE, .target = SITE_NONE, .other = -1};
+    if (!is_theirs)
+        verdict = guard_ours(d);
+    verdict.target = d->view.run_to;
+    if (verdict.reason == REASON_NONE && verdict.target >= 0 && has_down_vote(d, verdict.target) &&
         !(overrides & UINT64_C(1) << REASON_TARGET_DOWN))
         verdict.reason = REASON_TARGET_DOWN;
     return verdict;
