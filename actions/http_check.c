@@ -2,7 +2,7 @@
  *
  * With `at` only the address differs: name, certificate and Host stay those of the URL, and no proxy is used. A check
  * says what it sees, so a refused connection or a bad certificate is "not right" and not an error of the check. A name
- * that cannot be looked up is one: it may be our resolver that is down, and nothing has been seen of the site. */
+ * that cannot be looked up is one, or a socket that cannot be had: nothing has been seen of the site then. */
 #include "actions/action.h"
 #include "actions/common.h"
 
@@ -60,8 +60,8 @@ static void http_check_observe(struct action_call *call, struct action_result *r
         result_set(ret, OUTCOME_PERMANENT, "the URL cannot be asked: %s", why.text);
     } else if (call_is_cancelled(call)) {
         result_set(ret, OUTCOME_CANCELLED, "cancelled while checking");
-    } else if (response.is_unresolved) {
-        result_set(ret, OUTCOME_TEMPORARY, "the name cannot be looked up: %s", why.text);
+    } else if (response.is_untried || err == ERR_NO_MEMORY) {
+        result_set(ret, OUTCOME_TEMPORARY, "it cannot be tried from here: %s", why.text);
     } else {
         ret->is_right = false;
         ret->current = json_pack("{s:n, s:I}", "status", "took_ms", (json_int_t)response.took_ms);

@@ -5,10 +5,12 @@
 #include <arpa/inet.h>
 #include <ctype.h>
 #include <curl/curl.h>
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #define DEFAULT_MAX_RESPONSE ((size_t)4 * 1024 * 1024)
 #define MAX_HEADER_BYTES ((size_t)256 * 1024)
@@ -31,7 +33,8 @@ struct exchange {
     struct curl_slist *headers;
     struct curl_slist *connect_to;
     size_t header_bytes;
-    bool has_sent; /* the connection stands and the request is going out: from here on it may be acted on */
+    bool has_no_socket; /* none could be had */
+    bool has_sent;      /* the connection stands and the request is going out: from here on it may be acted on */
     bool is_too_big;
     char detail[CURL_ERROR_SIZE];
 };
@@ -136,6 +139,17 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *context)
         return size * n;
     exchange->is_too_big = true;
     return 0;
+}
+
+/* As libcurl does it by itself, but it does not tell a socket that cannot be had from a server that cannot be reached.
+ */
+static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    struct exchange *exchange = context;
+    (void)purpose;
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    exchange->has_no_socket = fd < 0 && errno != EAFNOSUPPORT; /* without IPv6 the other address is taken */
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
 }
 
 static int on_before_request(void *context, char *peer, char *local, int peer_port, int local_port)
@@ -252,6 +266,8 @@ static void options_connection(CURL *easy, struct exchange *exchange)
         curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
         curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
     }
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_before_request);
     curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -294,12 +310,25 @@ static enum err failure(const struct exchange *exchange, enum err before, CURLco
 }
 
 /* A time-out counts where the look-up had not come to its end. */
-static bool is_unresolved(const struct exchange *exchange, CURLcode code)
+static bool is_untried(const struct exchange *exchange, CURLcode code)
 {
     curl_off_t looked_up_us = 0;
     curl_easy_getinfo(exchange->easy, CURLINFO_NAMELOOKUP_TIME_T, &looked_up_us);
-    return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY ||
-           (code == CURLE_OPERATION_TIMEDOUT && looked_up_us == 0);
+    if (exchange->has_no_socket && !exchange->has_sent)
+        return true;
+    switch ((int)code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_FAILED_INIT:
+    case CURLE_OUT_OF_MEMORY:
+        return true;
+    case CURLE_OPERATION_TIMEDOUT:
+        return looked_up_us == 0;
+    default:
+        return false;
+    }
 }
 
 static enum err classify(struct exchange *exchange, CURLcode code, struct errmsg *why)
@@ -331,6 +360,13 @@ static bool is_cancelled(const struct fetch_request *request)
     return request->cancel && atomic_load(request->cancel);
 }
 
+/* libcurl itself, and no server, is at a loss. */
+static enum err driving_failed(struct exchange *exchange, CURLMcode code, struct errmsg *why)
+{
+    exchange->response->is_untried = !exchange->has_sent;
+    return err_set(why, exchange->has_sent ? ERR_UNKNOWN : ERR_TEMPORARY, "%s", curl_multi_strerror(code));
+}
+
 /* Drives the transfer until it ends or is cancelled. */
 static enum err transfer(struct curl_fetch *fetch, struct exchange *exchange, struct errmsg *why)
 {
@@ -338,10 +374,10 @@ static enum err transfer(struct curl_fetch *fetch, struct exchange *exchange, st
         int running = 0, queued = 0;
         CURLMcode code = curl_multi_perform(fetch->multi, &running);
         if (code != CURLM_OK)
-            return err_set(why, exchange->has_sent ? ERR_UNKNOWN : ERR_TEMPORARY, "%s", curl_multi_strerror(code));
+            return driving_failed(exchange, code, why);
         for (CURLMsg *message; (message = curl_multi_info_read(fetch->multi, &queued));)
             if (message->msg == CURLMSG_DONE) {
-                exchange->response->is_unresolved = is_unresolved(exchange, message->data.result);
+                exchange->response->is_untried = is_untried(exchange, message->data.result);
                 return classify(exchange, message->data.result, why);
             }
         if (is_cancelled(exchange->request))
@@ -349,7 +385,7 @@ static enum err transfer(struct curl_fetch *fetch, struct exchange *exchange, st
                            exchange->has_sent ? "after sending had begun" : "before anything was sent");
         code = curl_multi_poll(fetch->multi, NULL, 0, CANCEL_POLL_MS, NULL);
         if (code != CURLM_OK)
-            return err_set(why, exchange->has_sent ? ERR_UNKNOWN : ERR_TEMPORARY, "%s", curl_multi_strerror(code));
+            return driving_failed(exchange, code, why);
     }
 }
 
@@ -372,7 +408,7 @@ static enum err exchange_run(struct curl_fetch *fetch, struct exchange *exchange
     options_request(fetch->easy, exchange);
     CURLMcode code = curl_multi_add_handle(fetch->multi, fetch->easy);
     if (code != CURLM_OK)
-        return err_set(why, ERR_TEMPORARY, "%s", curl_multi_strerror(code));
+        return driving_failed(exchange, code, why);
     err = transfer(fetch, exchange, why);
     response_finish(fetch->easy, exchange->response);
     curl_multi_remove_handle(fetch->multi, fetch->easy); /* closes the connection of an unfinished transfer */

@@ -45,7 +45,8 @@ struct fetch_response {
     int64_t retry_after_ms; /* from Retry-After (seconds or date); -1 when not given or unreadable */
     char request_id[128];   /* x-amzn-requestid, x-ovh-queryid, x-request-id; "" */
     bool is_maintenance;    /* X-Maintenance-Mode was there (Linode) */
-    bool is_unresolved;     /* no answer, for the name could not be looked up: nothing is known of the server itself */
+    bool is_untried;        /* no answer for want of something of our own: the name could not be looked up, there was no
+                               socket, no file of authorities. Nothing is known of the server itself */
     int64_t took_ms;        /* name look-up to last byte; also of a failed exchange */
     char peer[64];          /* address connected to */
 };

@@ -8,6 +8,7 @@
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <netdb.h>
+#include <sys/resource.h>
 
 /* In front of the C library's: "hang.test" never resolves, which is how a look-up behaves when its server is gone. */
 typedef int (*getaddrinfo_fn)(const char *, const char *, const struct addrinfo *, struct addrinfo **);
@@ -357,28 +358,35 @@ static void test_time_out_of_a_look_up(void **state)
     struct fetch_request put = {.method = "PUT", .timeout_ms = 200};
     assert_int_equal(get(&sent, "http://hang.test/", &put), ERR_TEMPORARY);
     assert_in_range(clock_steady_ms() - began_at, 190, 400);
-    assert_true(sent.response.is_unresolved);
+    assert_true(sent.response.is_untried);
     atomic_store(&is_hanging, false);
     sent_done(&sent);
     usleep(50000); /* the look-up's thread ends by itself */
 }
 
 /* Nothing was seen of the server, or it was there and silent: who judges it has to know which. */
-static void test_what_could_not_be_looked_up(void **state)
+static void test_what_was_never_tried(void **state)
 {
     (void)state;
     struct server *server = server_new();
     struct sent sent = {.fetch = fetch_new()};
     assert_int_equal(get(&sent, "http://gone.test/", &(struct fetch_request){.timeout_ms = 0}), ERR_TEMPORARY);
-    assert_true(sent.response.is_unresolved);
+    assert_true(sent.response.is_untried);
     assert_int_equal(get(&sent, server->canned.url, &(struct fetch_request){.timeout_ms = 0}), ERR_OK);
-    assert_false(sent.response.is_unresolved);
+    assert_false(sent.response.is_untried);
     canned_spoil(&server->canned, &server->answer, CANNED_HANG);
     assert_int_equal(get(&sent, server->canned.url, &(struct fetch_request){.timeout_ms = 200}), ERR_UNKNOWN);
-    assert_false(sent.response.is_unresolved);
+    assert_false(sent.response.is_untried);
     assert_int_equal(get(&sent, "http://gone.test/", &(struct fetch_request){.connect_to = "127.0.0.9"}),
                      ERR_TEMPORARY); /* refused: no name was looked up */
-    assert_false(sent.response.is_unresolved);
+    assert_false(sent.response.is_untried);
+    struct rlimit limit, none = {0};
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(get(&sent, "http://127.0.0.1:1/", &(struct fetch_request){.timeout_ms = 1000}), ERR_TEMPORARY);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_true(sent.response.is_untried);
     sent_done(&sent);
     server_free(server);
 }
@@ -402,7 +410,7 @@ static void test_silence_is_no_failed_look_up(void **state)
     char url[64];
     snprintf(url, sizeof(url), "http://127.0.0.1:%d/", ntohs(address.sin_port));
     assert_int_equal(get(&sent, url, &(struct fetch_request){.timeout_ms = 200, .is_fresh = true}), ERR_TEMPORARY);
-    assert_false(sent.response.is_unresolved);
+    assert_false(sent.response.is_untried);
     sent_done(&sent);
     for (int i = 0; i < 4; i++)
         close(filling[i]);
@@ -503,7 +511,7 @@ int main(void)
         cmocka_unit_test(test_fresh_looks_the_name_up_again),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_time_out_of_a_look_up),
-        cmocka_unit_test(test_what_could_not_be_looked_up),
+        cmocka_unit_test(test_what_was_never_tried),
         cmocka_unit_test(test_silence_is_no_failed_look_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
