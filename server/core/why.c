@@ -192,13 +192,13 @@ static struct phrase until(const struct why_now *now, int64_t at)
 static void end_resolved(const struct ending *e)
 {
     const struct why_now *now = e->now;
-    if (now->stood_at == 0 && now->model)
-        finish(e,
-               "it is over, and nothing was decided: there %s %d vote%s at most where %d %s needed, or they did not "
-               "hold "
-               "for %s",
-               now->most_votes == 1 ? "was" : "were", now->most_votes, now->most_votes == 1 ? "" : "s",
-               now->model->votes, now->model->votes == 1 ? "is" : "are", duration_phrase(now->model->hold_ms).text);
+    if (now->stood_at == 0 && now->model && now->most_votes < now->model->votes)
+        finish(e, "it is over, and nothing was decided: there %s %d vote%s at most where %d %s needed",
+               now->most_votes == 1 ? "was" : "were", now->most_votes, now->most_votes == 1 ? "" : "s", now->model->votes,
+               now->model->votes == 1 ? "is" : "are");
+    else if (now->stood_at == 0 && now->model)
+        finish(e, "it is over, and nothing was decided: its votes did not hold for %s while %.63s was the active site",
+               duration_phrase(now->model->hold_ms).text, now->site);
     else if (now->run.id)
         finish(e, "it is over; of it came the %s to %.63s, which %s: `turnout runs %s`",
                direction_text(now->run.direction), now->run.to,
@@ -215,12 +215,12 @@ static void end_with_run(const struct ending *e)
     const struct why_now *now = e->now;
     const char *direction = direction_text(now->run.direction);
     if (now->run.state != RUN_WAITING) {
-        finish(e, "now the %s to %.63s %s: `turnout runs %s`", direction, now->run.to,
+        finish(e, "the %s to %.63s %s: `turnout runs %s`", direction, now->run.to,
                now->run.state == RUN_ATTENTION ? "waits for a person, to retry, skip or cancel" : "is under way",
                now->run.id);
         return;
     }
-    finish(e, "now the %s to %.63s waits for a yes or no: `turnout approve %s --reason TEXT`, or reject", direction,
+    finish(e, "the %s to %.63s waits for a yes or no: `turnout approve %s --reason TEXT`, or reject", direction,
            now->run.to, now->run.id);
     if (now->approval_at != 0 && now->model)
         finish(e, "if nobody answers within %s it is %s", until(now, now->approval_at).text,
@@ -234,18 +234,18 @@ static void end_elsewhere(const struct ending *e)
     case ACTIVE_SITE:
         finish(
             e,
-            "now %.63s is the active site: votes on %.63s start nothing, and the incident ends with the last of them",
+            "%.63s is the active site: votes on %.63s start nothing, and the incident ends with the last of them",
             now->active_site, now->site);
         break;
     case ACTIVE_MOVING:
-        finish(e, "now a run is under way");
+        finish(e, "a run is under way");
         break;
     case ACTIVE_SPLIT:
-        finish(e, "now a run stands half-way, and nothing starts by itself: %s",
+        finish(e, "a run stands half-way, and nothing starts by itself: %s",
                why_mend(REASON_ACTIVE_SPLIT, now->service).text);
         break;
     case ACTIVE_UNKNOWN:
-        finish(e, "now nobody knows which site is active, and nothing starts by itself: %s",
+        finish(e, "nobody knows which site is active, and nothing starts by itself: %s",
                why_mend(REASON_ACTIVE_UNKNOWN, now->service).text);
         break;
     }
@@ -263,14 +263,14 @@ static void end_without_quorum(const struct ending *e)
     int missing = now->model->votes - now->votes;
     if (missing > 0)
         finish(e,
-               "now %d of %d votes say that %.63s is down: nothing starts before %d more %s so, without a break for %s",
+               "%d of %d votes say that %.63s is down: nothing starts before %d more %s so, without a break for %s",
                now->votes, now->model->votes, now->site, missing, missing == 1 ? "says" : "say",
                duration_phrase(now->model->hold_ms).text);
     else if (now->trusted < now->model->trusted_votes)
-        finish(e, "now there are votes enough on %.63s, but %d of %d from sources that prove who they are", now->site,
+        finish(e, "there are votes enough on %.63s, but %d of %d from sources that prove who they are", now->site,
                now->trusted, now->model->trusted_votes);
     else
-        finish(e, "now there are votes enough on %.63s, but our own probe does not say that it is down, and has to",
+        finish(e, "there are votes enough on %.63s, but our own probe does not say that it is down, and has to",
                now->site);
     if (now->silent[0])
         finish(e, "silent of %.63s: %.400s", now->site, now->silent);
@@ -281,13 +281,13 @@ static void end_refused(const struct ending *e)
     const struct why_now *now = e->now;
     const struct why_mend mend = why_mend(now->reason, now->service);
     if (now->reason == REASON_COOL_DOWN && now->cool_down_at != 0)
-        finish(e, "now the cool-down lasts another %s: %s", until(now, now->cool_down_at).text, mend.text);
+        finish(e, "the cool-down lasts another %s: %s", until(now, now->cool_down_at).text, mend.text);
     else if (now->reason == REASON_FREEZE && now->frozen_until != 0)
-        finish(e, "now the freeze lasts another %s: %s", until(now, now->frozen_until).text, mend.text);
+        finish(e, "the freeze lasts another %s: %s", until(now, now->frozen_until).text, mend.text);
     else if (mend.text[0])
-        finish(e, "now nothing is started, for that reason (%s): %s", reason_text(now->reason), mend.text);
+        finish(e, "nothing is started, for that reason (%s): %s", reason_text(now->reason), mend.text);
     else
-        finish(e, "now %.63s counts as down", now->site);
+        finish(e, "%.63s counts as down", now->site);
 }
 
 static void tell_end(const struct ending *e)
@@ -297,7 +297,7 @@ static void tell_end(const struct ending *e)
     if (now->resolved_at != 0)
         end_resolved(e);
     else if (!now->model)
-        finish(e, "now nothing follows: the service %.63s is not in the configuration any more", now->service);
+        finish(e, "nothing follows: the service %.63s is not in the configuration any more", now->service);
     else if (now->run.id && !run_state_is_final(now->run.state))
         end_with_run(e);
     else if (!is_here)
@@ -305,7 +305,7 @@ static void tell_end(const struct ending *e)
     else if (!has_quorum(now))
         end_without_quorum(e);
     else if (now->hold_at != 0)
-        finish(e, "now the votes suffice; %.63s counts as down if they hold for another %s", now->site,
+        finish(e, "the votes suffice; %.63s counts as down if they hold for another %s", now->site,
                until(now, now->hold_at).text);
     else
         end_refused(e);

@@ -33,8 +33,8 @@ struct fixture {
     struct model model;
     struct source sources[2];
     struct basic_credential basic;
-    struct secret tokens[2];
-    struct http_operator operators[2];
+    struct secret tokens[3];
+    struct http_operator operators[3];
     struct http_settings settings;
     struct sockaddr_in address;
     struct command_queue *queue;
@@ -53,6 +53,7 @@ struct fixture {
     struct command_refused last_refused;
     struct command_delivery last_delivery; /* without what it owned */
     char last_body[256];
+    enum command_kind last_kind;
     struct command_operator last_call; /* without what it owned */
     char last_service[64], last_site[64], last_reason[64], last_key[64];
     /* what it answers to operators' calls */
@@ -94,6 +95,7 @@ static inline void stand_in_delivery(struct fixture *f, struct command_delivery 
 static inline void stand_in_call(struct fixture *f, struct command *command)
 {
     struct command_operator *call = &command->as.operator_call;
+    f->last_kind = command->kind;
     f->last_call = *call;
     snprintf(f->last_service, sizeof f->last_service, "%s", call->service ? call->service : "");
     snprintf(f->last_site, sizeof f->last_site, "%s", call->site ? call->site : "");
@@ -162,6 +164,7 @@ static inline void *stand_in_run(void *context)
 #define BEARER "hooks-token-0123456789"
 #define OPERATOR_TOKEN "operator-token-0123456789"
 #define VIEWER_TOKEN "viewer-token-0123456789"
+#define APPROVER_TOKEN "approver-token-0123456789"
 
 static char fixture_gra[] = "gra", fixture_rbx[] = "rbx", fixture_shop[] = "shop", fixture_wiki[] = "wiki";
 static char fixture_label[] = "service", fixture_user[] = "user";
@@ -213,8 +216,10 @@ static inline void fixture_init(struct fixture *f)
     fixture_secret(&f->sources[1].bearer, "other");
     assert_int_equal(secret_set(&f->tokens[0], OPERATOR_TOKEN, strlen(OPERATOR_TOKEN)), ERR_OK);
     assert_int_equal(secret_set(&f->tokens[1], VIEWER_TOKEN, strlen(VIEWER_TOKEN)), ERR_OK);
+    assert_int_equal(secret_set(&f->tokens[2], APPROVER_TOKEN, strlen(APPROVER_TOKEN)), ERR_OK);
     f->operators[0] = (struct http_operator){"oncall", ROLE_OPERATOR, &f->tokens[0]};
     f->operators[1] = (struct http_operator){"screen", ROLE_VIEWER, &f->tokens[1]};
+    f->operators[2] = (struct http_operator){"chief", ROLE_APPROVER, &f->tokens[2]};
     f->address = (struct sockaddr_in){.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     f->queue = command_queue_new(4096);
     http_settings_init(&f->settings);
@@ -223,7 +228,7 @@ static inline void fixture_init(struct fixture *f)
     f->settings.sources = f->sources;
     f->settings.n_sources = 2;
     f->settings.operators = f->operators;
-    f->settings.n_operators = 2;
+    f->settings.n_operators = 3;
     f->settings.model = &f->model;
     f->settings.queue = f->queue;
     f->settings.database = "/nonexistent/turnout.db";
@@ -247,8 +252,9 @@ static inline void fixture_done(struct fixture *f)
     for (int i = 0; i < 2; i++) {
         secret_list_done(&f->sources[i].bearer);
         secret_list_done(&f->sources[i].path_token);
-        secret_done(&f->tokens[i]);
     }
+    for (int i = 0; i < 3; i++)
+        secret_done(&f->tokens[i]);
     secret_done(&f->basic.password);
     pthread_mutex_destroy(&f->mutex);
 }

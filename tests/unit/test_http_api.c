@@ -1,25 +1,13 @@
 /* The api listener over real sockets, with a real database behind it. */
-#include "http_fixture.h"
+#include "api_fixture.h"
 
 #include "store/audit.h"
-#include "store/store.h"
 
-#include <ftw.h>
-
-#define OPERATOR "Authorization: Bearer " OPERATOR_TOKEN "\r\n"
-#define VIEWER "Authorization: Bearer " VIEWER_TOKEN "\r\n"
 #define N_ENTRIES 1234
 
-static char folder[64], database[96];
 static struct id runs[3];
 
 /* ---- a database with something in it ----------------------------------------------------------------------------- */
-
-static int remove_one(const char *path, const struct stat *stat, int flag, struct FTW *ftw)
-{
-    (void)stat, (void)flag, (void)ftw;
-    return remove(path);
-}
 
 static void add_run(struct store_batch *batch, const struct id *id, const char *service, enum run_state state)
 {
@@ -92,13 +80,7 @@ static void add_deliveries(struct store_batch *batch)
 static int make_database(void **state)
 {
     (void)state;
-    struct errmsg why = {""};
-    struct store *store = NULL;
-    snprintf(folder, sizeof folder, "/tmp/turnout-api-XXXXXX");
-    assert_non_null(mkdtemp(folder));
-    snprintf(database, sizeof database, "%s/turnout.db", folder);
-    if (store_open(database, &store, &why) != ERR_OK)
-        fail_msg("%s", why.text);
+    struct store *store = new_database();
     struct store_batch *batch = batch_new();
     struct audit_chain chain = {0};
     for (int i = 0; i < N_ENTRIES; i++) {
@@ -114,7 +96,10 @@ static int make_database(void **state)
     add_deliveries(batch);
     const struct active_row active = {.service = "shop", .since = 1700000000000, .kind = ACTIVE_SITE, .site = "gra"};
     batch_active(batch, &active);
-    const struct match_row match = {.key = {{1}}, .service = "shop", .site = "gra", .source = "prometheus"};
+    const struct match_row match = {
+        .key = {{1}}, .service = "shop", .site = "gra", .source = "prometheus", .says = VOTE_DOWN};
+    const struct vote_row vote = {
+        .service = "shop", .site = "gra", .source = "prometheus", .vote = VOTE_DOWN, .boot_id = ""};
     const struct alert_row alert = {.key = {{1}},
                                     .exists = true,
                                     .state = ALERT_FIRING,
@@ -123,6 +108,7 @@ static int make_database(void **state)
                                     .n_matches = 1};
     batch_alert(batch, &alert, "prometheus");
     batch_match(batch, &match);
+    batch_vote(batch, &vote);
     const struct timer_row timer = {.service = "shop",
                                     .site = "gra",
                                     .kind = TIMER_HOLD,
@@ -137,88 +123,8 @@ static int make_database(void **state)
                                           .is_standing = true,
                                           .last_reason = "none"};
     batch_incident(batch, &incident);
-    if (store_write(store, batch, &why) != ERR_OK)
-        fail_msg("%s", why.text);
-    batch_free(batch);
-    store_close(store);
+    write_database(store, batch);
     return 0;
-}
-
-static int remove_database(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static int set_up(void **state)
-{
-    static struct fixture fixture;
-    fixture_init(&fixture);
-    fixture.settings.database = database;
-    fixture_start(&fixture);
-    *state = &fixture;
-    return 0;
-}
-
-/* ---- helpers ----------------------------------------------------------------------------------------------------- */
-
-static struct answer get(const struct fixture *f, const char *target, const char *headers)
-{
-    return ask(http_api_port(f->http), "GET", target, headers, NULL, 0);
-}
-
-static struct answer call(const struct fixture *f, const char *target, const char *headers, const char *body)
-{
-    return ask(http_api_port(f->http), "POST", target, headers, body, strlen(body));
-}
-
-static json_t *json_of(struct answer answer, int status)
-{
-    json_error_t error;
-    json_t *json = json_loads(answer.body, JSON_DECODE_ANY, &error);
-    if (answer.status != status || !json)
-        fail_msg("expected %d and JSON, got: %s%s", status, answer.head, answer.body);
-    answer_done(&answer);
-    return json;
-}
-
-static void expect_error(struct answer answer, int status, const char *code, const char *in_message)
-{
-    json_t *json = json_of(answer, status);
-    const char *got_code = NULL, *message = NULL;
-    assert_int_equal(json_unpack(json, "{s:{s:s, s:s !}!}", "error", "code", &got_code, "message", &message), 0);
-    assert_string_equal(got_code, code);
-    if (!strstr(message, in_message))
-        fail_msg("expected \"%s\" in \"%s\"", in_message, message);
-    json_decref(json);
-}
-
-static void expect_json(struct answer answer, int status, const char *expected)
-{
-    json_t *json = json_of(answer, status), *right = json_loads(expected, JSON_DECODE_ANY, NULL);
-    if (!json_equal(json, right)) {
-        char *text = json_dumps(json, JSON_SORT_KEYS);
-        fail_msg("expected %s, got %s", expected, text);
-    }
-    json_decref(json);
-    json_decref(right);
-}
-
-static json_t *at(const json_t *json, const char *list, size_t i)
-{
-    return json_array_get(json_object_get(json, list), i);
-}
-
-/* Until so many refused requests were told. */
-static void wait_for_refused(struct fixture *f, int count)
-{
-    int requests = 0;
-    for (int i = 0; i < 200 && requests < count; i++) {
-        sleep_ms(20);
-        pthread_mutex_lock(&f->mutex);
-        requests = f->refused_requests;
-        pthread_mutex_unlock(&f->mutex);
-    }
 }
 
 /* ---- tests ------------------------------------------------------------------------------------------------------- */
@@ -295,18 +201,12 @@ static void services(void **state)
     assert_string_equal(mode, "automatic");
     assert_int_equal(votes, 2);
     assert_int_equal(hold, 30000);
-    char *site = json_dumps(at(shop, "sites", 0), JSON_SORT_KEYS | JSON_COMPACT);
-    char expected[512], id[ID_TEXT_SIZE];
-    snprintf(expected, sizeof expected,
-             "{\"down_votes\":1,\"incident\":{\"id\":\"%s\",\"is_standing\":true,"
-             "\"opened_at\":\"2023-11-14T22:13:20.000Z\",\"reason\":\"none\"},\"name\":\"gra\","
-             "\"sources\":[{\"alerts\":1,\"source\":\"prometheus\"}],\"trusted_down_votes\":1,\"vote\":\"down\"}",
-             id_format(&runs[0], id));
-    assert_string_equal(site, expected);
-    free(site);
+    char id[ID_TEXT_SIZE];
     const char *kind, *of, *due;
-    assert_int_equal(
-        json_unpack(at(shop, "timers", 0), "{s:s, s:s, s:s !}", "kind", &kind, "site", &of, "due_at", &due), 0);
+    int count;
+    assert_int_equal(json_unpack(at(shop, "timers", 0), "{s:s, s:s, s:i, s:s !}", "kind", &kind, "site", &of, "count",
+                                 &count, "due_at", &due),
+                     0);
     int64_t due_ms;
     assert_int_equal(time_parse(due, strlen(due), &due_ms), ERR_OK);
     assert_true(llabs(due_ms - clock_wall_ms() - 30000) < 20000);
@@ -584,110 +484,6 @@ static void exports_are_limited(void **state)
     fail_msg("the exports never ended");
 }
 
-static void calls_become_commands(void **state)
-{
-    struct fixture *f = *state;
-    json_t *json = json_of(call(f, "/api/v1/services/shop/failover", OPERATOR "Idempotency-Key: k-1\r\n",
-                                "{\"reason\":\"the site burns\",\"to\":\"rbx\"}"),
-                           202);
-    assert_int_equal(strlen(json_string_value(json_object_get(json, "run"))), 36);
-    json_decref(json);
-    assert_int_equal(f->last_call.direction, DIRECTION_FAILOVER);
-    assert_string_equal(f->last_call.who, "oncall");
-    assert_string_equal(f->last_call.from, "127.0.0.1");
-    assert_string_equal(f->last_service, "shop");
-    assert_string_equal(f->last_site, "rbx");
-    assert_string_equal(f->last_reason, "the site burns");
-    assert_string_equal(f->last_key, "k-1");
-    json_decref(json_of(call(f, "/api/v1/services/shop/failback", OPERATOR, "{\"reason\":\"home again\"}"), 202));
-    assert_int_equal(f->last_call.direction, DIRECTION_FAILBACK);
-    assert_string_equal(f->last_site, "");
-    expect_json(call(f, "/api/v1/services/shop/adopt", OPERATOR, "{\"to\":\"gra\",\"reason\":\"looked\"}"), 200,
-                "{\"active\":\"gra\"}");
-    static const struct {
-        const char *name;
-        enum run_call call;
-    } events[] = {{"retry", RUN_CALL_RETRY}, {"skip", RUN_CALL_SKIP}, {"cancel", RUN_CALL_CANCEL}};
-    for (size_t i = 0; i < 3; i++) {
-        char target[128], expected[128], id[ID_TEXT_SIZE];
-        snprintf(target, sizeof target, "/api/v1/runs/%s/%s", id_format(&runs[2], id), events[i].name);
-        snprintf(expected, sizeof expected, "{\"run\":\"%s\"}", id);
-        expect_json(call(f, target, OPERATOR, "{\"reason\":\"x\"}"), 200, expected);
-        assert_int_equal(f->last_call.run_call, events[i].call);
-        assert_memory_equal(&f->last_call.run, &runs[2], sizeof runs[2]);
-    }
-}
-
-static void refused_commands(void **state)
-{
-    struct fixture *f = *state;
-    static const struct {
-        enum err err;
-        const char *code;
-        int status;
-        const char *answered;
-    } cases[] = {
-        {ERR_CONFLICT, "run_in_progress", 409, "run_in_progress"},
-        {ERR_NOT_FOUND, "not_found", 404, "not_found"},
-        {ERR_INVALID, "", 400, "refused"},
-        {ERR_BUSY, "", 503, "unavailable"},
-        {ERR_FULL, "x", 503, "unavailable"},
-        {ERR_IO, "", 503, "unavailable"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        pthread_mutex_lock(&f->mutex);
-        f->call_err = cases[i].err;
-        snprintf(f->call_code, sizeof f->call_code, "%s", cases[i].code);
-        pthread_mutex_unlock(&f->mutex);
-        expect_error(call(f, "/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\"}"), cases[i].status,
-                     cases[i].answered, "because");
-    }
-}
-
-static void wrong_calls(void **state)
-{
-    struct fixture *f = *state;
-    static const struct {
-        const char *target, *headers, *body;
-        int status;
-        const char *code, *message;
-    } cases[] = {
-        {"/api/v1/services/shop/failover", OPERATOR, "", 400, "invalid", "expected a JSON object"},
-        {"/api/v1/services/shop/failover", OPERATOR, "[]", 400, "invalid", "expected a JSON object"},
-        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"a\",\"reason\":\"b\"}", 400, "invalid",
-         "duplicate"},
-        {"/api/v1/services/shop/failover", OPERATOR, "{}", 400, "reason_missing", "`reason`"},
-        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\" \"}", 400, "reason_missing", "`reason`"},
-        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":7}", 400, "invalid", "must be a string"},
-        {"/api/v1/services/shop/failover", OPERATOR, "{\"reson\":\"x\"}", 400, "unknown_key", "is it `reason`?"},
-        {"/api/v1/services/shop/failover", OPERATOR, "{\"too\":\"x\"}", 400, "unknown_key", "is it `to`?"},
-        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\",\"planned\":true}", 400, "not_supported",
-         "`planned` is not supported yet"},
-        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\",\"override\":[]}", 400, "not_supported", ""},
-        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\",\"replace\":true}", 400, "not_supported", ""},
-        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\",\"plan\":\"h\"}", 400, "not_supported", ""},
-        {"/api/v1/services/shop/adopt", OPERATOR, "{\"reason\":\"x\"}", 400, "invalid", "`to` is needed"},
-        {"/api/v1/services/shop/failover", OPERATOR "Idempotency-Key: \x7f\r\n", "{\"reason\":\"x\"}", 400, "invalid",
-         "Idempotency-Key"},
-        {"/api/v1/runs/nonsense/retry", OPERATOR, "{\"reason\":\"x\"}", 404, "not_found", "no run"},
-        {"/api/v1/runs/nonsense/approve", OPERATOR, "{\"reason\":\"x\"}", 404, "not_found", ""},
-        {"/api/v1/services", OPERATOR, "{}", 405, "method_not_allowed", "GET, HEAD"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-        expect_error(call(f, cases[i].target, cases[i].headers, cases[i].body), cases[i].status, cases[i].code,
-                     cases[i].message);
-    expect_error(get(f, "/api/v1/services/shop/failover", OPERATOR), 405, "method_not_allowed", "POST");
-    char *large = malloc(70001);
-    memset(large, ' ', 70000);
-    large[70000] = '\0';
-    expect_error(call(f, "/api/v1/services/shop/failover", OPERATOR, large), 413, "too_big", "65536");
-    memset(large, '[', 60000);
-    large[60000] = '\0';
-    expect_error(call(f, "/api/v1/services/shop/failover", OPERATOR, large), 400, "invalid", "");
-    free(large);
-    assert_string_equal(f->last_service, "");
-}
-
 static void no_commit_in_time(void **state)
 {
     struct fixture *f = *state;
@@ -800,9 +596,6 @@ int main(void)
         TEST(audit_in_pages),
         TEST(the_whole_audit_log),
         TEST(exports_are_limited),
-        TEST(calls_become_commands),
-        TEST(refused_commands),
-        TEST(wrong_calls),
         TEST(no_commit_in_time),
         TEST(pages),
         TEST(health),
