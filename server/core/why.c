@@ -194,8 +194,8 @@ static void end_resolved(const struct ending *e)
     const struct why_now *now = e->now;
     if (now->stood_at == 0 && now->model && now->most_votes < now->model->votes)
         finish(e, "it is over, and nothing was decided: there %s %d vote%s at most where %d %s needed",
-               now->most_votes == 1 ? "was" : "were", now->most_votes, now->most_votes == 1 ? "" : "s", now->model->votes,
-               now->model->votes == 1 ? "is" : "are");
+               now->most_votes == 1 ? "was" : "were", now->most_votes, now->most_votes == 1 ? "" : "s",
+               now->model->votes, now->model->votes == 1 ? "is" : "are");
     else if (now->stood_at == 0 && now->model)
         finish(e, "it is over, and nothing was decided: its votes did not hold for %s while %.63s was the active site",
                duration_phrase(now->model->hold_ms).text, now->site);
@@ -206,6 +206,8 @@ static void end_resolved(const struct ending *e)
                : now->run.state == RUN_CANCELLED ? "was cancelled"
                                                  : "is not over",
                now->run.id);
+    else if (now->would_to[0])
+        finish(e, "it is over; in another mode than shadow it would have been moved to %.63s", now->would_to);
     else
         finish(e, "it is over: nobody says any more that %.63s is down", now->site);
 }
@@ -232,10 +234,8 @@ static void end_elsewhere(const struct ending *e)
     const struct why_now *now = e->now;
     switch (now->active) {
     case ACTIVE_SITE:
-        finish(
-            e,
-            "%.63s is the active site: votes on %.63s start nothing, and the incident ends with the last of them",
-            now->active_site, now->site);
+        finish(e, "%.63s is the active site: votes on %.63s start nothing, and the incident ends with the last of them",
+               now->active_site, now->site);
         break;
     case ACTIVE_MOVING:
         finish(e, "a run is under way");
@@ -262,8 +262,7 @@ static void end_without_quorum(const struct ending *e)
     const struct why_now *now = e->now;
     int missing = now->model->votes - now->votes;
     if (missing > 0)
-        finish(e,
-               "%d of %d votes say that %.63s is down: nothing starts before %d more %s so, without a break for %s",
+        finish(e, "%d of %d votes say that %.63s is down: nothing starts before %d more %s so, without a break for %s",
                now->votes, now->model->votes, now->site, missing, missing == 1 ? "says" : "say",
                duration_phrase(now->model->hold_ms).text);
     else if (now->trusted < now->model->trusted_votes)

@@ -29,8 +29,9 @@ struct why_now {
     int64_t now, resolved_at, stood_at;
     const char *service, *site;
     bool is_standing;
-    int most_votes;     /* down votes at once, ever */
-    enum reason reason; /* last recorded for not acting */
+    int most_votes;       /* down votes at once, ever */
+    enum reason reason;   /* last recorded for not acting */
+    const char *would_to; /* in shadow mode where it would have been moved to; "" */
     enum active_kind active;
     const char *active_site; /* of ACTIVE_SITE */
     struct why_run run;

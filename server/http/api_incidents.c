@@ -189,6 +189,7 @@ static json_t *story_json(const struct model *model, const json_t *incident, con
                           .is_standing = json_is_true(json_object_get(incident, "is_standing")),
                           .most_votes = (int)json_integer_value(json_object_get(incident, "most_votes")),
                           .reason = reason_of(incident),
+                          .would_to = text_of(incident, "would_to"),
                           .active = ACTIVE_UNKNOWN,
                           .active_site = "",
                           .run = run_of(own_run),

@@ -37,6 +37,7 @@ static struct why_now here(void)
                             .active = ACTIVE_SITE,
                             .active_site = "gra",
                             .model = &service,
+                            .would_to = "",
                             .silent = ""};
 }
 
@@ -170,6 +171,8 @@ static void ends_of_what_is_over(void **state)
                "site\n");
     now.stood_at = T0 + 30 * S;
     expect_end(&now, "now|it is over: nobody says any more that gra is down\n");
+    now.would_to = "rbx";
+    expect_end(&now, "now|it is over; in another mode than shadow it would have been moved to rbx\n");
     now.run = (struct why_run){.id = RUN, .state = RUN_ATTENTION, .direction = DIRECTION_FAILOVER, .to = "rbx"};
     expect_end(&now, "now|it is over; of it came the failover to rbx, which is not over: `turnout runs " RUN "`\n");
 }
