@@ -1,0 +1,285 @@
+/* Words, durations and names of a scenario's line, and what to say where they are none. */
+#include "core/scenario_internal.h"
+
+#include "base/utf8.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void reader_line(struct reader *r, int line, const char *text, int before)
+{
+    r->line = line;
+    r->before = before;
+    r->text = r->at = text;
+    r->is_failed = false;
+    r->word[0] = '\0';
+    r->column = before + 1;
+    r->is_quoted = false;
+}
+
+void reader_fail(struct reader *r, const char *format, ...)
+{
+    if (r->is_failed)
+        return;
+    r->is_failed = true;
+    if (++r->n_problems > MAX_PROBLEMS)
+        return;
+    char text[800];
+    va_list args;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    utf8_clean(text);
+    strbuf_addf(r->errors, "%s:%d:%d: %s\n", r->file, r->line, r->column, text);
+}
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t' || c == '\r';
+}
+
+static void skip_blanks(struct reader *r)
+{
+    while (is_blank(*r->at))
+        r->at++;
+    if (*r->at == '#' && (r->at == r->text || is_blank(r->at[-1])))
+        r->at += strlen(r->at);
+}
+
+bool reader_next(struct reader *r)
+{
+    if (r->is_failed)
+        return false;
+    skip_blanks(r);
+    r->column = r->before + (int)(r->at - r->text) + 1;
+    r->word[0] = '\0';
+    r->is_quoted = *r->at == '"';
+    if (!*r->at)
+        return false;
+    const char *start = r->is_quoted ? r->at + 1 : r->at;
+    const char *end = start;
+    while (*end && (r->is_quoted ? *end != '"' : !is_blank(*end)))
+        end++;
+    size_t len = (size_t)(end - start);
+    if (r->is_quoted && !*end) {
+        reader_fail(r, "the text has no end; close it with \"");
+        return false;
+    }
+    if (len >= sizeof r->word) {
+        reader_fail(r, "a word of %zu bytes; at most %zu", len, sizeof r->word - 1);
+        return false;
+    }
+    memcpy(r->word, start, len);
+    r->word[len] = '\0';
+    r->at = r->is_quoted ? end + 1 : end;
+    return true;
+}
+
+bool reader_need(struct reader *r, const char *what)
+{
+    if (reader_next(r))
+        return true;
+    reader_fail(r, "the line ends here; %s would be right", what);
+    return false;
+}
+
+bool reader_is(struct reader *r, const char *word)
+{
+    if (r->is_failed)
+        return false;
+    const struct reader before = *r;
+    if (reader_next(r) && !r->is_quoted && strcmp(r->word, word) == 0)
+        return true;
+    if (!r->is_failed)
+        *r = before;
+    return false;
+}
+
+const char *reader_rest(struct reader *r)
+{
+    if (r->is_failed)
+        return "";
+    while (is_blank(*r->at))
+        r->at++;
+    r->column = r->before + (int)(r->at - r->text) + 1;
+    const char *rest = r->at;
+    r->at += strlen(r->at);
+    return rest;
+}
+
+void reader_end(struct reader *r)
+{
+    if (reader_next(r))
+        reader_fail(r, "%.64s is too much; the line ends before it", r->word);
+}
+
+/* ---- numbers and times ------------------------------------------------------------------------------------------- */
+
+bool duration_read(const char *text, int64_t *ret)
+{
+    static const struct {
+        const char *unit;
+        int64_t ms;
+    } units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
+    int64_t sum = 0;
+    if (!*text)
+        return false;
+    while (*text) {
+        if (!isdigit((unsigned char)*text))
+            return false;
+        int64_t number = 0;
+        for (; isdigit((unsigned char)*text); text++) {
+            number = number * 10 + (*text - '0');
+            if (number > LONGEST_MS)
+                return false;
+        }
+        size_t len = strspn(text, "msdh");
+        size_t unit = 0;
+        while (unit < sizeof units / sizeof units[0] &&
+               !(strlen(units[unit].unit) == len && strncmp(units[unit].unit, text, len) == 0))
+            unit++;
+        if (unit == sizeof units / sizeof units[0])
+            return false;
+        text += len;
+        if (number > LONGEST_MS / units[unit].ms)
+            return false;
+        sum += number * units[unit].ms;
+        if (sum > LONGEST_MS)
+            return false;
+    }
+    *ret = sum;
+    return true;
+}
+
+int64_t reader_duration(struct reader *r, const char *what)
+{
+    int64_t ms = 0;
+    if (reader_need(r, what) && !duration_read(r->word, &ms))
+        reader_fail(r, "%.64s is no duration; %s would be right", r->word, what);
+    return r->is_failed ? 0 : ms;
+}
+
+int reader_number(struct reader *r, int min, int max, const char *what)
+{
+    if (!reader_need(r, what))
+        return min;
+    char *end = NULL;
+    long number = strlen(r->word) < 10 && isdigit((unsigned char)r->word[0]) ? strtol(r->word, &end, 10) : -1;
+    if (number < min || number > max || *end) {
+        reader_fail(r, "%.64s; %s would be right, from %d to %d", r->word, what, min, max);
+        return min;
+    }
+    return (int)number;
+}
+
+/* Days since 1970 of a date in the Gregorian calendar. */
+static int64_t days_of(int year, int month, int day)
+{
+    static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334};
+    int64_t y = year - 1;
+    bool is_leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    int64_t days = y * 365 + y / 4 - y / 100 + y / 400 - 719162;
+    return days + before[month - 1] + (month > 2 && is_leap) + day - 1;
+}
+
+bool wall_read(const char *text, int64_t *ret)
+{
+    int year, month, day, hour, minute, second;
+    int len = 0;
+    if (strlen(text) != 20 || strspn(text, "0123456789-:TZ") != 20 ||
+        sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2dZ%n", &year, &month, &day, &hour, &minute, &second, &len) != 6 ||
+        len != 20)
+        return false;
+    if (year < 1971 || year > 9000 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 ||
+        minute < 0 || minute > 59 || second < 0 || second > 59)
+        return false;
+    *ret = (((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000;
+    return true;
+}
+
+struct scenario_time scenario_time(int64_t ms)
+{
+    static const struct {
+        int64_t ms;
+        const char *unit;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    struct scenario_time time = {"+"};
+    if (ms <= 0) {
+        (void)snprintf(time.text, sizeof time.text, "+0s");
+        return time;
+    }
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        size_t len = strlen(time.text);
+        if (ms >= units[i].ms)
+            (void)snprintf(time.text + len, sizeof time.text - len, "%" PRId64 "%s", ms / units[i].ms, units[i].unit);
+        ms %= units[i].ms;
+    }
+    return time;
+}
+
+char *line_numbered(const char *text, int number)
+{
+    struct strbuf line = STRBUF_INIT;
+    line.max_len = MAX_LINE;
+    for (const char *c = text; *c; c++) {
+        if (*c == '%')
+            strbuf_addf(&line, "%d", number);
+        else
+            strbuf_addc(&line, *c);
+    }
+    return line.len > 0 || line.is_broken ? strbuf_take(&line) : strdup("");
+}
+
+/* ---- names ------------------------------------------------------------------------------------------------------- */
+
+const char *sites_text(const struct service *service, char *text, size_t size)
+{
+    size_t len = 0;
+    text[0] = '\0';
+    for (int i = 0; i < service->n_sites && len < size; i++) {
+        int n = snprintf(text + len, size - len, "%s%.40s", i ? ", " : "", service->sites[i].name);
+        len += n > 0 ? (size_t)n : 0;
+    }
+    return text;
+}
+
+int reader_service(struct reader *r, const struct model *model)
+{
+    if (!reader_need(r, "the name of a service"))
+        return -1;
+    int service = model_service_find(model, r->word);
+    if (service < 0 && model->n_services > 0)
+        reader_fail(r, "there is no service %.64s; the first one is %.64s", r->word, model->services[0].name);
+    else if (service < 0)
+        reader_fail(r, "there is no service %.64s; name it in a line `service …` of TARGET", r->word);
+    return service;
+}
+
+int site_named(struct reader *r, const struct service *service)
+{
+    char sites[200];
+    int site = service_site_find(service, r->word);
+    if (site < 0)
+        reader_fail(r, "%.64s has no site %.64s; it has %s", service->name, r->word,
+                    sites_text(service, sites, sizeof sites));
+    return site;
+}
+
+int reader_site(struct reader *r, const struct service *service)
+{
+    return reader_need(r, "the name of a site") ? site_named(r, service) : SITE_NONE;
+}
+
+int reader_voter(struct reader *r, const struct model *model)
+{
+    if (!reader_need(r, "the name of a source, or probe, or operator"))
+        return -1;
+    int voter = model_voter_find(model, r->word);
+    if (voter < 0)
+        reader_fail(r, "there is no source %.64s; name it in a line `source …` of TARGET", r->word);
+    return voter;
+}
