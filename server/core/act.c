@@ -4,22 +4,31 @@
 
 /* ---- starting ---------------------------------------------------------------------------------------------------- */
 
+static void failback_over(struct decision *d, const struct thing *start)
+{
+    struct thing over = thing_of(THING_TIMER_CLEAR, start->reason, SITE_NONE);
+    over.timer = TIMER_FAILBACK;
+    if (d->view.failback_due_at == 0)
+        return;
+    if (start->direction == DIRECTION_FAILBACK)
+        say(d, over, "it is time to go back to %.48s", site_name(d, start->site));
+    else
+        say(d, over, "how long %.48s has been well does not matter now: another run begins", site_name(d, 0));
+}
+
 /* What depends on no run being there ends before it begins: carrying out its start may bring the next event. */
 static void run_start(struct decision *d, struct thing start, const char *why)
 {
     struct phrase move = move_phrase(d->service, start.direction, start.from, start.site);
-    if (d->view.failback_due_at != 0) {
-        struct thing over = thing_of(THING_TIMER_CLEAR, REASON_RUN, SITE_NONE);
-        over.timer = TIMER_FAILBACK;
-        say(d, over, "how long %.48s has been well does not matter any more: a %.100s begins", site_name(d, 0),
-            move.text);
-    }
+    const char *kind = start.occasion == OCCASION_PLANNED ? "planned " : "";
+    failback_over(d, &start);
     if (start.run_state == RUN_WAITING) {
-        say(d, start, "%s waits for a yes or no: %s", move.text, why);
+        say(d, start, "%s waits for a yes or no: %.150s", move.text, why);
         return;
     }
     look_at_sites(d);
-    say(d, start, "%s: %s", move.text, why);
+    say(d, start, "%s%s: %.150s%s%s", kind, move.text, why, start.overrides ? "; overridden: " : "",
+        overrides_text(start.overrides).text);
 }
 
 /* `leaves`: the site that is known to be active, SITE_NONE when none is. */

@@ -57,8 +57,8 @@ static void run_approve(struct decision *d, enum reason reason, uint64_t overrid
     approval_clear(d, reason);
     say(d, moving, "a %s begins", move.text);
     look_at_sites(d);
-    say(d, yes, "the %.90s begins: %.80s; %.32s has %.70s", move.text, who, site_name(d, is_failback ? 0 : from),
-        votes.text);
+    say(d, yes, "the %.90s begins: %.80s; %.32s has %.70s%s%s", move.text, who, site_name(d, is_failback ? 0 : from),
+        votes.text, overrides ? "; overridden: " : "", overrides_text(overrides).text);
 }
 
 void put_off(struct decision *d, enum reason reason, enum direction direction, int site, const char *why)

@@ -7,18 +7,32 @@
  * orchestrator journals exactly the things it applies; so the same events give the same state, in a test, a random
  * walk and after a restart. Do not add state to the view that no stored row can rebuild.
  *
- * The drawing of one service, with V(s) = number of sources with a down vote on site s, and A the active site:
+ * The drawing of one service, with A the active site, and `quorum` as view_has_quorum() has it:
  *
- *     V(A) >= votes ──▶ hold timer ──due──▶ incident stands ──guards pass──▶ run starts (active = moving)
- *           │ V(A) < votes: timer cleared,        │ a guard refuses: the reason goes on record (once per reason),
- *           ▼ incident no longer stands           ▼ and every later event tries again (level-triggered)
+ *     alerts ──▶ votes: down, up, or unknown (withdrawn, not repeated for too long, the source silent)
+ *                  │
+ *     first down vote on a site ──▶ incident of that site ───────────── last one gone ──▶ resolved
+ *                  │
+ *     quorum on A ──▶ hold timer ──due──▶ incident stands ──guards pass──▶ run starts (active = moving),
+ *           │               │                   │      │      or waits for a yes (approval: active stays A),
+ *           │ it breaks: timer cleared, incident falls │      or is only recorded (shadow)
+ *           ▼               ▼                   ▼      └─ a guard refuses: on record once per reason, and every later
+ *     counted as flapping: from the n-th on the hold       event tries again (level-triggered); a person's no, or the
+ *     doubles with each, until it has been quiet           deadline's, holds until the incident has fallen
  *
- *     A vote on a site that is not the active one is counted and starts nothing. A site that becomes active starts
+ *     Votes on a site that is not the active one open an incident, and start nothing. A site that becomes active starts
  *     afresh: its incident, if it has one, stands again only when its votes have held from then on.
  *
- *     run succeeded: active = its target · cancelled before its first effect: active = where it came from ·
- *     cancelled after: split. Each starts cool_down. A run that began without a known active site and is cancelled
- *     before its first effect leaves it unknown (run_from may have been a guess for the steps' sake).
+ *     A run of ours without an effect: its quorum breaks, or a guard refuses ──▶ cancelled. Asked at its first effect
+ *     and at each point of no return: goes, or is cancelled, or (behind its first effect) halts for a person.
+ *
+ *     run succeeded: active = its target · cancelled before its first effect: active = where it came from, and when a
+ *     person did that, it was a no · cancelled after: split. It leaves a cool-down when it succeeded or had an effect.
+ * A run that began without a known active site and is cancelled before its first effect leaves it unknown (run_from may
+ * have been a guess for the steps' sake).
+ *
+ *     home well (our probe says up, nobody says down) ──failback timer──due──▶ the same guards ──▶ failback
+ *           │ it is not any more, or is not known to be: timer cleared
  */
 #ifndef TURNOUT_CORE_DECIDE_H
 #define TURNOUT_CORE_DECIDE_H

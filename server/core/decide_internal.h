@@ -22,7 +22,7 @@ struct decision {
 struct verdict {
     enum reason reason; /* REASON_NONE: nothing does */
     int target;         /* where it would go: SITE_NONE when a guard before that refused */
-    int other;          /* of DEPENDENCY the service, of PROVIDER_BUSY the provider */
+    int other;          /* of DEPENDENCY the service, of PROVIDER_BUSY the provider, of FLOOD the place; -1: none */
     int64_t until;      /* of FREEZE: its end, wall */
 };
 
@@ -82,6 +82,7 @@ void put_off(struct decision *d, enum reason reason, enum direction direction, i
 
 /* failback.c */
 bool is_home_well(const struct decision *d);
+struct phrase unwell_phrase(const struct decision *d); /* why it is not, as a clause */
 void look_at_failback(struct decision *d);
 
 /* operator.c: each false when it was refused, and nothing has changed */

@@ -8,6 +8,13 @@ bool is_home_well(const struct decision *d)
     return probe && probe->vote == VOTE_UP && !has_down_vote(d, 0);
 }
 
+struct phrase unwell_phrase(const struct decision *d)
+{
+    if (has_down_vote(d, 0))
+        return phrase_of("%.48s is not well any more: it has %.120s", site_name(d, 0), votes_of(d, 0).text);
+    return phrase_of("%.48s is not known to be well any more: our probe does not say so", site_name(d, 0));
+}
+
 static bool is_asked_for(const struct decision *d)
 {
     bool is_away = d->view.active == ACTIVE_SITE && d->view.active_site > 0;
@@ -19,7 +26,7 @@ static void failback_clear(struct decision *d)
     struct thing clear = thing_of(THING_TIMER_CLEAR, REASON_EVIDENCE, SITE_NONE);
     clear.timer = TIMER_FAILBACK;
     if (is_asked_for(d))
-        say(d, clear, "%.48s is not known to be well any more: how long it has been starts anew", site_name(d, 0));
+        say(d, clear, "%s. The time until a failback begins anew when it is", unwell_phrase(d).text);
     else
         say(d, clear, "nothing asks any more how long %.48s has been well", site_name(d, 0));
 }

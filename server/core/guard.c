@@ -105,9 +105,10 @@ static struct verdict guard_common(const struct decision *d, enum direction dire
         verdict.reason = REASON_CUT_OFF;
     else if (is_start && d->outlook->is_killed)
         verdict.reason = REASON_KILL_SWITCH;
-    else if (is_flood(d, direction, site))
+    else if (is_flood(d, direction, site)) {
         verdict.reason = REASON_FLOOD;
-    else if (direction == DIRECTION_FAILOVER && is_quorum_suspect(d, site))
+        verdict.other = direction == DIRECTION_FAILBACK ? -1 : d->service->sites[site].place;
+    } else if (direction == DIRECTION_FAILOVER && is_quorum_suspect(d, site))
         verdict.reason = REASON_SUSPECT;
     return verdict;
 }

@@ -15,79 +15,90 @@ static void put_place(const struct decision *d, const struct verdict *verdict, s
 static void put_cool_down(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
 {
     (void)verdict;
-    (void)snprintf(phrase->text, sizeof phrase->text, "the cool-down after the last run lasts another %.40s",
-                   duration_phrase(d->view.cool_down_until - d->now).text);
+    *phrase = phrase_of("the cool-down after the last run lasts another %.40s",
+                        duration_phrase(d->view.cool_down_until - d->now).text);
 }
 
 static void put_freeze(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
 {
     const struct freeze *freeze = freeze_find(d->service, d->model, d->outlook->wall, NULL);
     const char *reason = freeze && freeze->reason ? freeze->reason : "";
-    (void)snprintf(phrase->text, sizeof phrase->text, "a freeze lasts another %.40s%s%.90s%s",
-                   duration_phrase(verdict->until - d->outlook->wall).text, reason[0] ? " (" : "", reason,
-                   reason[0] ? ")" : "");
+    *phrase =
+        phrase_of("a freeze lasts another %.40s%s%.90s%s", duration_phrase(verdict->until - d->outlook->wall).text,
+                  reason[0] ? " (" : "", reason, reason[0] ? ")" : "");
 }
 
 static void put_flood(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
 {
-    (void)verdict;
     int n = 0;
     size_t len = 0;
     for (int i = 0; i < d->model->n_places; i++) {
-        if (!outlook_is_place_down(d->outlook, i, d->now))
+        bool is_other = verdict->other < 0 || i != verdict->other;
+        if (is_other && !(verdict->other < 0 ? outlook_is_place_down(d->outlook, i, d->now)
+                                             : outlook_is_at_once(d->outlook, i, verdict->other, d->now)))
             continue;
         if (len < 60 && d->model->place_names)
             len += (size_t)snprintf(phrase->text + len, sizeof phrase->text - len, "%s%.32s", n ? ", " : " (",
                                     d->model->place_names[i]);
-        else if (len < 100 && d->model->place_names)
-            len += (size_t)snprintf(phrase->text + len, sizeof phrase->text - len, ", …");
         n++;
     }
-    struct phrase places = *phrase;
-    (void)snprintf(phrase->text, sizeof phrase->text,
-                   "%d places are down at once%.80s%s: it may be the monitors, or us; a person has to look", n,
-                   places.text, len ? ")" : "");
+    *phrase = phrase_of("%d places are down at once%.90s%s: it may be the monitors, or us; a person has to look", n,
+                        phrase->text,
+                        len == 0   ? ""
+                        : len < 60 ? ")"
+                                   : ", …)");
 }
 
 static void put_suspect(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
 {
     (void)verdict;
+    int n = 0;
     size_t len = 0;
     for (int voter = 0; voter < model_n_voters(d->model) && len < 60; voter++)
         if (outlook_is_suspect(d->outlook, voter))
-            len += (size_t)snprintf(phrase->text + len, sizeof phrase->text - len, "%s%.32s", len ? ", " : "",
+            len += (size_t)snprintf(phrase->text + len, sizeof phrase->text - len, "%s%.32s", n++ ? ", " : "",
                                     model_voter_name(d->model, voter));
-    (void)snprintf(phrase->text + len, sizeof phrase->text - len,
-                   " says that everything is down, and without it there are too few votes: a person has to look");
+    *phrase = phrase_of("%.100s say%s down of everything, and that alone makes the quorum: a person has to look",
+                        phrase->text, n == 1 ? "s" : "");
 }
 
 static void put_dependency(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
 {
     const struct service *first = &d->model->services[verdict->other];
     const struct service_view *view = d->outlook->views[verdict->other];
-    (void)snprintf(phrase->text, sizeof phrase->text, "%.48s goes first, and of it: %.110s", first->name,
-                   view->has_run ? run_phrase(first, view).text : place_phrase(first, view).text);
+    if (view->active == ACTIVE_SITE && !view->has_run)
+        *phrase =
+            phrase_of("%.48s goes first, and is still at %.48s", first->name, site_phrase(first, view->active_site));
+    else
+        *phrase = phrase_of("%.48s goes first, and of it: %.110s", first->name,
+                            view->has_run ? run_phrase(first, view).text : place_phrase(first, view).text);
 }
 
 static void put_provider(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
 {
     int n = d->outlook->provider_runs[verdict->other];
-    (void)snprintf(phrase->text, sizeof phrase->text, "%.48s is busy with %d run%s, and may have no more at a time",
-                   d->model->provider_names ? d->model->provider_names[verdict->other] : "a provider", n,
-                   n == 1 ? "" : "s");
+    *phrase = phrase_of("%.48s is busy with %d run%s, and may have no more at a time",
+                        d->model->provider_names ? d->model->provider_names[verdict->other] : "a provider", n,
+                        n == 1 ? "" : "s");
 }
 
 static void put_target(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
 {
-    (void)snprintf(phrase->text, sizeof phrase->text, "%.48s, where it would go, has %.120s",
-                   site_name(d, verdict->target), votes_of(d, verdict->target).text);
+    *phrase = phrase_of("%.48s, where it would go, has %.120s", site_name(d, verdict->target),
+                        votes_of(d, verdict->target).text);
 }
 
 static void put_votes(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
 {
     (void)verdict;
-    (void)snprintf(phrase->text, sizeof phrase->text, "%.48s has only %.130s left", site_name(d, d->view.run_from),
-                   votes_of(d, d->view.run_from).text);
+    *phrase =
+        phrase_of("%.48s has only %.130s left", site_name(d, d->view.run_from), votes_of(d, d->view.run_from).text);
+}
+
+static void put_evidence(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
+{
+    (void)verdict;
+    *phrase = unwell_phrase(d);
 }
 
 static const struct {
@@ -112,7 +123,7 @@ static const struct {
     {REASON_DEPENDENCY, put_dependency, NULL},
     {REASON_PROVIDER_BUSY, put_provider, NULL},
     {REASON_VOTES, put_votes, NULL},
-    {REASON_EVIDENCE, NULL, "its home site is not known to be well any more"},
+    {REASON_EVIDENCE, put_evidence, NULL},
 };
 
 struct phrase obstacle_phrase(const struct decision *d, const struct verdict *verdict)
@@ -124,7 +135,7 @@ struct phrase obstacle_phrase(const struct decision *d, const struct verdict *ve
         if (obstacles[i].put)
             obstacles[i].put(d, verdict, &phrase);
         else
-            (void)snprintf(phrase.text, sizeof phrase.text, "%s", obstacles[i].text);
+            phrase = phrase_of("%s", obstacles[i].text);
     }
     return phrase;
 }

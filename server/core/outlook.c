@@ -270,16 +270,20 @@ int outlook_n_places_down(const struct outlook *outlook, int64_t now)
     return n;
 }
 
-int outlook_n_places_at_once(const struct outlook *outlook, int index, int64_t now)
+bool outlook_is_at_once(const struct outlook *outlook, int other, int place, int64_t now)
+{
+    if (!outlook_is_place_down(outlook, other, now))
+        return false;
+    int64_t began_at = outlook_is_place_down(outlook, place, now) ? outlook->places[place].began_at : now;
+    int64_t apart = outlook->places[other].began_at - began_at;
+    return (apart < 0 ? -apart : apart) <= outlook->model->flood.within_ms;
+}
+
+int outlook_n_places_at_once(const struct outlook *outlook, int place, int64_t now)
 {
     int n = 1;
-    int64_t began_at = outlook_is_place_down(outlook, index, now) ? outlook->places[index].began_at : now;
-    for (int i = 0; i < outlook->model->n_places; i++) {
-        int64_t apart = outlook->places[i].began_at - began_at;
-        if (i != index && outlook_is_place_down(outlook, i, now) &&
-            (apart < 0 ? -apart : apart) <= outlook->model->flood.within_ms)
-            n++;
-    }
+    for (int i = 0; i < outlook->model->n_places; i++)
+        n += i != place && outlook_is_at_once(outlook, i, place, now);
     return n;
 }
 

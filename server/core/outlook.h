@@ -62,6 +62,7 @@ bool outlook_is_place_down(const struct outlook *outlook, int place, int64_t now
  * itself: a place that has been down for hours does not make the next one a flood. What begins again within that time
  * has never ended. After a restart everything that is down has gone down at once. */
 int outlook_n_places_at_once(const struct outlook *outlook, int place, int64_t now);
+bool outlook_is_at_once(const struct outlook *outlook, int other, int place, int64_t now);
 /* When the flood rule will next forget one of them: look at all services then. Later than `now`; INT64_MAX: never. */
 int64_t outlook_due_at(const struct outlook *outlook, int64_t now);
 

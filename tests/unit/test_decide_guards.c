@@ -104,12 +104,11 @@ static const struct decide_case cases[] = {
      "clear hold gra (timer); stands gra (votes); not gra (flood)", NULL},
     {"one voter says that everything is down", GRA_HOLD " 0; down rbx pingdom; base down waw pingdom", "look",
      "clear hold gra (timer); stands gra (votes); not gra (suspect)",
-     "pingdom says that everything is down, and without it there are too few votes"},
+     "pingdom says down of everything, and that alone makes the quorum"},
     {"and there are votes enough without it", GRA_HOLD " 0; down gra aws; down rbx pingdom; base down waw pingdom",
      "look", "clear hold gra (timer); stands gra (votes); active moving gra (votes); failover gra>waw (votes)", NULL},
     {"a service that goes first is here", GRA_HOLD " 0; after; base active gra", "look",
-     "clear hold gra (timer); stands gra (votes); not gra (dependency)",
-     "base goes first, and of it: gra is the active site"},
+     "clear hold gra (timer); stands gra (votes); not gra (dependency)", "base goes first, and is still at gra"},
     {"on its way", GRA_HOLD " 0; after; base run failover gra>rbx running", "look",
      "clear hold gra (timer); stands gra (votes); not gra (dependency)",
      "base goes first, and of it: the failover from gra to rbx is under way"},
@@ -247,20 +246,21 @@ static const struct decide_case cases[] = {
      "count gra aws 0 (votes); vote gra aws unknown (votes); resolved gra (votes)", NULL},
     {"somebody says that it is down", AWAY_WELL " 100", "alert gra aws +1",
      "count gra aws 1 (votes); open gra (votes); vote gra aws down (votes); clear failback - (evidence)",
-     "gra is not known to be well any more"},
+     "gra is not well any more: it has 1 of 2 votes (aws)"},
     {"the probe has gone silent", AWAY_WELL " 100; old gra probe 60", "look",
      "vote gra probe unknown (expired); clear failback - (evidence)", NULL},
     {"well for long enough", AWAY_WELL " 0", "look",
-     "active moving rbx (evidence); clear failback - (run); failback rbx>gra (evidence)",
+     "active moving rbx (evidence); clear failback - (evidence); failback rbx>gra (evidence)",
      "failback from rbx to gra: our probe has found gra well for 10 min, and nobody says that it is down"},
     {"not yet", AWAY_WELL " 1", "look", "", NULL},
     {"a cool-down", AWAY_WELL " 0; cool 60", "look", "not - (cool_down)",
      "gra has been well for 10 min, and no failback is started: the cool-down"},
     {"its end", AWAY_WELL " 0; cool 0", "look",
-     "clear cool_down - (timer); active moving rbx (evidence); clear failback - (run); failback rbx>gra (evidence)",
+     "clear cool_down - (timer); active moving rbx (evidence); clear failback - (evidence); failback rbx>gra "
+     "(evidence)",
      NULL},
     {"failback by approval", AWAY_WELL " 0; failback approval; needs deadline 1800", "look",
-     "clear failback - (run); failback rbx>gra waiting (evidence); set approval - +1800 (approval)", NULL},
+     "clear failback - (evidence); failback rbx>gra waiting (evidence); set approval - +1800 (approval)", NULL},
     {"a no to a failback", "run failback rbx>gra waiting ours; failback approval; probe; up gra probe", "reject",
      "cancel (operator); set failback - +86400 (operator)", "no failback is asked for in the next 1 d"},
     {"evidence breaks while it waits", "run failback rbx>gra waiting ours; failback approval; probe; up gra probe",
@@ -280,7 +280,8 @@ static const struct decide_case cases[] = {
      "active moving gra (operator); failover gra>rbx overrides target_down (operator)", NULL},
     {"overridden without a reason", GRA "; down rbx aws", "failover rbx target_down mute", "refused (target_down)",
      NULL},
-    {"planned", GRA, "failover rbx planned", "active moving gra (operator); failover gra>rbx planned (operator)", NULL},
+    {"planned", GRA, "failover rbx planned", "active moving gra (operator); failover gra>rbx planned (operator)",
+     "planned failover from gra to rbx: anna asked for it: because"},
     {"paused, frozen, cut off, and in cool-down", GRA "; paused; freeze 10; cut; cool 10; shadow", "failover",
      "active moving gra (operator); failover gra>rbx (operator)", NULL},
     {"replace a run without effect", MOVING, "failover waw replace",
@@ -319,10 +320,52 @@ static void guards(void **state)
     assert_true(COUNT_OF(cases) >= 100);
 }
 
+/* As much as can happen at one event: every vote grows old and every site with it; and all of them come back. */
+static void there_is_room_for_everything_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    struct things things;
+    struct site many[MAX_SITES];
+    for (int i = 0; i < MAX_SITES; i++)
+        many[i] = (struct site){.name = name_gra, .place = i % 3};
+    world_init(&world);
+    world.services[SHOP].sites = many;
+    world.services[SHOP].n_sites = MAX_SITES;
+    world.services[SHOP].n_rules = 0;
+    world.services[SHOP].flap = (struct flap_rule){1, 60000, 600000};
+    world.model.n_sources = 8;
+    char *names[8] = {name_aws, name_aws, name_aws, name_aws, name_aws, name_aws, name_aws, name_aws};
+    enum trust trust[8] = {TRUST_OPEN};
+    struct voter_rule rules[8] = {{.expires_ms = 0}};
+    for (int i = 0; i < 8; i++)
+        rules[i] = (struct voter_rule){.expires_ms = 1000};
+    world.model.source_names = names;
+    world.model.source_trust = trust;
+    world.model.voter_rules = rules;
+    parse_before(&world, "active gra; approval; needs deadline 10; needs remind 10; settle 0; cool 0; broken gra 9 99");
+    struct service_view *view = &world.views[SHOP];
+    for (int i = 0; i < MAX_VOTES; i++)
+        *view_vote_get(view, i % MAX_SITES, i / MAX_SITES) = (struct vote_view){
+            .site = i % MAX_SITES, .voter = i / MAX_SITES, .down = 1, .heard_at = NOW, .vote = VOTE_UNKNOWN};
+    view->sites[0].hold_due_at = NOW;
+    const struct event look = {.kind = EVENT_LOOK, .site = SITE_NONE};
+    decide(&world.services[SHOP], &world.model, view, world.outlook, &look, NOW, &things);
+    assert_true(things.count > MAX_VOTES + MAX_SITES && things.count < MAX_THINGS);
+    apply(&world, &things);
+    view->sites[0].is_standing = true;
+    decide(&world.services[SHOP], &world.model, view, world.outlook, &look, NOW + 1000, &things);
+    assert_true(things.count > MAX_VOTES + MAX_SITES && things.count < MAX_THINGS);
+    apply(&world, &things);
+    assert_int_equal(view_votes(&world.model, view, 3), 0);
+    world_done(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(guards),
+        cmocka_unit_test(there_is_room_for_everything_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
