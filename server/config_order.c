@@ -72,6 +72,19 @@ static bool is_after(const struct service *service, int other)
     return false;
 }
 
+/* Whoever waits for what only people move, waits for people. */
+static void doubt_mode(struct reading *r, const struct node *item, const struct service *this,
+                       const struct service *other)
+{
+    const bool moves = this->mode == MODE_AUTOMATIC || this->mode == MODE_APPROVAL;
+    if (moves && (other->mode == MODE_MANUAL || other->mode == MODE_SHADOW))
+        doubt(
+            r, item,
+            "service %s waits for %s, which nothing but people moves (its mode is %s): so it waits for people as well "
+            "while both are at one site; let both move by themselves, or remove this",
+            shown(this->name).text, shown(other->name).text, mode_text(other->mode));
+}
+
 static void complain_unknown_service(struct reading *r, const struct node *item)
 {
     struct names names = {.count = 0};
@@ -99,6 +112,7 @@ static void read_after_item(struct reading *r, const json_t *indices, const stru
         if (this->n_sites > 0 && model->services[other].n_sites > 0 && !has_common_site(this, &model->services[other]))
             doubt(r, item, "%s has no site in common with %s, so it is never waited for; remove it, or mend the sites",
                   shown(item->text).text, shown(this->name).text);
+        doubt_mode(r, item, this, &model->services[other]);
     }
 }
 

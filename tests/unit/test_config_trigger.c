@@ -97,7 +97,7 @@ static const char whole[] =
     "    sites: {gra: {ip: 192.0.2.3}, rbx: {ip: 192.0.2.4}}\n"
     "    priority: 5\n"
     "    trigger:\n"
-    "      mode: shadow\n"
+    "      mode: automatic\n"
     "      probe: {action: dns.check, record: '${to.name}.example.com', type: A, target: '${to.ip}', every: 2s}\n"
     "    playbook: *lone\n";
 
@@ -609,6 +609,9 @@ static const struct said doubted[] = {
     {HEAD SERVICE "    after: [t]\n  t:\n    sites: {c: {ip: 192.0.2.3}, d: {ip: 192.0.2.4}}\n" PLAYBOOK,
      "t:7:13: warning: \"t\" has no site in common with \"s\", so it is never waited for; remove it, or mend the "
      "sites\n"},
+    {HEAD SERVICE "    trigger: {mode: approval, probe: {" PROBE "}}\n    after: [t]\n" OTHER("t", ""),
+     "t:8:13: warning: service \"s\" waits for \"t\", which nothing but people moves (its mode is shadow): so it waits "
+     "for people as well while both are at one site; let both move by themselves, or remove this\n"},
     {HEAD "server: {self_check: {urls: ['https://a', 'https://b'], need: 1}}\n" SERVICE,
      "t:3:29: warning: with fewer than three \"urls\" it cannot be told whether they fail or we do; name three who "
      "have "
