@@ -369,7 +369,7 @@ enum err prober_start(const struct model *model, struct command_queue *commands,
 
 void prober_stop(struct prober *prober)
 {
-    if (!prober || !prober->has_mutex)
+    if (!prober || !prober->has_mutex || atomic_load(&prober->is_stopping))
         return;
     pthread_mutex_lock(&prober->mutex);
     atomic_store(&prober->is_stopping, true);

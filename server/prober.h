@@ -17,7 +17,7 @@ struct prober;
  * there is a prober that does nothing. */
 MUST_CHECK enum err prober_start(const struct model *model, struct command_queue *commands, struct prober **ret,
                                  struct errmsg *why);
-/* Cancels what is under way and waits for it: about 100 ms. Accepts NULL. */
+/* Cancels what is under way and waits for it: about 100 ms. Accepts NULL, and one that is stopped. */
 void prober_stop(struct prober *prober);
 /* After prober_stop(), when all its commands are done. Accepts NULL. */
 void prober_free(struct prober *prober);

@@ -7,6 +7,8 @@
 #include "http/http.h"
 #include "needs.h"
 #include "orchestrator.h"
+#include "prober.h"
+#include "watch.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define MAX_COMMANDS 4096
@@ -29,8 +32,10 @@ struct daemon {
     struct http_tls tls;
     struct needs *needs;
     struct http *http;
+    struct watch *watch;
     struct orchestrator *orchestrator;
     struct executor *executor;
+    struct prober *prober;
     pthread_mutex_t asked_mutex; /* guards `asked`, which HTTP threads use before there is an orchestrator, and after */
     struct orchestrator *asked;
 };
@@ -58,11 +63,41 @@ static void on_ready(void *context, bool is_ready, const char *why)
 {
     struct daemon *daemon = context;
     http_set_ready(daemon->http, is_ready, why);
+    watch_set_ready(daemon->watch, is_ready);
+}
+
+static void on_holds(void *context, const struct watch_holds *holds)
+{
+    struct daemon *daemon = context;
+    const char *names[HTTP_MAX_HOLDS + 1] = {NULL};
+    int n = 0;
+    if (holds->is_cut_off)
+        names[n++] = "cut_off";
+    if (holds->is_killed)
+        names[n++] = "kill_switch";
+    if (holds->is_heartbeat_failing)
+        names[n++] = "heartbeat_failing";
+    http_set_holds(daemon->http, names);
 }
 
 static void add_metrics(void *context, struct strbuf *text)
 {
-    orchestrator_metrics(context, text);
+    struct daemon *daemon = context;
+    orchestrator_metrics(daemon->orchestrator, text);
+    prober_metrics(daemon->prober, text);
+    watch_metrics(daemon->watch, text);
+}
+
+/* What the orchestrator does not know: that nobody hears of us, and, beside what it goes by, what was found outside. */
+static void add_outside(const struct daemon *daemon, json_t *status)
+{
+    json_t *outside = watch_status(daemon->watch);
+    const json_t *heartbeat = json_object_get(outside, "heartbeat");
+    const char *state = json_string_value(json_object_get(heartbeat, "state"));
+    bool is_failing = state && strcmp(state, "failing") == 0;
+    json_object_set_new(status, "heartbeat",
+                        is_failing ? json_incref(json_object_get(heartbeat, "text")) : json_null());
+    json_object_set_new(status, "outside", outside);
 }
 
 static json_t *status(void *context)
@@ -70,6 +105,8 @@ static json_t *status(void *context)
     struct daemon *daemon = context;
     pthread_mutex_lock(&daemon->asked_mutex);
     json_t *status = daemon->asked ? orchestrator_status(daemon->asked) : json_object();
+    if (daemon->asked)
+        add_outside(daemon, status);
     pthread_mutex_unlock(&daemon->asked_mutex);
     return status;
 }
@@ -116,6 +153,24 @@ static enum err start_http(struct daemon *daemon, struct errmsg *why)
     return http_start(&settings, &daemon->http, why);
 }
 
+static enum err start_watch(struct daemon *daemon, struct errmsg *why)
+{
+    const struct config *config = daemon->config;
+    const struct watch_settings settings = {.commands = daemon->commands,
+                                            .site = config->site,
+                                            .kill_switch = config->kill_switch,
+                                            .urls = config->self_check.urls,
+                                            .n_urls = config->self_check.n_urls,
+                                            .need = config->self_check.need,
+                                            .every_ms = config->self_check.every_ms,
+                                            .timeout_ms = config->self_check.timeout_ms,
+                                            .heartbeat = &config->heartbeat.url,
+                                            .heartbeat_every_ms = config->heartbeat.every_ms,
+                                            .on_change = on_holds,
+                                            .context = daemon};
+    return watch_start(&settings, &daemon->watch, why);
+}
+
 static enum err start_workers(struct daemon *daemon, struct errmsg *why)
 {
     struct config *config = daemon->config;
@@ -139,9 +194,13 @@ static enum err start_workers(struct daemon *daemon, struct errmsg *why)
     enum err err = orchestrator_start(&orchestrator, &daemon->orchestrator, why);
     if (err != ERR_OK)
         return err;
-    http_set_metrics(daemon->http, add_metrics, daemon->orchestrator);
     set_asked(daemon, daemon->orchestrator);
-    return executor_start(&executor, &daemon->executor, why);
+    err = executor_start(&executor, &daemon->executor, why);
+    if (err == ERR_OK)
+        err = prober_start(&config->model, daemon->commands, &daemon->prober, why);
+    if (err == ERR_OK)
+        http_set_metrics(daemon->http, add_metrics, daemon);
+    return err;
 }
 
 static enum err start(struct daemon *daemon, struct errmsg *why)
@@ -156,6 +215,8 @@ static enum err start(struct daemon *daemon, struct errmsg *why)
     err = needs_start(&daemon->needs, why);
     if (err == ERR_OK)
         err = start_http(daemon, why);
+    if (err == ERR_OK)
+        err = start_watch(daemon, why);
     return err == ERR_OK ? start_workers(daemon, why) : err;
 }
 
@@ -165,6 +226,8 @@ static void stop(struct daemon *daemon)
     if (daemon->http)
         http_stop_accepting(daemon->http);
     needs_stop(daemon->needs);
+    watch_stop(daemon->watch);
+    prober_stop(daemon->prober);
     executor_stop(daemon->executor, STOP_GRACE_MS);
     if (daemon->commands)
         command_queue_close(daemon->commands);
@@ -173,6 +236,8 @@ static void stop(struct daemon *daemon)
     set_asked(daemon, NULL);
     orchestrator_stop(daemon->orchestrator);
     http_stop(daemon->http);
+    prober_free(daemon->prober);
+    watch_free(daemon->watch);
     needs_free(daemon->needs);
     command_queue_free(daemon->commands);
     job_queue_free(daemon->jobs);
@@ -220,6 +285,17 @@ static int wait_for_signal(struct daemon *daemon, const sigset_t *signals)
     }
 }
 
+/* Connections of two listeners, and of as many probes as sites may hang at once, are more than the usual 1024. */
+static void allow_many_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        log_warning("the limit of open files stays as it is");
+}
+
 int command_serve(const struct options *options)
 {
     if (!options->config) {
@@ -229,6 +305,7 @@ int command_serve(const struct options *options)
     prctl(PR_SET_DUMPABLE, 0);
     umask(077);
     signal(SIGPIPE, SIG_IGN);
+    allow_many_files();
     /* A full file system by quota or limit is an error of write(), not the end. */
     signal(SIGXFSZ, SIG_IGN);
     sigset_t signals;

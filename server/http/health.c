@@ -8,18 +8,23 @@ void health_alive(struct request *request)
     answer_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ok"));
 }
 
+/* Words and no sentences: anybody may ask. */
 void health_ready(struct request *request)
 {
     struct http *http = request_http(request);
     char why[sizeof http->why_not_ready];
+    json_t *holds = json_array();
     pthread_mutex_lock(&http->told_mutex);
     bool is_ready = http->is_ready;
     snprintf(why, sizeof why, "%s", http->why_not_ready);
+    for (int i = 0; http->holds[i]; i++)
+        json_array_append_new(holds, json_string(http->holds[i]));
     pthread_mutex_unlock(&http->told_mutex);
     if (is_ready && !atomic_load(&http->is_stopping)) {
-        answer_json(request, MHD_HTTP_OK, json_pack("{s:s}", "status", "ready"));
+        answer_json(request, MHD_HTTP_OK, json_pack("{s:s, s:o}", "status", "ready", "holds", holds));
         return;
     }
+    json_decref(holds);
     answer_error(request, MHD_HTTP_SERVICE_UNAVAILABLE, "not_ready", "%s", is_ready ? "the daemon is stopping" : why);
     answer_header(request, MHD_HTTP_HEADER_RETRY_AFTER, RETRY_AFTER_SECONDS);
 }

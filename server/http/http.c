@@ -229,6 +229,16 @@ void http_set_ready(struct http *http, bool is_ready, const char *why)
     pthread_mutex_unlock(&http->told_mutex);
 }
 
+void http_set_holds(struct http *http, const char *const *names)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&http->told_mutex);
+    for (; n < HTTP_MAX_HOLDS && names[n]; n++)
+        http->holds[n] = names[n];
+    http->holds[n] = NULL;
+    pthread_mutex_unlock(&http->told_mutex);
+}
+
 void http_set_metrics(struct http *http, void (*add)(void *context, struct strbuf *text), void *context)
 {
     pthread_mutex_lock(&http->told_mutex);

@@ -61,6 +61,8 @@ void http_settings_init(struct http_settings *settings);
 
 struct http;
 
+#define HTTP_MAX_HOLDS 4
+
 /* Starts both listeners. ERR_BUSY: port taken (the message names the address and the setting), ERR_INVALID: the files
  * of TLS cannot be used, ERR_IO. */
 MUST_CHECK enum err http_start(const struct http_settings *settings, struct http **ret, struct errmsg *why);
@@ -74,6 +76,11 @@ MUST_CHECK enum err http_reload_tls(struct http *http, struct errmsg *why);
 MUST_CHECK enum err http_check_tls(const struct http_tls *tls, struct strbuf *doubts, struct errmsg *why);
 /* Says whether /readyz answers 200; `why` (copied) is what it says otherwise. Any thread. */
 void http_set_ready(struct http *http, bool is_ready, const char *why);
+/* What keeps the daemon from acting by itself, as words ("cut_off"): /readyz names them and still answers 200, since
+ * deliveries are taken and people can act. Who sends 503 is taken out of service or started again by load balancers and
+ * the like, in the very minute in which monitors have to get through. `names` are literals, up to a NULL, at most
+ * HTTP_MAX_HOLDS. Any thread. */
+void http_set_holds(struct http *http, const char *const *names);
 /* A line of Prometheus text per metric, appended to /metrics: called on an HTTP thread. May be NULL. */
 void http_set_metrics(struct http *http, void (*add)(void *context, struct strbuf *text), void *context);
 /* First: no new connections, deliveries get 503; what is suspended is still answered by its completion. */

@@ -197,9 +197,10 @@ struct http {
     atomic_bool is_stopping; /* no new deliveries */
     atomic_bool is_ending;   /* nothing may stay suspended */
 
-    pthread_mutex_t told_mutex; /* guards what others tell us: these four */
+    pthread_mutex_t told_mutex; /* guards what others tell us: these five */
     bool is_ready;
     char why_not_ready[256];
+    const char *holds[HTTP_MAX_HOLDS + 1]; /* up to a NULL */
     void (*add_metrics)(void *context, struct strbuf *text);
     void *metrics_context;
 

@@ -538,7 +538,12 @@ static void health(void **state)
     expect_json(get(f, "/healthz", ""), 200, "{\"status\":\"ok\"}");
     expect_error(get(f, "/readyz", ""), 503, "not_ready", "starting");
     http_set_ready(f->http, true, NULL);
-    expect_json(get(f, "/readyz", ""), 200, "{\"status\":\"ready\"}");
+    expect_json(get(f, "/readyz", ""), 200, "{\"status\":\"ready\",\"holds\":[]}");
+    /* deliveries are taken all the same */
+    http_set_holds(f->http, (const char *const[]){"cut_off", "heartbeat_failing", NULL});
+    expect_json(get(f, "/readyz", ""), 200, "{\"status\":\"ready\",\"holds\":[\"cut_off\",\"heartbeat_failing\"]}");
+    http_set_holds(f->http, (const char *const[]){NULL});
+    expect_json(get(f, "/readyz", ""), 200, "{\"status\":\"ready\",\"holds\":[]}");
     http_set_ready(f->http, false, "the disk is full");
     expect_error(get(f, "/readyz", ""), 503, "not_ready", "the disk is full");
     int seven = 7;
