@@ -23,6 +23,8 @@ static const struct subcommand SUBCOMMANDS[] = {
      command_status},
     {"why", "INCIDENT|SERVICE", "why something was done about an incident, and why not", 1, 1, command_why},
     {"incidents", "[SERVICE] [--open]", "the incidents, newest first", 0, 1, command_incidents},
+    {"shadow", "report [--since 30d]", "what shadow mode would have done, and whether it was right", 1, 1,
+     command_shadow},
     {"failover", "SERVICE [--to SITE] [--planned] --reason TEXT", "start a failover", 1, 1, command_failover},
     {"failback", "SERVICE --reason TEXT", "start the way back home", 1, 1, command_failback},
     {"approve", "UUID --reason TEXT", "say yes to a run that waits", 1, 1, command_approve},
@@ -83,27 +85,17 @@ static void usage(FILE *out)
 }
 
 static const struct option LONG_OPTIONS[] = {
-    {"config", required_argument, NULL, 'c'},
-    {"database", required_argument, NULL, 'd'},
-    {"url", required_argument, NULL, 'u'},
-    {"token", required_argument, NULL, 't'},
-    {"to", required_argument, NULL, 'o'},
-    {"reason", required_argument, NULL, 'r'},
-    {"query", required_argument, NULL, 'q'},
-    {"ca", required_argument, NULL, 'a'},
-    {"cert", required_argument, NULL, 'e'},
-    {"key", required_argument, NULL, 'k'},
-    {"site", required_argument, NULL, 's'},
-    {"says", required_argument, NULL, 'y'},
-    {"override", required_argument, NULL, 'i'},
-    {"planned", no_argument, NULL, 'p'},
-    {"replace", no_argument, NULL, 'l'},
-    {"open", no_argument, NULL, 'w'},
-    {"unmatched", no_argument, NULL, 'n'},
-    {"json", no_argument, NULL, 'j'},
-    {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},
-    {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'}, {"database", required_argument, NULL, 'd'},
+    {"url", required_argument, NULL, 'u'},    {"token", required_argument, NULL, 't'},
+    {"to", required_argument, NULL, 'o'},     {"reason", required_argument, NULL, 'r'},
+    {"query", required_argument, NULL, 'q'},  {"ca", required_argument, NULL, 'a'},
+    {"cert", required_argument, NULL, 'e'},   {"key", required_argument, NULL, 'k'},
+    {"site", required_argument, NULL, 's'},   {"says", required_argument, NULL, 'y'},
+    {"since", required_argument, NULL, 'b'},  {"override", required_argument, NULL, 'i'},
+    {"planned", no_argument, NULL, 'p'},      {"replace", no_argument, NULL, 'l'},
+    {"open", no_argument, NULL, 'w'},         {"unmatched", no_argument, NULL, 'n'},
+    {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
 };
 
 /* Where the text of an option goes; NULL: it has none. */
@@ -134,6 +126,8 @@ static const char **text_slot(struct options *options, int letter)
         return &options->site;
     case 'y':
         return &options->says;
+    case 'b':
+        return &options->since;
     case 'i':
         return options->n_overrides < MAX_OVERRIDES ? &options->overrides[options->n_overrides++] : NULL;
     default:

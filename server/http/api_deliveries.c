@@ -243,23 +243,3 @@ void api_delivery(struct request *request)
         job->work = read_one;
     worker_give(&request_http(request)->rereader, request, job);
 }
-
-void api_deliveries_read(struct request *request)
-{
-    struct exchange *exchange = exchange_end(request);
-    struct worker_job *job = exchange->job;
-    if (atomic_load(&exchange->state) == EXCHANGE_LATE) {
-        answer_later(request, "the daemon is stopping");
-    } else if (job->err == ERR_OK) {
-        answer_json(request, MHD_HTTP_OK, job->answer);
-        job->answer = NULL;
-    } else if (job->is_unknown) {
-        answer_error(request, MHD_HTTP_NOT_FOUND, "not_found", "%s", job->why.text);
-    } else if (job->err == ERR_FULL) {
-        answer_later(request, job->why.text);
-    } else {
-        log_error("api: deliveries cannot be read: %s", job->why.text);
-        answer_later(request, "the database cannot be read at the moment");
-    }
-    exchange_release(exchange);
-}

@@ -343,7 +343,6 @@ void api_audit_verify(struct request *request);
 void api_audit_verified(struct request *request);
 void api_deliveries(struct request *request);
 void api_delivery(struct request *request);
-void api_deliveries_read(struct request *request);
 void api_sources(struct request *request);
 void api_call_move(struct request *request);
 void api_call_adopt(struct request *request);
@@ -354,6 +353,7 @@ void api_call_answered(struct request *request);
 void api_status(struct request *request);
 void api_incidents(struct request *request);
 void api_incident(struct request *request);
+void api_shadow(struct request *request);
 /* One service as the API shows it; NULL after answering 503. */
 json_t *api_service_get(struct request *request, int index);
 
@@ -387,12 +387,13 @@ struct worker_job {
     enum err err;
     struct errmsg why;
     struct audit_verdict verdict; /* of a verification */
-    struct {                      /* of deliveries: what is asked for */
+    struct {                      /* what is asked for */
         int64_t before;
         int limit;
         bool is_unmatched;
         char source[MAX_ARGUMENT]; /* "": any */
         struct id id;
+        int64_t since; /* wall: of the shadow report */
     } asked;
     json_t *answer;  /* owned */
     bool is_unknown; /* there is no such thing: 404 */
@@ -403,6 +404,8 @@ MUST_CHECK enum err worker_start(struct worker *worker);
 void worker_stop(struct worker *worker);
 /* Takes the job (NULL: out of memory) and suspends the request until it is done, or answers that it cannot be. */
 void worker_give(struct worker *worker, struct request *request, struct worker_job *job);
+/* After the exchange: the job's answer, or why there is none. */
+void worker_answered(struct request *request);
 void worker_job_free(struct worker_job *job); /* accepts NULL */
 
 /* tls.c */

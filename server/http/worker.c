@@ -1,6 +1,9 @@
-/* The threads for what is slow: one verifies the audit chain, which may take minutes; one reads deliveries again, a
- * bounded number of them for each request. Each has a reader of its own, opened for each job. */
+/* The threads for what is slow: one verifies the audit chain, which may take minutes; one reads deliveries again
+ * and sums up what shadow mode would have done, a bounded number of rows for each request. Each has a reader of its
+ * own, opened for each job. */
 #include "http/http_internal.h"
+
+#include "base/log.h"
 
 #include <stdlib.h>
 
@@ -106,6 +109,26 @@ void worker_give(struct worker *worker, struct request *request, struct worker_j
     job->err = err_set(&job->why, ERR_FULL, "too many requests of this kind wait");
     exchange->job = job;
     exchange_complete(exchange);
+}
+
+void worker_answered(struct request *request)
+{
+    struct exchange *exchange = exchange_end(request);
+    struct worker_job *job = exchange->job;
+    if (atomic_load(&exchange->state) == EXCHANGE_LATE) {
+        answer_later(request, "the daemon is stopping");
+    } else if (job->err == ERR_OK) {
+        answer_json(request, MHD_HTTP_OK, job->answer);
+        job->answer = NULL;
+    } else if (job->is_unknown) {
+        answer_error(request, MHD_HTTP_NOT_FOUND, "not_found", "%s", job->why.text);
+    } else if (job->err == ERR_FULL) {
+        answer_later(request, job->why.text);
+    } else {
+        log_error("api: %s cannot be read: %s", request->route->path, job->why.text);
+        answer_later(request, "the database cannot be read at the moment");
+    }
+    exchange_release(exchange);
 }
 
 void worker_job_free(struct worker_job *job)
