@@ -336,11 +336,19 @@ void commit(struct orchestrator *o, struct command **commands, size_t n)
 
 /* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
+/* When a batch is due without any command. */
+static int64_t batch_due_at(const struct orchestrator *o)
+{
+    int64_t held = call_due_at(o);
+    return held < o->next_due ? held : o->next_due;
+}
+
 static int64_t wake_at(const struct orchestrator *o)
 {
     if (o->failures > 0)
         return o->try_again_at;
-    int64_t at = o->next_due < o->next_check_at ? o->next_due : o->next_check_at;
+    int64_t batch = batch_due_at(o);
+    int64_t at = batch < o->next_check_at ? batch : o->next_check_at;
     return o->pruning.at < at ? o->pruning.at : at;
 }
 
@@ -383,7 +391,7 @@ static void loop_once(struct orchestrator *o)
         size_t n_kept = take_retained(o, kept, MAX_BATCH);
         commit(o, kept, n_kept);
     }
-    if (n > 0 || now >= o->next_due || is_time_to_retry)
+    if (n > 0 || now >= batch_due_at(o) || is_time_to_retry)
         commit(o, commands, n);
     housekeeping(o, n > 0);
     prune_go_on(o);

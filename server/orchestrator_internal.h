@@ -339,9 +339,10 @@ void call_move(struct orchestrator *o, struct command *command);
 bool call_replace(struct orchestrator *o, int service);
 /* After the commit of a batch: whether the command waits for what it replaces; then it is kept. */
 bool call_is_held(struct orchestrator *o, struct command *command);
-void call_committed(struct orchestrator *o); /* answers those that this batch has decided */
-void call_give_up(struct orchestrator *o);   /* in a batch: refuses those that have waited for too long */
-void call_stop(struct orchestrator *o);      /* the daemon stops: answers all that are left */
+void call_committed(struct orchestrator *o);       /* answers those that this batch has decided */
+void call_give_up(struct orchestrator *o);         /* in a batch: refuses those that have waited for too long */
+int64_t call_due_at(const struct orchestrator *o); /* steady: when the first of them has; INT64_MAX: there are none */
+void call_stop(struct orchestrator *o);            /* the daemon stops: answers all that are left */
 
 /* orchestrator_observe.c */
 void observe_if_unknown(struct orchestrator *o, int service); /* sends somebody to look for the active site */

@@ -229,11 +229,8 @@ void call_committed(struct orchestrator *o)
 void call_give_up(struct orchestrator *o)
 {
     for (struct command *command = o->held; command; command = command->next) {
-        if (command->as.operator_call.answer_by > o->now) {
-            due_at(o, command->as.operator_call.answer_by);
-            continue;
-        }
-        if (is_answered_now(o, command) || o->n_answered_now == MAX_BATCH)
+        bool is_late = command->as.operator_call.answer_by <= o->now;
+        if (!is_late || is_answered_now(o, command) || o->n_answered_now == MAX_BATCH)
             continue;
         struct call call;
         int site = SITE_NONE;
@@ -246,6 +243,15 @@ void call_give_up(struct orchestrator *o)
                 "the run in progress is being stopped, and its attempt under way has not ended so far: nothing new "
                 "is started before that; ask again in a few seconds");
     }
+}
+
+int64_t call_due_at(const struct orchestrator *o)
+{
+    int64_t due = INT64_MAX;
+    for (const struct command *command = o->held; command; command = command->next)
+        if (command->as.operator_call.answer_by < due)
+            due = command->as.operator_call.answer_by;
+    return due;
 }
 
 void call_stop(struct orchestrator *o)

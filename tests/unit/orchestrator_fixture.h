@@ -24,6 +24,8 @@ static char prometheus[] = "prometheus", second[] = "second", linode[] = "linode
 static char *source_names[] = {prometheus, second};
 static enum trust source_trust[] = {TRUST_SECRET, TRUST_OPEN};
 static char *provider_names[] = {linode};
+static char place_gra[] = "gra", place_rbx[] = "rbx";
+static char *place_names[] = {place_gra, place_rbx};
 
 struct fixture {
     char folder[64];
@@ -39,7 +41,7 @@ struct fixture {
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     struct command *done; /* finished commands, newest first */
-    bool is_ready;
+    bool is_ready, has_self_check;
 };
 
 static struct fixture *the; /* one at a time: `done` functions have no other way to it */
@@ -77,6 +79,7 @@ static inline void start(struct fixture *f)
         .keep = {30 * 24 * (int64_t)3600 * 1000, 30 * 24 * (int64_t)3600 * 1000},
         .config_path = "test.yaml",
         .config_digest = "00",
+        .has_self_check = f->has_self_check,
         .on_ready = on_ready,
         .context = f};
     if (orchestrator_start(&settings, &f->orchestrator, &why) != ERR_OK)
@@ -108,7 +111,7 @@ static inline int set_up(void **state)
     pthread_cond_init(&f->cond, &attributes);
     static char gra[] = "gra", rbx[] = "rbx", shop[] = "shop", step[] = "the record";
     f->sites[0] = (struct site){.name = gra, .values = json_pack("{s:s}", "address", "192.0.2.10")};
-    f->sites[1] = (struct site){.name = rbx, .values = json_pack("{s:s}", "address", "198.51.100.20")};
+    f->sites[1] = (struct site){.name = rbx, .place = 1, .values = json_pack("{s:s}", "address", "198.51.100.20")};
     f->step = (struct step){.name = step,
                             .action_name = "linode.dns_record",
                             .can_apply = true,
@@ -131,6 +134,8 @@ static inline int set_up(void **state)
                               .source_names = source_names,
                               .source_trust = source_trust,
                               .n_sources = 2,
+                              .place_names = place_names,
+                              .n_places = 2,
                               .provider_names = provider_names,
                               .n_providers = 1};
     start(f);
