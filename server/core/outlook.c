@@ -51,7 +51,7 @@ static void count(struct outlook *outlook, int place_index, int voter, int can, 
     bool does_now = can_now && place->down[voter] > 0;
     outlook->voters[voter].can += (int)can_now - (int)could;
     outlook->voters[voter].down += (int)does_now - (int)did;
-    if (was_suspect && !outlook_is_suspect(outlook, voter))
+    if (was_suspect != outlook_is_suspect(outlook, voter))
         outlook->generation++;
 }
 
@@ -121,6 +121,7 @@ static void take_quorums(struct outlook *outlook, const struct service *service,
         struct outlook_place *place = &outlook->places[service->sites[site].place];
         place->n_quorums += is_down ? 1 : -1;
         if (is_down && place->n_quorums == 1) {
+            outlook->generation++;
             if (place->ended_at == 0 || now >= place->ended_at + flood->within_ms)
                 place->began_at = now;
             place->ended_at = 0;
