@@ -379,6 +379,8 @@ enum err scenario_read(const char *file, const char *text, size_t len, const str
         .reader = {.file = scenario->file, .errors = errors}, .scenario = scenario, .given = model};
     read_lines(&reading);
     free(reading.shared);
+    for (int i = 0; i < scenario->n_cases; i++) /* they have moved while there came to be more */
+        scenario->cases[i].model = model ? model : &scenario->cases[i].own;
     if (reading.reader.n_problems == 0 && !reading.reader.is_broken) {
         *ret = scenario;
         return ERR_OK;

@@ -15,16 +15,6 @@ void happening_done(struct happening *happening)
     free(happening->alert);
 }
 
-static char *copy(struct reader *r, const char *text)
-{
-    char *ret = strdup(text);
-    if (!ret) {
-        r->is_broken = true;
-        reader_fail(r, "out of memory");
-    }
-    return ret;
-}
-
 /* The service and, in `event`, the site that follow. */
 static bool read_where(struct reader *r, const struct model *model, struct happening *ret)
 {
@@ -68,7 +58,7 @@ static void read_alert(struct reader *r, const struct model *model, struct happe
     while (reader_next(r)) {
         if (strcmp(r->word, "alert") == 0) {
             free(ret->alert);
-            ret->alert = reader_need(r, "the name of an alert") ? copy(r, r->word) : NULL;
+            ret->alert = reader_need(r, "the name of an alert") ? reader_copy(r, r->word) : NULL;
         } else if (strcmp(r->word, "began") == 0) {
             ret->began_at = read_moment(r);
         } else if (strcmp(r->word, "ended") == 0) {
@@ -151,7 +141,7 @@ static void read_move(struct reader *r, const struct model *model, struct happen
         else if (strcmp(r->word, "override") == 0)
             read_overrides(r, &ret->event.overrides);
         else if (strcmp(r->word, "because") == 0)
-            ret->text = copy(r, reader_rest(r));
+            ret->text = reader_copy(r, reader_rest(r));
         else
             reader_fail(r, "%.64s; to SITE, planned, replace, override GUARDS or because TEXT would be right", r->word);
     }
@@ -173,7 +163,7 @@ static void read_operator(struct reader *r, const struct model *model, struct ha
                  {"vote", EVENT_ALERT}};
     if (!reader_need(r, "the operator's name"))
         return;
-    ret->who = copy(r, r->word);
+    ret->who = reader_copy(r, r->word);
     ret->kind = HAPPENS_OPERATOR;
     if (!reader_need(r, "failover, failback, adopt, pause, resume, approve, reject or vote"))
         return;
@@ -191,7 +181,7 @@ static void read_operator(struct reader *r, const struct model *model, struct ha
         ret->voter = model_voter_operator(model);
         if (read_where(r, model, ret))
             read_vote(r, ret);
-        ret->text = reader_is(r, "because") ? copy(r, reader_rest(r)) : NULL;
+        ret->text = reader_is(r, "because") ? reader_copy(r, reader_rest(r)) : NULL;
         return;
     }
     ret->service = reader_service(r, model);
@@ -214,6 +204,14 @@ static void read_run(struct reader *r, const struct model *model, struct happeni
         ret->kind = HAPPENS_POINT;
     else if (!run_state_parse(r->word, &ret->event.run_state) || ret->event.run_state == RUN_WAITING)
         reader_fail(r, "%.64s; effect, point, running, attention, succeeded or cancelled would be right", r->word);
+    else
+        return;
+    if (reader_is(r, "by"))
+        ret->who = reader_need(r, "the operator's name") ? reader_copy(r, r->word) : NULL;
+    if (reader_is(r, "override"))
+        read_overrides(r, &ret->event.overrides);
+    if (reader_is(r, "because"))
+        ret->text = reader_copy(r, reader_rest(r));
 }
 
 static void read_observed(struct reader *r, const struct model *model, struct happening *ret)

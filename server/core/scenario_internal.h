@@ -53,6 +53,22 @@ bool wall_read(const char *text, int64_t *ret); /* "2026-11-02T12:00:00Z", ms */
 /* `text` with "%" replaced by a number; NULL: out of memory, or too long for a line. Owned by the caller. */
 char *line_numbered(const char *text, int number);
 
+/* The next word of a list that commas separate; as strsep(). */
+bool list_next(char **rest, char **ret);
+const char *reader_need_word(struct reader *r, const char *what); /* never NULL */
+char *reader_copy(struct reader *r, const char *text);            /* NULL: failed */
+/* A name as the configuration allows it, and none that means something else in a scenario. */
+bool reader_name_is_good(struct reader *r, const char *name);
+/* Room for one more behind `n` items; the room doubles, so that it need not be kept. NULL: failed. */
+void *reader_grow(struct reader *r, void *items, int n, size_t size);
+#define GROW(r, items, n)                                                                                              \
+    (__extension__({                                                                                                   \
+        void *grown_ = reader_grow((r), (items), (n), sizeof *(items));                                                \
+        if (grown_)                                                                                                    \
+            (items) = grown_;                                                                                          \
+        grown_ != NULL;                                                                                                \
+    }))
+
 int reader_service(struct reader *r, const struct model *model);                /* -1: failed */
 int reader_site(struct reader *r, const struct service *service);               /* SITE_NONE: failed */
 int reader_voter(struct reader *r, const struct model *model);                  /* -1: failed */
@@ -157,8 +173,13 @@ struct scenario {
 };
 
 /* scenario_target.c */
-void target_read(struct reader *r, struct model *model); /* one line */
-void target_end(struct reader *r, struct model *model);  /* what follows from all of them */
+void target_read(struct reader *r, struct model *model);                          /* one line */
+void target_end(struct reader *r, struct model *model);                           /* what follows from all of them */
+int target_provider_get(struct reader *r, struct model *model, const char *name); /* -1: failed */
+void target_read_freeze(struct reader *r, struct freeze **freezes, int *n);
+/* scenario_service.c */
+void target_read_service(struct reader *r, struct model *model);
+void target_add_rule(struct reader *r, struct service *service, int source, int site);
 /* scenario_before.c */
 void before_read(struct reader *r, struct scenario_case *scase);
 /* scenario_event.c */

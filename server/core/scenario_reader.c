@@ -234,6 +234,68 @@ char *line_numbered(const char *text, int number)
     return line.len > 0 || line.is_broken ? strbuf_take(&line) : strdup("");
 }
 
+/* ---- what is made from them
+ * ------------------------------------------------------------------------------------------ */
+
+/* Room for one more behind `n`; the room doubles, so it need not be kept. */
+void *reader_grow(struct reader *r, void *items, int n, size_t size)
+{
+    if (n > 0 && (n & (n - 1)) != 0)
+        return items;
+    void *grown = realloc(items, (n == 0 ? 1 : 2 * (size_t)n) * size);
+    if (!grown) {
+        r->is_broken = true;
+        reader_fail(r, "out of memory");
+    }
+    return grown;
+}
+
+char *reader_copy(struct reader *r, const char *text)
+{
+    char *ret = strdup(text);
+    if (!ret) {
+        r->is_broken = true;
+        reader_fail(r, "out of memory");
+    }
+    return ret;
+}
+
+/* Names as the configuration allows them, and none that means something else in an EVENT. */
+bool reader_name_is_good(struct reader *r, const char *name)
+{
+    static const char *const taken[] = {"operator", "probe",   "run",         "observed", "restart", "kill", "reboot",
+                                        "clock",    "cut_off", "kill_switch", "nothing",  "state",   "no",   "repeat",
+                                        "active",   "because", "source",      "service",  "moving",  "split"};
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++) {
+        if (strcmp(name, taken[i]) == 0) {
+            reader_fail(r, "%s is a word of the scenario's own; another name would be right", name);
+            return false;
+        }
+    }
+    for (const char *c = name; *c; c++) {
+        if (!isalnum((unsigned char)*c) && *c != '_' && *c != '-' && *c != '.') {
+            reader_fail(r, "%.64s is no name; letters, digits, \"-\", \"_\" and \".\" would be right", name);
+            return false;
+        }
+    }
+    if (name[0] && strlen(name) <= 63)
+        return true;
+    reader_fail(r, "a name has 1 to 63 bytes");
+    return false;
+}
+
+/* Takes the next of the words that commas separate. */
+bool list_next(char **rest, char **ret)
+{
+    *ret = strsep(rest, ",");
+    return *ret != NULL;
+}
+
+const char *reader_need_word(struct reader *r, const char *what)
+{
+    return reader_need(r, what) ? r->word : "";
+}
+
 /* ---- names ------------------------------------------------------------------------------------------------------- */
 
 const char *sites_text(const struct service *service, char *text, size_t size)
