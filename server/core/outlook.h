@@ -23,8 +23,8 @@ struct outlook {
     bool is_killed;  /* the kill switch file exists */
     struct source_outlook sources[MAX_SOURCES];
     const struct service_view *const *views; /* by service: for dependencies */
-    int64_t generation; /* raised whenever a service that was refused may not be any more, and when a source is heard
-                           again or a heartbeat begins or ends: look at all of them. Who changes `is_cut_off` or
+    int64_t generation; /* raised whenever what a guard says may be another than before, and when a source is heard
+                           again or a heartbeat begins or ends: look at all services. Who changes `is_cut_off` or
                            `is_killed` raises it */
     /* made by outlook_take() */
     struct outlook_place *places; /* by place */

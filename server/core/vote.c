@@ -32,6 +32,10 @@ static enum vote vote_of(const struct decision *d, const struct vote_view *vote,
     bool has_expired = expires_ms > 0 && d->now >= vote->heard_at + expires_ms;
     bool has_heartbeat = outlook_has_heartbeat(d->outlook, vote->voter, d->now) &&
                          service_has_voter(d->service, d->model, vote->site, vote->voter);
+    if (vote->voter == model_voter_probe(d->model) && !d->service->probe.check) {
+        *ret_reason = REASON_CONFIGURATION;
+        return VOTE_UNKNOWN;
+    }
     *ret_reason = REASON_VOTES;
     if (outlook_is_stale(d->outlook, vote->voter, d->now)) {
         *ret_reason = REASON_STALE;
@@ -76,6 +80,9 @@ static void say_unknown(struct decision *d, struct thing thing, const struct vot
     else if (reason == REASON_EXPIRED)
         say(d, thing, "%.40s has not repeated for %s that %.40s is %s: its vote does not count any more; %.80s", voter,
             duration_phrase(view_expires_ms(d->service, d->model, thing.voter)).text, site, vote_text(before->vote),
+            all.text);
+    else if (reason == REASON_CONFIGURATION)
+        say(d, thing, "%.40s is not configured any more: what it said of %.40s does not count; %.120s", voter, site,
             all.text);
     else if (reason == REASON_HEARTBEAT)
         say(d, thing, "the heartbeat of %.40s is gone: it says nothing of %.40s any more; %.100s", voter, site,
