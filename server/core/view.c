@@ -241,23 +241,49 @@ static void apply_run_start(struct service_view *view, const struct thing *thing
         view->sites[thing->from].last_reason = REASON_NONE;
 }
 
+static void apply_run_state(struct service_view *view, const struct thing *thing)
+{
+    if (run_state_is_final(thing->run_state)) {
+        forget_run(view);
+        return;
+    }
+    view->run_state = thing->run_state;
+    view->run_has_effect = thing->flag;
+}
+
+static void apply_vote(struct service_view *view, const struct thing *thing)
+{
+    struct vote_view *vote = view_vote_get(view, thing->site, thing->voter);
+    if (vote && thing->kind == THING_VOTE) {
+        vote->vote = thing->vote;
+    } else if (vote) {
+        *(thing->vote == VOTE_UP ? &vote->up : &vote->down) = thing->count;
+        vote->heard_at = thing->at;
+    }
+}
+
+static void apply_not_acted(struct service_view *view, const struct thing *thing)
+{
+    if (thing->site >= 0)
+        view->sites[thing->site].last_reason = (int)thing->reason;
+    else if (thing->direction == DIRECTION_FAILBACK)
+        view->failback_reason = (int)thing->reason;
+}
+
+static void apply_active(struct service_view *view, const struct thing *thing)
+{
+    bool has_site = thing->active == ACTIVE_SITE || thing->active == ACTIVE_MOVING;
+    view->active = thing->active;
+    view->active_site = has_site ? thing->site : SITE_NONE;
+}
+
 void view_apply(struct service_view *view, const struct thing *thing)
 {
     switch (thing->kind) {
-    case THING_COUNT: {
-        struct vote_view *vote = view_vote_get(view, thing->site, thing->voter);
-        if (!vote)
-            break;
-        *(thing->vote == VOTE_UP ? &vote->up : &vote->down) = thing->count;
-        vote->heard_at = thing->at;
+    case THING_COUNT:
+    case THING_VOTE:
+        apply_vote(view, thing);
         break;
-    }
-    case THING_VOTE: {
-        struct vote_view *vote = view_vote_get(view, thing->site, thing->voter);
-        if (vote)
-            vote->vote = thing->vote;
-        break;
-    }
     case THING_TIMER_SET:
         apply_timer(view, thing, thing->at);
         break;
@@ -274,25 +300,16 @@ void view_apply(struct service_view *view, const struct thing *thing)
         apply_incident(&view->sites[thing->site], false, false);
         break;
     case THING_NOT_ACTED:
-        if (thing->site >= 0)
-            view->sites[thing->site].last_reason = (int)thing->reason;
-        else if (thing->direction == DIRECTION_FAILBACK)
-            view->failback_reason = (int)thing->reason;
+        apply_not_acted(view, thing);
         break;
     case THING_ACTIVE:
-        view->active = thing->active;
-        view->active_site = thing->active == ACTIVE_SITE || thing->active == ACTIVE_MOVING ? thing->site : SITE_NONE;
+        apply_active(view, thing);
         break;
     case THING_RUN_START:
         apply_run_start(view, thing);
         break;
     case THING_RUN_STATE:
-        if (run_state_is_final(thing->run_state)) {
-            forget_run(view);
-            break;
-        }
-        view->run_state = thing->run_state;
-        view->run_has_effect = thing->flag;
+        apply_run_state(view, thing);
         break;
     case THING_RUN_APPROVED:
         view->run_state = RUN_RUNNING;
