@@ -61,9 +61,8 @@ const struct row config_source_rows[] = {
     {.name = "heartbeat",
      .type = ROW_MAP,
      .rows = heartbeat_rows,
-     .help =
-         "an alert that fires for as long as the source itself is well; while it does, silence about a site that the "
-         "source is named for says up"},
+     .help = "an alert that fires for as long as the source itself is well: while it was repeated within vote_expires, "
+             "the source's silence about a site says up"},
     {.name = NULL},
 };
 

@@ -141,22 +141,42 @@ static void take_trigger(const json_t *values, struct service *service)
                                                .remind_ms = number_of(approval, "remind")};
 }
 
+/* A mode where the mapping belongs that holds it is told how to write it. */
+static bool expect_modes(struct reading *r, const struct node *node, const char *key)
+{
+    enum mode mode;
+    if (node->kind != NODE_TEXT || !mode_parse(node->text, &mode))
+        return expect_kind(r, node, NODE_MAP, key);
+    complain(r, node, "\"%s\" cannot be text; it must be a mapping: write {mode: %s}", key, mode_text(mode));
+    return false;
+}
+
+static void check_failback_keys(struct reading *r, const struct node *failback)
+{
+    static const char *const names[] = {"approval", NULL};
+    keys_check(r, failback,
+               &(struct keys){.rows = {failback_rows}, .names = child(failback, "approval") ? names : NULL});
+    if (child(failback, "approval"))
+        complain(r, child(failback, "approval"),
+                 "a failback is approved as the \"approval\" of the trigger says; write it there");
+}
+
 void read_trigger(struct reading *r, const struct node *map, struct service *service)
 {
     static const char *const names[] = {"probe", NULL};
     service->mode = MODE_SHADOW;
     service->failback_mode = MODE_MANUAL;
     const struct node *trigger = child(map, "trigger"), *failback = child(map, "failback");
-    if (!trigger || expect_kind(r, trigger, NODE_MAP, "trigger")) {
+    if (!trigger || expect_modes(r, trigger, "trigger")) {
         if (trigger)
             keys_check(r, trigger, &(struct keys){.rows = {trigger_rows}, .names = names});
         json_t *values = rows_read(&(struct row_reader){.reading = r}, trigger ? trigger : &nothing, trigger_rows);
         take_trigger(values, service);
         json_decref(values);
     }
-    if (!failback || expect_kind(r, failback, NODE_MAP, "failback")) {
+    if (!failback || expect_modes(r, failback, "failback")) {
         if (failback)
-            keys_check(r, failback, &(struct keys){.rows = {failback_rows}});
+            check_failback_keys(r, failback);
         json_t *values = rows_read(&(struct row_reader){.reading = r}, failback ? failback : &nothing, failback_rows);
         take_mode(values, &service->failback_mode);
         service->failback_after_ms = number_of(values, "after");

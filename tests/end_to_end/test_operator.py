@@ -143,6 +143,16 @@ def test_check_says_what_can_be_served(daemon):
                           check=False)
     assert good.returncode == 0, good.stderr
     assert "1 service, 2 sources, 3 providers" in good.stdout
+    assert "shadow" not in good.stdout and 'no "self_check"' in good.stdout and 'no "heartbeat"' in good.stdout
+    # A service that only watches is a right one, and said aloud.
+    config = configuration()
+    del config["services"]["shop"]["trigger"]
+    config["server"]["self_check"] = {"urls": ["http://127.0.0.1:1/", "http://127.0.0.1:2/", "http://127.0.0.1:3/"]}
+    daemon.configure(config)
+    watched = subprocess.run([BINARY, "check", "-c", daemon.path], env=dict(os.environ, **SECRETS), capture_output=True, text=True,
+                             check=False)
+    assert watched.returncode == 0, watched.stderr
+    assert "service shop is in shadow mode" in watched.stdout and "self_check" not in watched.stdout
 
 
 # ---- idempotency -----------------------------------------------------------------------------------------------------

@@ -402,7 +402,13 @@ static const struct said wrong_failbacks[] = {
     {HEAD SERVICE "    failback: {mode: auto, after: 8d, approval: {}}\n",
      "t:7:22: \"mode\" cannot be \"auto\"; it must be one of automatic, approval, manual, shadow\n"
      "t:7:35: \"after\" cannot be \"8d\"; " DURATION " from 0s to 7d\n"
-     "t:7:39: unknown key \"approval\"; it can be mode or after\n"},
+     "t:7:49: a failback is approved as the \"approval\" of the trigger says; write it there\n"},
+    {HEAD SERVICE "    failback: {mode: manual, approvals: {}}\n",
+     "t:7:30: unknown key \"approvals\"; it can be mode or after\n"},
+    {HEAD SERVICE "    failback: automatic\n    trigger: approval\n",
+     "t:7:15: \"failback\" cannot be text; it must be a mapping: write {mode: automatic}\n"
+     "t:8:14: \"trigger\" cannot be text; it must be a mapping: write {mode: approval}\n"},
+    {HEAD SERVICE "    failback: later\n", "t:7:15: \"failback\" cannot be text; it must be a mapping\n"},
     {HEAD SERVICE "    failback: {mode: shadow}\n",
      "t:7:22: \"failback\" cannot be shadow without a probe: that no alert fires does not say that home is well; give "
      "\"trigger\" a \"probe\", or choose manual\n"},
