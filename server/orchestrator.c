@@ -236,6 +236,7 @@ static enum err write_batch(struct orchestrator *o, struct command **commands, s
         if (intake_is_settled(o, commands[i]))
             complete(o, &commands[i]);
     }
+    prune_withdraw(o);
     call_give_up(o);
     outlook_timers(o);
     outlook_look(o);

@@ -134,6 +134,8 @@ struct cached_alert {
 
 enum prune_phase { PRUNE_REST, PRUNE_ALERTS, PRUNE_DELIVERIES, PRUNE_PAGES };
 
+#define PRUNE_MAX_UP 64
+
 struct pruning {
     enum prune_phase phase;
     int64_t at;         /* steady: the next slice, or the next look whether a round is due */
@@ -142,8 +144,10 @@ struct pruning {
     int64_t commit_ms;  /* of the last slice's time: waited for the disk */
     struct alert_key after_key;
     int64_t after_seq;
-    int64_t due;                    /* wall: when the oldest row that has stayed is too old */
-    int64_t n_alerts, n_deliveries; /* removed in this round */
+    int64_t due;                       /* wall: when the oldest row that has stayed is too old */
+    int64_t n_alerts, n_deliveries;    /* removed in this round */
+    struct alert_key up[PRUNE_MAX_UP]; /* too old, and say up: the next batch withdraws that, and they go with it */
+    int n_up;
     struct clock_watch clock;
     bool has_failed;
 };
@@ -292,6 +296,7 @@ bool votes_are_as_said(struct orchestrator *o, struct alert_entry *entry, const 
 /* What the alert says replaces what it has said; the entry's row is what it is now. */
 void votes_move(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert, bool is_repeat,
                 const struct cause *cause);
+void votes_withdraw(struct orchestrator *o, struct alert_entry *entry, const struct cause *cause);
 void votes_hear(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
                 const struct cause *cause); /* a repeat */
 void votes_hear_source(struct orchestrator *o, int source, bool is_beat);
@@ -315,8 +320,9 @@ bool intake_is_settled(const struct orchestrator *o, const struct command *comma
 
 /* orchestrator_prune.c */
 MUST_CHECK enum err prune_start(struct orchestrator *o, struct errmsg *why);
-void prune_go_on(struct orchestrator *o); /* between batches: a slice, when one is due */
-void prune_note(struct orchestrator *o);  /* what the round under way has removed so far */
+void prune_go_on(struct orchestrator *o);    /* between batches: a slice, when one is due */
+void prune_withdraw(struct orchestrator *o); /* in a batch: what those say that are too old */
+void prune_note(struct orchestrator *o);     /* what the round under way has removed so far */
 
 /* orchestrator_service.c */
 void service_event(struct orchestrator *o, int service, const struct event *event, const struct cause *cause);

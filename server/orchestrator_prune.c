@@ -4,7 +4,8 @@
  * random place), then through the deliveries from the oldest on, and then gives pages back where much of the file is
  * free. Each slice is a commit of its own: what fails here fails nobody's delivery, and is tried again in a minute.
  * Where a round stands is kept in memory only; what it has removed is one audit entry at its end. What the wall clock
- * says of ages must not be taken while it is doubted, and firing alerts stay for ever: see core/retention.h. */
+ * says of ages must not be taken while it is doubted, and firing alerts stay for ever: see core/retention.h. One that
+ * says up goes as others do, but what it says of services is withdrawn with it, which only a batch may do. */
 #include "base/clock.h"
 #include "base/log.h"
 #include "orchestrator_internal.h"
@@ -47,21 +48,70 @@ static void note_due(struct slice *slice, int64_t at)
 static bool take_alert(void *context, const struct alert_age *age)
 {
     struct slice *slice = context;
+    struct pruning *pruning = &slice->o->pruning;
+    int64_t seen_at = intake_last_seen(slice->o, &age->key, age->last_seen_at);
+    if (!age->is_needed && age->has_matches && seen_at < slice->cutoff) {
+        if (pruning->n_up == PRUNE_MAX_UP) { /* again from here on, when there is room */
+            slice->is_cut = true;
+            return false;
+        }
+        pruning->up[pruning->n_up++] = age->key;
+    }
     slice->n_seen++;
     slice->last_key = age->key;
     slice->left--;
     if (!age->is_needed) {
-        int64_t seen_at = intake_last_seen(slice->o, &age->key, age->last_seen_at);
-        if (seen_at < slice->cutoff) {
+        if (seen_at < slice->cutoff && !age->has_matches) {
             batch_alert_remove(slice->o->rows, &age->key);
             slice->gone[slice->n_gone++] = age->key;
             slice->left -= PRUNE_ALERT_COST;
-        } else {
+        } else if (seen_at >= slice->cutoff) {
             note_due(slice, seen_at);
         }
     }
     slice->is_cut = slice->left <= 0;
     return !slice->is_cut;
+}
+
+/* Whether it has gone, or need not go. Until then it stays in the list: it is withdrawn by the batch after which its
+ * row is not there any more. */
+static bool withdraw(struct orchestrator *o, const struct alert_key *key)
+{
+    struct alert_entry entry = {.row = {.key = *key, .source = -1}}; /* its matches know whose it is */
+    struct errmsg why = {0};
+    if (o->table.room > 0 && alerts_entry(o, key)->is_used)
+        return true; /* this batch speaks of it */
+    enum err err = store_alerts_get(o->settings.store, &entry.row, 1, &why);
+    if (err != ERR_OK) {
+        batch_break(o, err, &why);
+        return false;
+    }
+    if (!entry.row.exists) {
+        o->pruning.n_alerts++;
+        atomic_fetch_add(&o->n_pruned_alerts, 1);
+        return true;
+    }
+    if (entry.row.state == ALERT_FIRING ||
+        intake_last_seen(o, key, entry.row.last_seen_at) >= o->wall - o->settings.keep.alerts_ms)
+        return true;
+    votes_withdraw(o, &entry, &(struct cause){.who = "turnout"});
+    batch_alert_remove(o->rows, key);
+    intake_forget(o, key);
+    return false;
+}
+
+void prune_withdraw(struct orchestrator *o)
+{
+    struct pruning *pruning = &o->pruning;
+    int n_left = 0;
+    if (!clock_watch_believes(&pruning->clock, o->now))
+        pruning->n_up = 0;
+    for (int i = 0; i < pruning->n_up; i++)
+        if (!withdraw(o, &pruning->up[i]))
+            pruning->up[n_left++] = pruning->up[i];
+    pruning->n_up = n_left;
+    if (n_left > 0)
+        due_at(o, o->now + 1);
 }
 
 /* They stand in the order of their commits, so that behind the first young one there are only young ones; those that a
@@ -123,6 +173,8 @@ static enum err slice_alerts(struct orchestrator *o, struct errmsg *why)
     atomic_fetch_add(&o->n_pruned_alerts, slice.n_gone);
     pruning->n_alerts += slice.n_gone;
     pruning->after_key = slice.last_key;
+    if (pruning->n_up > 0)
+        due_at(o, o->now + 1);
     pruning->due = slice.due;
     if (!slice.is_cut && slice.n_seen < pruning->budget)
         pruning->phase = PRUNE_DELIVERIES;
@@ -256,7 +308,7 @@ static enum err go_on(struct orchestrator *o, struct errmsg *why)
     case PRUNE_DELIVERIES:
         return slice_deliveries(o, why);
     case PRUNE_PAGES:
-        return slice_pages(o, why);
+        return pruning->n_up > 0 ? ERR_OK : slice_pages(o, why); /* a round ends when all have gone */
     }
     return ERR_OK;
 }

@@ -18,6 +18,8 @@
 struct match_reading {
     const struct model *model;
     struct matches *matches;
+    int voter; /* -1: one that the configuration has lost */
+    bool is_broken;
 };
 
 static void take_match(void *context, const struct match_row *row)
@@ -25,12 +27,15 @@ static void take_match(void *context, const struct match_row *row)
     struct match_reading *reading = context;
     struct matches *matches = reading->matches;
     struct match *grown = realloc(matches->items, ((size_t)matches->n + 1) * sizeof *grown);
-    if (!grown)
+    if (!grown) {
+        reading->is_broken = true;
         return;
+    }
     matches->items = grown;
     int service = model_service_find(reading->model, row->service);
     int site = service < 0 ? SITE_NONE : service_site_find(&reading->model->services[service], row->site);
     grown[matches->n++] = (struct match){.service = service, .site = site, .says = row->says};
+    reading->voter = model_voter_find(reading->model, row->source);
 }
 
 static int in_order(const void *a, const void *b)
@@ -49,12 +54,14 @@ void votes_read(struct orchestrator *o, struct alert_entry *entry)
     if (entry->row.n_matches == 0)
         return;
     struct errmsg why = {0};
-    struct match_reading reading = {.model = o->settings.model, .matches = matches};
+    struct match_reading reading = {.model = o->settings.model, .matches = matches, .voter = -1};
     enum err err = store_matches_get(o->settings.store, &entry->row.key, take_match, &reading, &why);
-    if (err == ERR_OK && matches->n != entry->row.n_matches)
+    if (err == ERR_OK && reading.is_broken)
         err = err_set(&why, ERR_NO_MEMORY, "the matches of an alert could not be read");
     if (err != ERR_OK)
         batch_break(o, err, &why);
+    if (entry->row.source < 0) /* its row does not say */
+        entry->row.source = reading.voter;
     if (matches->n > 1)
         qsort(matches->items, (size_t)matches->n, sizeof *matches->items, in_order);
 }
@@ -157,7 +164,7 @@ static void withdraw(struct orchestrator *o, int voter, struct matches *old, con
 {
     for (int i = 0; i < old->n; i++) {
         const struct match *match = &old->items[i];
-        if (match->service < 0 || match->site < 0)
+        if (voter < 0 || match->service < 0 || match->site < 0)
             continue;
         service_event(
             o, match->service,
@@ -237,6 +244,16 @@ void votes_move(struct orchestrator *o, struct alert_entry *entry, const struct 
     if (says != VOTE_UNKNOWN && alert->n_targets > 0)
         cast(o, entry, alert, says, is_repeat, &old, cause);
     entry->row.n_matches = entry->matches.n;
+    withdraw(o, entry->row.source, &old, cause);
+}
+
+void votes_withdraw(struct orchestrator *o, struct alert_entry *entry, const struct cause *cause)
+{
+    votes_read(o, entry);
+    struct matches old = entry->matches;
+    entry->matches = (struct matches){.is_known = true};
+    entry->row.n_matches = 0;
+    batch_match_remove(o->rows, &entry->row.key);
     withdraw(o, entry->row.source, &old, cause);
 }
 

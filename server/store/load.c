@@ -123,6 +123,7 @@ enum err store_alert_ages(struct store *store, const struct alert_key *after, in
             column_bad(&columns, "not a key");
         age.last_seen_at = column_int(&columns);
         age.is_needed = column_int(&columns) != 0;
+        age.has_matches = column_int(&columns) != 0;
         goes_on = !columns.bad[0] && take(context, &age);
     }
     return query_end(&store->connection, &bind, &columns, why);

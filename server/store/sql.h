@@ -62,8 +62,9 @@
     X(SQL_ALERT_GET, "SELECT state, starts_at, ends_at, asserted_at, first_seen_at, last_seen_at, changed_at, count, " \
                      "delivery, n_matches FROM alert WHERE key = ?")                                                   \
     X(SQL_MATCHES_GET, "SELECT service, site, source, says FROM match WHERE key = ? ORDER BY service, site")           \
-    X(SQL_ALERT_AGES, "SELECT key, last_seen_at, state = 'firing' OR n_matches > 0 FROM alert "                        \
-                      "WHERE key > ? ORDER BY key LIMIT ?")                                                            \
+    X(SQL_ALERT_AGES,                                                                                                  \
+      "SELECT key, last_seen_at, state = 'firing' OR (n_matches > 0 AND state <> 'up'), n_matches > 0 FROM alert "     \
+      "WHERE key > ? ORDER BY key LIMIT ?")                                                                            \
     X(SQL_DELIVERY_AGES, "SELECT seq, received_at, length(body) FROM delivery WHERE seq > ? ORDER BY seq LIMIT ?")     \
     X(SQL_PAGES, "SELECT freelist_count, page_count FROM pragma_freelist_count, pragma_page_count")                    \
     X(SQL_AUDIT_LAST, "SELECT at FROM audit ORDER BY seq DESC LIMIT 1")                                                \

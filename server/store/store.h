@@ -216,7 +216,8 @@ MUST_CHECK enum err store_matches_get(struct store *store, const struct alert_ke
 struct alert_age {
     struct alert_key key;
     int64_t last_seen_at;
-    bool is_needed; /* fires, or votes */
+    bool is_needed;   /* fires */
+    bool has_matches; /* votes: what it says has to be withdrawn before it goes */
 };
 MUST_CHECK enum err store_alert_ages(struct store *store, const struct alert_key *after, int limit,
                                      bool (*take)(void *context, const struct alert_age *age), void *context,

@@ -1,37 +1,13 @@
 /* What is kept no longer goes, and nothing else does. The clocks are the test's: it lets a month pass, and makes the
  * wall clock jump. */
+#include "tests/unit/clock_shift.h"
 #include "tests/unit/orchestrator_fixture.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 
 #define DAY (24 * HOUR)
+#define PRUNE_MAX_UP_ALERTS 64 /* withdrawn by one batch */
 #define MINUTE ((int64_t)60 * 1000)
-
-/* ---- the clocks -------------------------------------------------------------------------------------------------- */
-
-int64_t __real_clock_wall_ms(void);
-int64_t __real_clock_steady_ms(void);
-int64_t __wrap_clock_wall_ms(void);
-int64_t __wrap_clock_steady_ms(void);
-
-static atomic_llong wall_shift, steady_shift;
-
-int64_t __wrap_clock_wall_ms(void)
-{
-    return __real_clock_wall_ms() + atomic_load(&wall_shift);
-}
-
-int64_t __wrap_clock_steady_ms(void)
-{
-    return __real_clock_steady_ms() + atomic_load(&steady_shift);
-}
-
-static void pass(int64_t ms)
-{
-    atomic_fetch_add(&wall_shift, ms);
-    atomic_fetch_add(&steady_shift, ms);
-}
 
 /* ---- databases with a past --------------------------------------------------------------------------------------- */
 
@@ -229,6 +205,46 @@ static void a_firing_alert_votes_on_after_a_month(void **state)
     assert_true(deliver(f, 0, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN)->is_duplicate);
     deliver(f, 1, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
     assert_int_equal(next_attempt(f)->phase, PHASE_OBSERVE);
+}
+
+/* As many as do not fit into one batch of them, two that were repeated since, and one that fires. What they say goes
+ * with them, and its source is asked no more. */
+static void what_says_up_goes_with_its_vote(void **state)
+{
+    struct fixture *f = *state;
+    f->service.votes = 3;
+    adopt(f, "gra");
+    struct command *all = delivery(0, 0, ALERT_UP, TIME_UNKNOWN, 11 * HOUR);
+    struct command_delivery *d = &all->as.delivery;
+    struct alert first = d->alerts[0];
+    d->n_alerts = 2 * PRUNE_MAX_UP_ALERTS;
+    d->alerts = realloc(d->alerts, d->n_alerts * sizeof *d->alerts);
+    for (size_t i = 1; i < d->n_alerts; i++) {
+        d->alerts[i] = first;
+        d->alerts[i].key.bytes[9] = (uint8_t)i;
+        d->alerts[i].targets = calloc(1, sizeof *first.targets);
+        *d->alerts[i].targets = *first.targets;
+    }
+    assert_int_equal(send(f, all)->err, ERR_OK);
+    deliver(f, 1, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
+    assert_int_equal(count(f, "SELECT up FROM vote WHERE source = 'prometheus'"), 2 * PRUNE_MAX_UP_ALERTS);
+    wait_look(f);
+    pass(29 * DAY);
+    assert_true(deliver(f, 0, 0, ALERT_UP, TIME_UNKNOWN, 11 * HOUR)->is_duplicate); /* the first of them, again */
+    wait_look(f);
+    pass(2 * DAY);
+    wait_round(f, "SELECT count(*) FROM alert WHERE state = 'up'", 1);
+    wait_round(f, pruned_alerts, 2 * PRUNE_MAX_UP_ALERTS - 1);
+    assert_int_equal(count(f, "SELECT count(*) FROM match"), 2);
+    assert_int_equal(count(f, "SELECT up FROM vote WHERE source = 'prometheus'"), 1);
+    assert_int_equal(count(f, "SELECT down FROM vote WHERE source = 'second'"), 1);
+    pass(29 * DAY);
+    wait_round(f, "SELECT count(*) FROM alert WHERE state = 'up'", 0);
+    assert_int_equal(count(f, "SELECT up = 0 AND vote = 'unknown' FROM vote WHERE source = 'prometheus'"), 1);
+    /* the cache must not know it either, and its vote is one again */
+    assert_false(deliver(f, 0, 0, ALERT_UP, TIME_UNKNOWN, 11 * HOUR)->is_duplicate);
+    assert_int_equal(count(f, "SELECT up = 1 AND vote = 'up' FROM vote WHERE source = 'prometheus'"), 1);
+    assert_chain_intact(f);
 }
 
 #define MANY 200
@@ -552,6 +568,7 @@ int main(void)
         DATABASE(oldest_deliveries_go_and_the_numbers_go_on),
         DATABASE(what_has_gone_is_new_again),
         DATABASE(a_firing_alert_votes_on_after_a_month),
+        DATABASE(what_says_up_goes_with_its_vote),
         DATABASE(what_was_spoken_of_since_it_was_saved_stays),
         DATABASE(what_the_cache_has_no_room_for_stays),
         DATABASE(a_clock_that_jumps_takes_nothing_with_it),
