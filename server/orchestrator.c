@@ -142,6 +142,8 @@ static void process(struct orchestrator *o, struct command *command)
         call_pause(o, command);
         return;
     case COMMAND_VOTE:
+        call_vote(o, command);
+        return;
     case COMMAND_OUTSIDE:
         outlook_outside(o, command);
         return;

@@ -191,6 +191,33 @@ void call_pause(struct orchestrator *o, struct command *command)
     (void)ask_and_do(&call);
 }
 
+void call_vote(struct orchestrator *o, struct command *command)
+{
+    struct call call;
+    int site = SITE_NONE;
+    call_init(&call, o, command);
+    enum vote says = call.operator_call->says;
+    snprintf(call.what, sizeof call.what, "vote on %.64s of %.64s %s",
+             call.operator_call->site ? call.operator_call->site : "?", call.operator_call->service,
+             says == VOTE_UNKNOWN ? "withdrawn"
+             : says == VOTE_UP    ? "cast: up"
+                                  : "cast: down");
+    if (!call_find_named(&call, &site))
+        return;
+    if (site < 0) {
+        call_refuse(&call, ERR_INVALID, "invalid", "say which site the vote is about (`site`)");
+        return;
+    }
+    int voter = model_voter_operator(o->settings.model);
+    const struct vote_view *cast = view_vote_find(&o->world->services[call.service].view, site, voter);
+    if (says == VOTE_UNKNOWN && (!cast || cast->down + cast->up == 0)) {
+        call_refuse(&call, ERR_CONFLICT, reason_text(REASON_WRONG_STATE), "nobody has cast a vote on this site");
+        return;
+    }
+    call_note_granted(&call);
+    (void)intake_statement(o, voter, call.service, site, says, NULL, &call.cause);
+}
+
 /* ---- calls about a run ------------------------------------------------------------------------------------------- */
 
 static const char *run_call_text(enum run_call call)

@@ -336,6 +336,7 @@ const struct id *service_incident(const struct orchestrator *o, int service, int
 /* orchestrator_calls.c */
 void call_adopt(struct orchestrator *o, struct command *command);
 void call_pause(struct orchestrator *o, struct command *command);
+void call_vote(struct orchestrator *o, struct command *command);
 void call_run(struct orchestrator *o, struct command *command);
 
 /* orchestrator_moves.c */

@@ -517,6 +517,33 @@ static void what_a_run_is_for_picks_its_steps(void **state)
     start(f);
 }
 
+static struct command *vote(const char *site, enum vote says)
+{
+    struct command *command = operator_call(COMMAND_VOTE, site);
+    command->as.operator_call.says = says;
+    return command;
+}
+
+static void a_person_votes_and_takes_it_back(void **state)
+{
+    struct fixture *f = *state;
+    f->service.votes = 2;
+    adopt(f, "gra");
+    assert_refused(send(f, vote("gra", VOTE_UNKNOWN)), "wrong_state", "nobody");
+    assert_int_equal(send(f, vote("gra", VOTE_DOWN))->err, ERR_OK);
+    assert_int_equal(count(f, "SELECT count(*) FROM vote WHERE source = 'operator' AND vote = 'down'"), 1);
+    assert_int_equal(count(f, "SELECT count(*) FROM audit WHERE kind = 'operator.call' AND text LIKE '%cast: down%'"),
+                     1);
+    restart(f);
+    assert_int_equal(send(f, vote("gra", VOTE_UNKNOWN))->err, ERR_OK);
+    assert_int_equal(count(f, "SELECT count(*) FROM incident WHERE resolved_at IS NULL"), 0);
+    assert_int_equal(send(f, vote("gra", VOTE_DOWN))->err, ERR_OK);
+    gra_is_down(f, 0);
+    let_it_succeed(f, "rbx");
+    struct command *nowhere = send(f, vote(NULL, VOTE_DOWN));
+    assert_int_equal(nowhere->err, ERR_INVALID);
+}
+
 /* ---- one run in place of another --------------------------------------------------------------------------------- */
 
 static struct command *replace(const char *site)
@@ -657,13 +684,16 @@ static void an_incident_can_be_read_and_decided_again(void **state)
 #define OF_INCIDENT "FROM audit WHERE incident = (SELECT id FROM incident) AND "
 #define DETAIL(path) "json_extract(text, '$.detail." path "') "
     /* what happened, and what was before it */
-    assert_int_equal(count(f,
-                           "SELECT count(*) " OF_INCIDENT
-                           "kind = 'decision.incident' AND " DETAIL("event.kind") "= 'alert' AND " DETAIL("event.voter") "= 'prometheus' AND " DETAIL(
-                               "event.delta") "= 1 AND " DETAIL("event.says") "= 'down' AND " DETAIL("before.active_"
-                                                                                                     "site") "= 'gra' "
-                                                                                                             "AND"
-                                                                                                             " " DETAIL("before.run") "IS NULL"),
+    assert_int_equal(count(
+                         f,
+                         "SELECT count(*) " OF_INCIDENT
+                         "kind = 'decision.incident' AND " DETAIL("event.kind") "= 'alert' AND " DETAIL("event.voter") "= 'prometheus' AND " DETAIL(
+                             "event.delta") "= 1 AND " DETAIL("event.says") "= 'down' AND " DETAIL("before.active_"
+                                                                                                   "site") "= 'gra' "
+                                                                                                           "AND"
+                                                                                                           " " DETAIL(
+                                                                                                               "before."
+                                                                                                               "run") "IS NULL"),
                      1);
     /* the vote that has opened it belongs to it as well */
     assert_int_equal(count(f, "SELECT count(*) " OF_INCIDENT "kind = 'decision.vote'"), 2);
@@ -755,6 +785,7 @@ int main(void)
         T(an_idempotency_key_is_for_the_whole_request),
         T(an_overridden_check_does_not_stop_the_run),
         T(what_a_run_is_for_picks_its_steps),
+        T(a_person_votes_and_takes_it_back),
         T(a_run_that_is_under_way_is_replaced_with_its_result),
         T(a_wish_that_waits_for_too_long_is_refused),
         T(a_run_that_needs_a_person_is_replaced_at_once),
