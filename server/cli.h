@@ -37,6 +37,8 @@ int command_sources(const struct options *options);
 int command_audit(const struct options *options); /* tail, export, verify: of --database, or of a daemon */
 /* try.c: the same; exit 3 where a delivery speaks of no service */
 int command_try(const struct options *options);
+/* simulate.c: the same; exit 1 where something that a scenario expects does not hold */
+int command_simulate(const struct options *options);
 /* client*.c: of a running daemon, over its API */
 int command_status(const struct options *options);
 int command_runs(const struct options *options);

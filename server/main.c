@@ -19,6 +19,8 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"check", "-c FILE", "read a configuration and say all that is wrong with it", 0, 0, command_check},
     {"try", "-c FILE SOURCE [BODY] [--query Q]", "what a delivery would be taken for; BODY: a file, or - for stdin", 1,
      2, command_try},
+    {"simulate", "FILE [-c FILE]",
+     "play a scenario through the decision, without effects; exit 1: an EXPECT does not hold", 1, 1, command_simulate},
     {"status", "[SERVICE]", "what waits for a person; the services: active site, votes, timers, run", 0, 1,
      command_status},
     {"why", "INCIDENT|SERVICE", "why something was done about an incident, and why not", 1, 1, command_why},

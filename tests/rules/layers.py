@@ -25,7 +25,8 @@ LAYERS = [
     ("executor", ["server/executor*"]),
     ("prober", ["server/prober*"]),
     ("watch", ["server/watch*"]),
-    ("main", ["server/main*", "server/serve*", "server/client*", "server/cli*", "server/try*"]),
+    ("main", ["server/main*", "server/serve*", "server/client*", "server/cli*", "server/try*", "server/simulate*",
+              "server/replay*"]),
     ("handlers", ["handlers/*"]),
     ("actions", ["actions/*"]),
 ]
