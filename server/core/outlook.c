@@ -121,9 +121,10 @@ static void take_quorums(struct outlook *outlook, const struct service *service,
         struct outlook_place *place = &outlook->places[service->sites[site].place];
         place->n_quorums += is_down ? 1 : -1;
         if (is_down && place->n_quorums == 1) {
-            outlook->generation++;
-            if (place->ended_at == 0 || now >= place->ended_at + flood->within_ms)
+            if (place->ended_at == 0 || now >= place->ended_at + flood->within_ms) {
                 place->began_at = now;
+                outlook->generation++;
+            }
             place->ended_at = 0;
         } else if (!is_down && place->n_quorums == 0) {
             place->ended_at = now;

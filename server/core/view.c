@@ -138,19 +138,16 @@ static int64_t vote_due_at(const struct service *service, const struct model *mo
 {
     if (vote->vote == VOTE_UNKNOWN)
         return INT64_MAX;
-    int64_t due = INT64_MAX;
+    struct voter_rule rule = model_voter_rule(model, vote->voter);
     int64_t expires_ms = view_expires_ms(service, model, vote->voter);
-    if (expires_ms > 0 && vote->down + vote->up > 0)
-        due = sooner(due, vote->heard_at + expires_ms);
-    if (vote->voter >= model->n_sources)
-        return due;
-    const struct source_outlook *source = &outlook->sources[vote->voter];
-    int64_t stale_after_ms = model_voter_rule(model, vote->voter).stale_after_ms;
-    if (stale_after_ms > 0)
-        due = sooner(due, source->heard_at + stale_after_ms);
-    if (expires_ms > 0 && vote->vote == VOTE_UP && vote->up == 0)
-        due = sooner(due, source->beat_at + expires_ms);
-    return due;
+    int64_t said_at = vote->down + vote->up > 0 ? vote->heard_at : 0;
+    const struct source_outlook *source = vote->voter < model->n_sources ? &outlook->sources[vote->voter] : NULL;
+    /* What its alerts say and its heartbeat may both hold it up: it lasts for as long as one of them. */
+    if (source && vote->vote == VOTE_UP && rule.n_heartbeat > 0 && source->beat_at > said_at &&
+        service_has_voter(service, model, vote->site, vote->voter))
+        said_at = source->beat_at;
+    int64_t due = expires_ms > 0 ? said_at + expires_ms : INT64_MAX;
+    return source && rule.stale_after_ms > 0 ? sooner(due, source->heard_at + rule.stale_after_ms) : due;
 }
 
 /* When the freeze that keeps the service from something ends. */

@@ -189,6 +189,10 @@ static void a_voter_that_says_down_of_everything_is_suspect(void **state)
     struct outlook *o = world.outlook;
     vote(&world, SHOP, GRA, PROMETHEUS, VOTE_DOWN, NOW);
     assert_false(outlook_is_suspect(o, PROMETHEUS));
+    assert_true(is_raised(&world, &seen)); /* a place has gone down: others may be part of a flood now */
+    vote(&world, MAIL, GRA, PROMETHEUS, VOTE_DOWN, NOW);
+    assert_false(is_raised(&world, &seen));
+    vote(&world, MAIL, GRA, PROMETHEUS, VOTE_UNKNOWN, NOW);
     vote(&world, MAIL, RBX, PROMETHEUS, VOTE_DOWN, NOW); /* another service: it is the places that count */
     assert_true(outlook_is_suspect(o, PROMETHEUS));
     vote(&world, BASE, RBX, PROMETHEUS, VOTE_DOWN, NOW);

@@ -209,12 +209,32 @@ static void votes_are_due_when_they_grow_old(void **state)
     assert_int_equal(due_at(&world), NOW + 7 * MINUTE);
     vote(&world, 0, 0, VOTE_UNKNOWN); /* it says nothing, and cannot say less */
     assert_int_equal(due_at(&world), INT64_MAX);
-    /* Up by its heartbeat alone, for as long as that is fresh. */
+    world_done(&world);
+}
+
+/* Held up by what its alerts say and by its heartbeat, for as long as one of them is fresh: else the daemon would look
+ * again and again at a vote that does not change. */
+static void an_up_vote_lasts_as_long_as_its_alerts_or_its_heartbeat(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct label_match heartbeat = {.label = name_a};
+    struct alert_rule rule = {.source = 0, .site = 0};
+    world.voters[0] = (struct voter_rule){.expires_ms = 15 * MINUTE, .heartbeat = &heartbeat, .n_heartbeat = 1};
+    world.service.rules = &rule;
+    world.service.n_rules = 1;
     vote(&world, 0, 0, VOTE_UP);
-    view_vote_get(&world.view, 0, 0)->up = 0;
-    world.voters[0].stale_after_ms = 0;
+    assert_int_equal(due_at(&world), NOW + 15 * MINUTE);
     world.outlook->sources[0].beat_at = NOW + 3 * MINUTE;
     assert_int_equal(due_at(&world), NOW + 18 * MINUTE);
+    view_vote_get(&world.view, 0, 0)->up = 0;
+    assert_int_equal(due_at(&world), NOW + 18 * MINUTE);
+    vote(&world, 0, 0, VOTE_DOWN); /* which no heartbeat makes younger */
+    assert_int_equal(due_at(&world), NOW + 15 * MINUTE);
+    vote(&world, 0, 0, VOTE_UP);
+    world.voters[0].n_heartbeat = 0; /* it had one, in another configuration */
+    assert_int_equal(due_at(&world), NOW + 15 * MINUTE);
     world_done(&world);
 }
 
@@ -329,6 +349,7 @@ int main(void)
         cmocka_unit_test(each_timer_is_due_once_it_is_set),
         cmocka_unit_test(a_failback_that_was_refused_is_not_due),
         cmocka_unit_test(votes_are_due_when_they_grow_old),
+        cmocka_unit_test(an_up_vote_lasts_as_long_as_its_alerts_or_its_heartbeat),
         cmocka_unit_test(our_own_check_is_fresh_for_three_rounds),
         cmocka_unit_test(the_end_of_a_freeze_is_due_for_who_waits_for_it),
         cmocka_unit_test(reasons_begin_anew_when_an_incident_stands_anew),
