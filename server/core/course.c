@@ -20,7 +20,7 @@ static bool takes_back(const struct decision *d, enum reason reason)
 void look_at_run(struct decision *d)
 {
     const struct service_view *view = &d->view;
-    if (!view->has_run || view->run_state != RUN_WAITING)
+    if (!view->has_run || view->run_state != RUN_WAITING || view->run_is_cancelling)
         approval_clear(d, REASON_RUN);
     if (!view->has_run || view->run_is_cancelling)
         return;

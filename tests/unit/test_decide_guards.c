@@ -211,6 +211,10 @@ static const struct decide_case cases[] = {
     {"a reason is needed for that",
      "run failover gra>rbx waiting ours; down gra prometheus pingdom; standing gra; down rbx aws",
      "approve target_down mute", "refused (target_down)", NULL},
+    {"nor while it is being cancelled",
+     "run failover gra>rbx waiting ours cancelling; standing gra operator; down gra "
+     "prometheus pingdom; asked 0; remind 0",
+     "look", "clear approval - (run); clear remind - (run)", NULL},
     {"its timers do not outlive it", GRA "; asked 0; remind 0", "look", "clear approval - (run); clear remind - (run)",
      NULL},
     {"nothing waits", GRA, "approve", "refused (wrong_state)", "no run waits for a yes or no"},

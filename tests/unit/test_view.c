@@ -161,6 +161,8 @@ static void each_timer_is_due_once_it_is_set(void **state)
     struct world world;
     world_init(&world);
     assert_int_equal(due_at(&world), INT64_MAX);
+    world.view.has_run = true;
+    world.view.run_state = RUN_WAITING;
     for (size_t i = 0; i < COUNT_OF(timers); i++) {
         struct thing thing = {.kind = THING_TIMER_SET, .site = 1, .timer = timers[i], .at = NOW + 7, .count = 2};
         apply(&world, thing);
