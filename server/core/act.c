@@ -104,8 +104,8 @@ static void not_acted(struct decision *d, int site, const struct verdict *verdic
 static void act(struct decision *d, int site)
 {
     int last_reason = d->view.sites[site].last_reason;
-    if (last_reason == REASON_OPERATOR || last_reason == REASON_DEADLINE)
-        return; /* the answer was no, and it holds for as long as this incident stands */
+    if (view_is_refused(&d->view, site))
+        return;
     struct verdict verdict = guard_start(d, DIRECTION_FAILOVER, site);
     if (verdict.reason == REASON_NONE)
         start_ours(d, DIRECTION_FAILOVER, site, verdict.target,

@@ -138,6 +138,8 @@ static enum reason guard_of_service(const struct decision *d, enum mode mode, in
         return REASON_PAUSED;
     if (d->view.has_run)
         return REASON_RUN_IN_PROGRESS;
+    if (view_is_refused(&d->view, site)) /* a failback would be the same by another name */
+        return (enum reason)d->view.sites[site].last_reason;
     return d->view.cool_down_until > d->now ? REASON_COOL_DOWN : REASON_NONE;
 }
 

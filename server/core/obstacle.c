@@ -122,6 +122,8 @@ static const struct {
     {REASON_TARGET_DOWN, put_target, NULL},
     {REASON_DEPENDENCY, put_dependency, NULL},
     {REASON_PROVIDER_BUSY, put_provider, NULL},
+    {REASON_OPERATOR, NULL, "a person has said no to a run while this incident stands"},
+    {REASON_DEADLINE, NULL, "nobody said yes to a run in time, which holds while this incident stands"},
     {REASON_VOTES, put_votes, NULL},
     {REASON_EVIDENCE, put_evidence, NULL},
 };

@@ -126,6 +126,12 @@ int64_t view_hold_ms(const struct service *service, const struct service_view *v
     return hold > service->hold_ms ? hold : service->hold_ms;
 }
 
+bool view_is_refused(const struct service_view *view, int site)
+{
+    int reason = view->sites[site].last_reason;
+    return view->sites[site].is_standing && (reason == REASON_OPERATOR || reason == REASON_DEADLINE);
+}
+
 /* ---- what is due ------------------------------------------------------------------------------------------------- */
 
 static int64_t sooner(int64_t due, int64_t at)
@@ -233,7 +239,8 @@ static void apply_run_start(struct service_view *view, const struct thing *thing
     view->run_has_effect = false;
     view->run_is_cancelling = false;
     view->run_overrides = thing->overrides;
-    /* What comes after this run is another story, and may be told with the same words again. */
+    /* What comes after this run is another story, and may be told with the same words again. Where there was a no it is
+     * a person's run, and when that is cancelled before it has changed anything there is one again. */
     if (thing->from >= 0)
         view->sites[thing->from].last_reason = REASON_NONE;
 }

@@ -277,6 +277,12 @@ static const struct decide_case cases[] = {
      NULL},
     {"failback in shadow", AWAY_WELL " 0; failback shadow", "look", "not - failback rbx>gra (shadow_mode)",
      "a failback from rbx would start now"},
+    {"a no to leaving the site is one to going home", AWAY_WELL " 0; down rbx aws pingdom; standing rbx operator",
+     "look", "not - (operator)", "gra has been well for 10 min, and no failback is started: a person has said no"},
+    {"until that incident has fallen", AWAY_WELL " 0; down rbx aws pingdom; standing rbx operator", "alert rbx aws -1",
+     "count rbx aws 0 (votes); vote rbx aws unknown (votes); falls rbx (votes); active moving rbx (evidence); clear "
+     "failback - (evidence); failback rbx>gra (evidence)",
+     NULL},
     {"home already", GRA "; failback automatic; probe", "alert gra probe +1 up",
      "count gra probe 1 (votes); vote gra probe up (votes)", NULL},
     {"nobody asks for it", "active rbx; probe", "alert gra probe +1 up",
