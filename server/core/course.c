@@ -32,7 +32,9 @@ void look_at_run(struct decision *d)
             return;
         }
     }
-    if (view->run_state == RUN_WAITING)
+    if (view->run_state == RUN_WAITING && view->run_direction == DIRECTION_FAILBACK && is_failovers(d, view->run_from))
+        run_cancel(d, REASON_VOTES, obstacle_phrase(d, &(struct verdict){.reason = REASON_VOTES}).text);
+    else if (view->run_state == RUN_WAITING)
         look_at_approval(d);
 }
 

@@ -49,6 +49,8 @@ void become_active(struct decision *d, enum reason reason, int site, bool is_afr
 
 /* guard.c */
 struct verdict guard_start(const struct decision *d, enum direction direction, int site);
+/* The active site is down: whether to leave it is for a failover to decide, and no failback may be in its way. */
+bool is_failovers(const struct decision *d, int site);
 /* Of the run that is there: the votes or the evidence that it was started for are gone, or a guard refuses. A person's
  * (`is_theirs`) is only asked whether its target is down. */
 struct verdict guard_course(const struct decision *d, bool is_theirs, uint64_t overrides);

@@ -138,15 +138,21 @@ static enum reason guard_of_service(const struct decision *d, enum mode mode, in
         return REASON_PAUSED;
     if (d->view.has_run)
         return REASON_RUN_IN_PROGRESS;
-    if (view_is_refused(&d->view, site)) /* a failback would be the same by another name */
-        return (enum reason)d->view.sites[site].last_reason;
     return d->view.cool_down_until > d->now ? REASON_COOL_DOWN : REASON_NONE;
+}
+
+bool is_failovers(const struct decision *d, int site)
+{
+    enum mode mode = d->service->mode;
+    return site >= 0 && d->view.sites[site].is_standing && (mode == MODE_AUTOMATIC || mode == MODE_APPROVAL);
 }
 
 struct verdict guard_start(const struct decision *d, enum direction direction, int site)
 {
     enum mode mode = direction == DIRECTION_FAILBACK ? d->service->failback_mode : d->service->mode;
     struct verdict verdict = {.reason = guard_of_service(d, mode, site), .target = SITE_NONE, .other = -1};
+    if (verdict.reason == REASON_NONE && direction == DIRECTION_FAILBACK && is_failovers(d, site))
+        verdict.reason = REASON_VOTES;
     if (verdict.reason != REASON_NONE)
         return verdict;
     verdict = guard_common(d, direction, site, true);

@@ -90,6 +90,11 @@ static void put_target(const struct decision *d, const struct verdict *verdict, 
 
 static void put_votes(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
 {
+    if (is_failovers(d, d->view.active_site)) {
+        *phrase = phrase_of("%.48s is down itself, and whether to leave it is decided as a failover",
+                            site_name(d, d->view.active_site));
+        return;
+    }
     (void)verdict;
     *phrase =
         phrase_of("%.48s has only %.130s left", site_name(d, d->view.run_from), votes_of(d, d->view.run_from).text);
@@ -122,8 +127,6 @@ static const struct {
     {REASON_TARGET_DOWN, put_target, NULL},
     {REASON_DEPENDENCY, put_dependency, NULL},
     {REASON_PROVIDER_BUSY, put_provider, NULL},
-    {REASON_OPERATOR, NULL, "a person has said no to a run while this incident stands"},
-    {REASON_DEADLINE, NULL, "nobody said yes to a run in time, which holds while this incident stands"},
     {REASON_VOTES, put_votes, NULL},
     {REASON_EVIDENCE, put_evidence, NULL},
 };

@@ -239,9 +239,9 @@ static void apply_run_start(struct service_view *view, const struct thing *thing
     view->run_has_effect = false;
     view->run_is_cancelling = false;
     view->run_overrides = thing->overrides;
-    /* What comes after this run is another story, and may be told with the same words again. Where there was a no it is
-     * a person's run, and when that is cancelled before it has changed anything there is one again. */
-    if (thing->from >= 0)
+    /* What comes after this run is another story, and may be told with the same words again; but a no is about the
+     * incident, whatever run comes and goes. */
+    if (thing->from >= 0 && !view_is_refused(view, thing->from))
         view->sites[thing->from].last_reason = REASON_NONE;
 }
 

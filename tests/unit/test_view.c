@@ -323,6 +323,15 @@ static void a_run_from_its_start_to_its_end(void **state)
     assert_true(view->has_run && view->run_is_ours && view->run_state == RUN_WAITING);
     assert_int_equal(view->run_occasion, OCCASION_PLANNED);
     assert_int_equal(view->sites[0].last_reason, REASON_NONE);
+    view->sites[0] = (struct site_view){.has_incident = true, .is_standing = true, .last_reason = REASON_DEADLINE};
+    apply(&world, (struct thing){.kind = THING_RUN_START,
+                                 .site = 1,
+                                 .run_state = RUN_WAITING,
+                                 .overrides = preflight,
+                                 .flag = true,
+                                 .occasion = OCCASION_PLANNED});
+    assert_true(view_is_refused(view, 0)); /* a no is about the incident, whatever run comes and goes */
+    view->sites[0] = (struct site_view){.has_incident = false};
     apply(&world, (struct thing){.kind = THING_RUN_APPROVED, .overrides = target_down});
     assert_true(view->run_state == RUN_RUNNING && view->run_is_ours);
     assert_true(view->run_overrides == (target_down | preflight));
