@@ -68,6 +68,8 @@ static void check_not_acted(struct walk *w, struct protected *p, const struct th
         is_true = mode == MODE_MANUAL;
     else if (reason == REASON_SHADOW_MODE)
         is_true = mode == MODE_SHADOW && thing->site_to != t->site && !is_said_down(p, thing->site_to);
+    else if (is_back && reason == REASON_VOTES)
+        is_true = is_for_a_failover(w, p, t->site);
     else if (reason == REASON_OPERATOR || reason == REASON_DEADLINE)
         is_true = t->is_rejected[is_back ? t->site : thing->site];
     else
@@ -99,7 +101,8 @@ static bool may_cancel(const struct walk *w, const struct protected *p, const st
     if (!t->is_ours || p->run.has_effect)
         return false;
     if (thing->reason == REASON_VOTES)
-        return !t->has_quorum[t->leaves];
+        return !t->has_quorum[t->leaves] || (t->direction == DIRECTION_FAILBACK && t->run_state == RUN_WAITING &&
+                                             is_for_a_failover(w, p, t->leaves));
     if (thing->reason == REASON_EVIDENCE)
         return t->votes[0][VOTER_PROBE] != VOTE_UP || is_said_down(p, 0);
     if (thing->reason == REASON_TARGET_DOWN || thing->reason == REASON_NO_TARGET)

@@ -122,6 +122,12 @@ static bool is_provider_busy(const struct walk *w, const struct protected *p, bo
     return false;
 }
 
+bool is_for_a_failover(const struct walk *w, const struct protected *p, int site)
+{
+    bool is_asked = p->service.mode == MODE_AUTOMATIC || p->service.mode == MODE_APPROVAL;
+    return is_asked && p->truth.has_quorum[site] && has_held(w, p, site);
+}
+
 bool is_in_the_way(const struct walk *w, const struct protected *p, int site, enum reason reason, bool is_generous)
 {
     const struct truth *t = &p->truth;
@@ -262,7 +268,7 @@ static void check_run(struct walk *w, struct protected *p)
     bool is_back_asked = p->service.failback_mode == MODE_AUTOMATIC || p->service.failback_mode == MODE_APPROVAL;
     if (is_back_asked && t->well_since != NEVER && w->now >= t->well_since + p->service.failback_after_ms &&
         w->now >= t->run_ended_at + p->service.failback_after_ms && !t->is_failback_rejected &&
-        !t->is_rejected[t->site])
+        !is_for_a_failover(w, p, t->site))
         PROMISE(what_is_in_the_way(w, p, t->site, DIRECTION_FAILBACK, true) != REASON_NONE,
                 "home has been well for long enough, nothing is in the way, and nothing happens");
 }

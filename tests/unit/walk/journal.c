@@ -35,6 +35,11 @@ static void journal_timer(struct journal *j, const struct thing *thing)
     }
 }
 
+static bool is_a_no(int reason)
+{
+    return reason == REASON_OPERATOR || reason == REASON_DEADLINE;
+}
+
 static void journal_incident(struct site_view *site, bool is_there, bool is_standing)
 {
     if (site->has_incident != is_there || (is_standing && !site->is_standing))
@@ -88,7 +93,7 @@ void journal_thing(struct walk *w, struct protected *p, const struct thing *thin
         j->active_site = thing->site;
         break;
     case THING_RUN_START:
-        if (thing->from >= 0)
+        if (thing->from >= 0 && !(j->sites[thing->from].is_standing && is_a_no(j->sites[thing->from].last_reason)))
             j->sites[thing->from].last_reason = REASON_NONE;
         break;
     case THING_PAUSED:

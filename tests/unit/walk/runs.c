@@ -112,7 +112,8 @@ static void check_end(struct walk *w, struct protected *p)
     PROMISE(p->run.has_effect == t->has_effect, "a run is wrong about its effect");
     bool has_succeeded = t->run_state == RUN_SUCCEEDED;
     bool was_waiting = t->active != ACTIVE_MOVING;
-    bool is_put_off = !has_succeeded && !t->has_effect && !t->is_withdrawn;
+    /* Of one that the core has cancelled as well it does not know that a person has. */
+    bool is_put_off = !has_succeeded && !t->has_effect && !t->is_withdrawn && !p->view.run_is_cancelling;
     t->has_run = false;
     t->run_ended_at = w->now;
     w->n_succeeded += has_succeeded;

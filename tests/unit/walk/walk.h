@@ -199,6 +199,8 @@ bool is_cooling_down(const struct walk *w, const struct protected *p);
 
 /* Whether it is in the way of a run of ours from `site`. Where the witness cannot be sure (places that were down for a
  * moment) `is_generous` says yes. */
+/* The site is down, and leaving it is for a failover to decide: no failback is in its way. */
+bool is_for_a_failover(const struct walk *w, const struct protected *p, int site);
 bool is_in_the_way(const struct walk *w, const struct protected *p, int site, enum reason reason, bool is_generous);
 /* The first such reason, or REASON_NONE. */
 enum reason what_is_in_the_way(const struct walk *w, const struct protected *p, int site, enum direction direction,
