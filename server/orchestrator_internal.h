@@ -298,7 +298,9 @@ void votes_move(struct orchestrator *o, struct alert_entry *entry, const struct 
                 const struct cause *cause);
 void votes_withdraw(struct orchestrator *o, struct alert_entry *entry, const struct cause *cause);
 void votes_hear(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
-                const struct cause *cause); /* a repeat */
+                const struct cause *cause);                                        /* a repeat */
+void votes_put(struct orchestrator *o, int service, const struct vote_view *vote); /* its row, at once */
+void votes_mark(struct orchestrator *o, int service, int site, int voter);         /* its row, soon */
 void votes_hear_source(struct orchestrator *o, int source, bool is_beat);
 void votes_end_beat(struct orchestrator *o, int source);
 void votes_put_source(struct orchestrator *o, int source);

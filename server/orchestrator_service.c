@@ -50,17 +50,9 @@ static const struct id *incident_of(const struct act *act, const struct thing *t
 
 static void put_vote(struct act *act, const struct thing *thing)
 {
-    struct orchestrator *o = act->o;
     const struct vote_view *vote = view_vote_find(&act->state->view, thing->site, thing->voter);
-    if (!vote)
-        return;
-    batch_vote(o->rows, &(struct vote_row){.service = act->service->name,
-                                           .site = act->service->sites[thing->site].name,
-                                           .source = model_voter_name(o->settings.model, thing->voter),
-                                           .vote = vote->vote,
-                                           .heard_at = vote->heard_at,
-                                           .offset_ms = clock_offset_ms(),
-                                           .boot_id = clock_boot_id()});
+    if (vote)
+        votes_put(act->o, act->index, vote);
 }
 
 static void put_timer(struct act *act, const struct thing *thing)
@@ -226,8 +218,8 @@ static void carry_out(struct act *act, const struct thing *thing)
     bool was_standing = thing->site >= 0 && act->state->view.sites[thing->site].is_standing;
     view_apply(&act->state->view, thing);
     switch (thing->kind) {
-    case THING_COUNT:
-        put_vote(act, thing);
+    case THING_COUNT: /* what is counted are rows of their own; when it was heard can wait */
+        votes_mark(o, act->index, thing->site, thing->voter);
         break;
     case THING_VOTE:
         put_vote(act, thing);

@@ -259,7 +259,7 @@ void votes_withdraw(struct orchestrator *o, struct alert_entry *entry, const str
 
 /* ---- what is heard ----------------------------------------------------------------------------------------------- */
 
-static void mark_vote(struct orchestrator *o, int service, int site, int voter)
+void votes_mark(struct orchestrator *o, int service, int site, int voter)
 {
     struct service_state *state = &o->world->services[service];
     const struct vote_view *vote = view_vote_find(&state->view, site, voter);
@@ -288,7 +288,7 @@ void votes_hear(struct orchestrator *o, struct alert_entry *entry, const struct 
             match->site != site_now(o, match->service))
             continue;
         bool is_news = view_hear(&o->world->services[match->service].view, match->site, voter, o->now);
-        mark_vote(o, match->service, match->site, voter);
+        votes_mark(o, match->service, match->site, voter);
         if (!is_news)
             continue;
         entry->is_changed = true; /* its sender is answered after the commit */
@@ -326,22 +326,27 @@ void votes_put_source(struct orchestrator *o, int source)
 
 /* ---- saving it --------------------------------------------------------------------------------------------------- */
 
-static int save_votes_of(struct orchestrator *o, int index)
+void votes_put(struct orchestrator *o, int index, const struct vote_view *vote)
 {
     const struct service *service = &o->settings.model->services[index];
+    batch_vote(o->rows, &(struct vote_row){.service = service->name,
+                                           .site = service->sites[vote->site].name,
+                                           .source = model_voter_name(o->settings.model, vote->voter),
+                                           .vote = vote->vote,
+                                           .heard_at = vote->heard_at,
+                                           .offset_ms = clock_offset_ms(),
+                                           .boot_id = clock_boot_id()});
+}
+
+static int save_votes_of(struct orchestrator *o, int index)
+{
     struct service_state *state = &o->world->services[index];
     int n = 0;
     for (int i = 0; i < state->view.n_votes; i++) {
         const struct vote_view *vote = &state->view.votes[i];
         if ((state->heard[i / 64] & UINT64_C(1) << i % 64) == 0)
             continue;
-        batch_vote(o->rows, &(struct vote_row){.service = service->name,
-                                               .site = service->sites[vote->site].name,
-                                               .source = model_voter_name(o->settings.model, vote->voter),
-                                               .vote = vote->vote,
-                                               .heard_at = vote->heard_at,
-                                               .offset_ms = clock_offset_ms(),
-                                               .boot_id = clock_boot_id()});
+        votes_put(o, index, vote);
         n++;
     }
     for (size_t i = 0; i < sizeof state->heard / sizeof state->heard[0]; i++)

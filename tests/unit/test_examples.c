@@ -118,9 +118,9 @@ static enum err take(void *context, const struct handler_alert *alert, struct er
     (void)why;
     struct seen *seen = context;
     char at[TIME_TEXT_SIZE];
-    int64_t of_state = alert->state == ALERT_FIRING     ? alert->starts_at
-                       : alert->state == ALERT_UP ? alert->ends_at
-                                                        : alert->asserted_at;
+    int64_t of_state = alert->state == ALERT_FIRING ? alert->starts_at
+                       : alert->state == ALERT_UP   ? alert->ends_at
+                                                    : alert->asserted_at;
     const json_t *identity = json_object_get(seen->expect, "identity");
     assert_int_equal(seen->n++, 0);
     expect_text(seen, "state", alert_state_text(alert->state));
