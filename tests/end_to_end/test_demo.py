@@ -104,9 +104,12 @@ def test_it_stays_up_until_it_is_interrupted(alone, tmp_path):
         assert request("GET", "http://127.0.0.1:8080/").status == 200
         # What it says to try next works as it stands.
         commands = re.search(r"\n    (/usr/bin/python3 tests.*?)\n\n.*?\n    (curl -H \"Authorization.*?)\n", demo.output, re.S)
-        for command in commands.groups():
-            subprocess.run(["bash", "-ec", "set -o pipefail; " + command.replace("curl ", "curl -fsS ")], check=True, cwd=ROOT,
-                           env=dict(os.environ, TURNOUT_TOKEN=token), timeout=30)
+        back, way_back = (["bash", "-ec", "set -o pipefail; " + command.replace("curl ", "curl -fsS ")] for command in commands.groups())
+        environment = dict(os.environ, TURNOUT_TOKEN=token)
+        subprocess.run(back, check=True, cwd=ROOT, env=environment, timeout=30)
+        # Refused for as long as Alertmanager has not told that the alert is over.
+        wait_for(lambda: subprocess.run(way_back, check=False, cwd=ROOT, env=environment, timeout=30).returncode == 0, 30,
+                 "failback to be accepted")
         wait_for(lambda: request("GET", "http://127.0.0.1:8080/api/v1/services", token=token).json["items"][0]["active"] == "gra",
                  30, "the way back")
     finally:
