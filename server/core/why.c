@@ -154,7 +154,9 @@ static void tell_entry(const struct why_entry *entries, size_t n, size_t at, con
             last = i;
         }
     }
-    size_t len = (size_t)snprintf(text, sizeof text, "%.320s", entry->text);
+    bool has_who = entry->who && entry->who[0];
+    size_t len = (size_t)snprintf(text, sizeof text, "%.96s%s%.320s", has_who ? entry->who : "", has_who ? ": " : "",
+                                  entry->text);
     const struct why_mend mend = why_mend(entry->reason, now->service);
     if (is_refusal(entry) && mend.text[0])
         len += (size_t)snprintf(text + len, sizeof text - len, " (%s)", mend.text);

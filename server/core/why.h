@@ -13,6 +13,7 @@
 struct why_entry { /* of the audit log; borrowed */
     int64_t at;    /* wall */
     const char *kind, *text;
+    const char *who;    /* of a person's call, who it was; "" */
     enum reason reason; /* REASON_NONE where it has none */
 };
 

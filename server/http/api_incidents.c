@@ -78,9 +78,11 @@ static size_t read_entries(const json_t *chain, struct why_entry *entries)
     json_array_foreach(chain, i, item)
     {
         const json_t *entry = json_object_get(item, "entry");
+        bool is_call = strncmp(text_of(entry, "kind"), "operator.", 9) == 0;
         entries[n++] = (struct why_entry){.at = time_of(entry, "at"),
                                           .kind = text_of(entry, "kind"),
                                           .text = text_of(entry, "text"),
+                                          .who = is_call ? text_of(entry, "who") : "",
                                           .reason = reason_of(json_object_get(entry, "detail"))};
     }
     return n;

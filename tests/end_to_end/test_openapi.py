@@ -34,8 +34,11 @@ def daemon(make_daemon, sandbox):
     config = configuration(sandbox)
     shop = config["services"]["shop"]
     shop["playbook"].insert(1, never)
-    for name in ("home", "adopted", "retried", "skipped", "cancelled"):
+    for name in ("home", "adopted", "retried", "skipped", "cancelled", "paused", "resumed", "voted"):
         config["services"][name] = dict(shop, alerts=[])
+    for name in ("approved", "rejected"):  # wait for an answer as soon as their alert fires
+        rule = {"source": "prometheus", "match": {"alertname": "SiteDown", "service": name}, "site": "gra"}
+        config["services"][name] = dict(shop, alerts=[rule], trigger=dict(shop["trigger"], mode="approval"))
     config["sources"]["public"] = {"kind": "alertmanager", "path_token": PATH_TOKEN}
     daemon = make_daemon(config)
     for name in config["services"]:
@@ -49,11 +52,21 @@ def waiting_run(daemon, service):
     return run
 
 
+def asking_run(daemon, service):
+    assert daemon.deliver(delivery(alert("gra", service=service))).status == 202
+    return wait_for(lambda: (daemon.service(service)["waiting"] or {}).get("run"), 20, "the run of %s to ask" % service)
+
+
 def with_something_to_do(daemon):
     """The description, with examples that are there."""
     document = description()
     assert daemon.post("/api/v1/services/home/adopt", {"to": "rbx", "reason": "to have a way home"}).status == 200
-    examples = {"services/{service}/failback": "home", "services/{service}/adopt": "adopted"}
+    assert daemon.post("/api/v1/services/resumed/pause", {"reason": "to have a pause"}).status == 200
+    examples = {"services/{service}/failback": "home", "services/{service}/adopt": "adopted", "services/{service}/pause": "paused",
+                "services/{service}/resume": "resumed", "services/{service}/vote": "voted"}
+    examples.update({"runs/{run}/" + call: asking_run(daemon, service)
+                     for call, service in (("approve", "approved"), ("reject", "rejected"))})
+    examples["incidents/{incident}"] = daemon.get("/api/v1/incidents").json["items"][0]["id"]
     examples.update({"runs/{run}/" + call: waiting_run(daemon, service)
                      for call, service in (("retry", "retried"), ("skip", "skipped"), ("cancel", "cancelled"))})
     examples["runs/{run}"] = examples["runs/{run}/retry"]
@@ -102,9 +115,12 @@ def play(folder, url, token=None, document=None, examples=20, arguments=()):
 OPERATORS = ["--exclude-tag", "hooks"]
 API_ONLY = ["--include-path-regex", "^/api/", "--phases", "examples,fuzzing"]  # the token is all that differs
 CALLS = ["POST /api/v1/services/{service}/failover", "POST /api/v1/services/{service}/failback",
-         "POST /api/v1/services/{service}/adopt", "POST /api/v1/runs/{run}/retry", "POST /api/v1/runs/{run}/skip",
+         "POST /api/v1/services/{service}/adopt", "POST /api/v1/services/{service}/pause",
+         "POST /api/v1/services/{service}/resume", "POST /api/v1/services/{service}/vote", "POST /api/v1/runs/{run}/approve",
+         "POST /api/v1/runs/{run}/reject", "POST /api/v1/runs/{run}/retry", "POST /api/v1/runs/{run}/skip",
          "POST /api/v1/runs/{run}/cancel"]
-LOOKS = ["GET /api/v1/services", "GET /api/v1/services/{service}", "GET /api/v1/runs", "GET /api/v1/runs/{run}",
+LOOKS = ["GET /api/v1/status", "GET /api/v1/incidents", "GET /api/v1/incidents/{incident}", "GET /api/v1/shadow",
+         "GET /api/v1/services", "GET /api/v1/services/{service}", "GET /api/v1/runs", "GET /api/v1/runs/{run}",
          "GET /api/v1/deliveries", "GET /api/v1/deliveries/{delivery}", "GET /api/v1/sources", "GET /api/v1/audit",
          "GET /api/v1/audit/export", "GET /api/v1/audit/verify"]
 
@@ -123,10 +139,11 @@ def test_with_an_operators_token(daemon, tmp_path):
     played = play(tmp_path, daemon.api, OPERATOR_TOKEN, with_something_to_do(daemon), 12, OPERATORS)
     assert played.requests > 500
     for call in CALLS:
-        played.met(call, 202 if "/fail" in call else 200, 400, 401, 404, 409)
+        always = ("/pause", "/vote")  # to say the same again is no mistake
+        played.met(call, 202 if "/fail" in call else 200, 400, 401, 404, *([] if call.endswith(always) else [409]))
     for look in LOOKS:
         played.met(look, 200, 401)
-    for look in ("GET /api/v1/runs", "GET /api/v1/deliveries", "GET /api/v1/audit"):
+    for look in ("GET /api/v1/runs", "GET /api/v1/incidents", "GET /api/v1/shadow", "GET /api/v1/deliveries", "GET /api/v1/audit"):
         played.met(look, 400)
     for operation in ("GET /healthz", "GET /readyz", "GET /metrics", "GET /", "GET /openapi.yaml", "GET /{file}"):
         played.met(operation, 200)

@@ -54,6 +54,7 @@ static int make_database(void **state)
     add_entry(batch, &chain, OPEN, 2000, "decision.vote", "votes", "prometheus says gra is down");
     add_entry(batch, &chain, OPEN, 32000, "decision.not_acted", "paused",
               "gra is down, and nothing is started: paused");
+    add_entry(batch, &chain, OPEN, 40000, "operator.call", "operator", "vote on gra of shop cast: down: I see it");
     batch_active(batch, &(struct active_row){.service = "shop", .since = T0, .kind = ACTIVE_SITE, .site = "gra"});
     batch_run(batch, &(struct run_row){.id = run,
                                        .service = "shop",
@@ -165,7 +166,7 @@ static const char *story_of(const json_t *incident)
 static void one_that_stands_and_starts_nothing(void **state)
 {
     json_t *incident = one(*state, OPEN);
-    assert_int_equal(json_array_size(json_object_get(incident, "chain")), 4);
+    assert_int_equal(json_array_size(json_object_get(incident, "chain")), 5);
     assert_int_equal(json_integer_value(json_object_get(incident, "left_out")), 0);
     assert_string_equal(json_string_value(json_object_get(json_object_get(at(incident, "chain", 3), "entry"), "kind")),
                         "decision.not_acted");
@@ -175,6 +176,7 @@ static void one_that_stands_and_starts_nothing(void **state)
         "+1000|prometheus says no more that gra is down\n"
         "+32000|gra is down, and nothing is started: paused (`turnout resume shop --reason TEXT` ends the pause; a "
         "person can move it meanwhile)\n"
+        "+40000|turnout: vote on gra of shop cast: down: I see it\n"
         "now|nothing is started, for that reason (paused): `turnout resume shop --reason TEXT` ends the pause; a "
         "person "
         "can move it meanwhile\n");
