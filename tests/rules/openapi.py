@@ -117,7 +117,7 @@ def check_operation(operation, route):
 
 
 # What is followed by the code of an error, as a literal: perhaps behind other arguments, or several to choose from.
-CODES = re.compile(r'\b(?:answer_error|refuse_call|refuse)\(|\bcall->code, sizeof call->code,')
+CODES = re.compile(r'\b(?:answer_error|refuse_call|call_refuse|refuse)\(|\bcall->code, sizeof call->code,')
 LITERAL = re.compile(r'[^";]*"([^"\\]*)"')
 IN_TEXT = re.compile(r'\\"code\\":\\"(\w+)\\"')
 
@@ -214,8 +214,8 @@ PLANTS = [
     ("an operationId twice", DESCRIPTION, edit(DESCRIPTION, "operationId: listRuns", "operationId: listAudit")),
     ("a code that is not described", "server/http/route.c", edit("server/http/route.c", '"not_found"', '"zz"')),
     ("a code among several", HOOKS, edit(HOOKS, ': "denied"', ': "zz"')),
-    ("a code of a call that the orchestrator refuses", "server/orchestrator_run.c",
-     edit("server/orchestrator_run.c", '"wrong_state" : "not_found"', '"wrong_state" : "zz"')),
+    ("a code of a call that the orchestrator refuses", "server/orchestrator_calls.c",
+     edit("server/orchestrator_calls.c", 'ERR_NOT_FOUND, "not_found"', 'ERR_NOT_FOUND, "zz"')),
     ("another version", DESCRIPTION, edit("CMakeLists.txt", "project(turnout VERSION ", "project(turnout VERSION 9")),
     ("a description that is no YAML", DESCRIPTION, edit(DESCRIPTION, "paths:\n", "paths: [\n")),
     ("a table that is not found", API, edit(API, "const struct route api_routes[]", "const struct route zz_routes[]")),
