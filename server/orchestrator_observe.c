@@ -9,10 +9,13 @@
 #define OBSERVE_LAST_MS 300000
 
 /* Whether every run has the step, whatever it is for: of others nobody can tell whether they were done. */
-static bool is_in_every_run(const struct step *step)
+static bool is_in_every_run(const struct service *service, const struct step *step)
 {
-    const unsigned all = 1U << OCCASION_OUTAGE | 1U << OCCASION_PLANNED | 1U << OCCASION_FAILBACK;
-    return step->when == 0 || (step->when & all) == all;
+    static const enum occasion occasions[] = {OCCASION_OUTAGE, OCCASION_PLANNED, OCCASION_FAILBACK};
+    for (size_t i = 0; i < sizeof occasions / sizeof occasions[0]; i++)
+        if (run_has_steps(service, occasions[i]) && !step_is_part_of(step, occasions[i]))
+            return false;
+    return true;
 }
 
 /* The steps with an effect, resolved as if the service moved to `site`: where all of them are right already, it is. */
@@ -21,7 +24,7 @@ static json_t *steps_towards(const struct orchestrator *o, const struct service 
     int from = service->n_sites == 2 ? 1 - site : SITE_NONE;
     json_t *steps = json_array();
     for (int i = 0; i < service->n_steps; i++) {
-        if (!service->steps[i].can_apply || !is_in_every_run(&service->steps[i]))
+        if (!service->steps[i].can_apply || !is_in_every_run(service, &service->steps[i]))
             continue;
         json_t *text = step_resolve(o->settings.model, service, &service->steps[i], from, site, NULL);
         if (text)

@@ -193,21 +193,33 @@ static json_t *sentence_or_null(bool is_so, const char *text)
     return is_so ? text_json(text) : json_null();
 }
 
+/* The most places that went down together. */
+static int n_at_once(const struct orchestrator *o)
+{
+    int most = 0;
+    for (int place = 0; place < o->settings.model->n_places; place++) {
+        int n = outlook_n_places_at_once(o->world->outlook, place, o->now);
+        if (outlook_is_place_down(o->world->outlook, place, o->now) && n > most)
+            most = n;
+    }
+    return most;
+}
+
 static json_t *flood_json(const struct orchestrator *o, const json_t *places)
 {
     const struct flood_rule *flood = &o->settings.model->flood;
-    if (flood->places == 0 || outlook_n_places_down(o->world->outlook, o->now) <= flood->places)
+    int n = flood->places > 0 ? n_at_once(o) : 0;
+    if (flood->places == 0 || n <= flood->places)
         return json_null();
-    char text[400] = "";
+    char text[400];
+    int len = snprintf(text, sizeof text,
+                       "%d places went down at once, nothing starts by itself, and a person has to look; "
+                       "down are ",
+                       n);
     size_t i;
-    json_t *place;
-    json_array_foreach((json_t *)(uintptr_t)places, i, place)
-    {
-        size_t len = strlen(text);
-        snprintf(text + len, sizeof text - len, "%s%.64s", i ? ", " : "", json_string_value(place));
-    }
-    size_t len = strlen(text);
-    snprintf(text + len, sizeof text - len, " are down at once: nothing is started by itself");
+    const json_t *place;
+    json_array_foreach(places, i, place) if ((size_t)len < sizeof text) len +=
+        snprintf(text + len, sizeof text - (size_t)len, "%s%.64s", i ? ", " : "", json_string_value(place));
     return text_json(text);
 }
 
