@@ -221,5 +221,10 @@ def test_timers_and_alerts_are_the_same_after_a_kill(make_daemon, sandbox):
     due = [datetime.fromisoformat(service["timers"][0].pop("due_at"))
            for service in (before, after)]
     assert abs(due[1] - due[0]) < timedelta(milliseconds=100)
+    for name in ("heard_at", "expires_at"):
+        times = [[voter.pop(name) for voter in service["sites"][0]["voters"]] for service in (before, after)]
+        for one, other in zip(*times):
+            assert (one is None) == (other is None)
+            assert one is None or abs(datetime.fromisoformat(one) - datetime.fromisoformat(other)) < timedelta(milliseconds=100)
     assert (after["sites"], after["timers"], after["active"], after["active_since"]) == \
         (before["sites"], before["timers"], before["active"], before["active_since"])

@@ -97,7 +97,7 @@ def test_resolved_withdraws_the_vote_before_the_hold_is_over(make_daemon, sandbo
     assert service["sites"][0]["down_votes"] == 1 and service["timers"][0]["kind"] == "hold"
     daemon.deliver(delivery(alert("gra", "resolved", ends="2026-11-21T10:05:00Z")))
     service = daemon.service()
-    assert service["sites"][0]["down_votes"] == 0 and service["timers"] == []
+    assert service["sites"][0]["down_votes"] == 0 and "hold" not in [timer["kind"] for timer in service["timers"]]
     assert daemon.runs() == []
 
 
@@ -125,10 +125,10 @@ def test_alerts_about_a_site_that_is_not_active_start_nothing(daemon):
     daemon.deliver(delivery(alert("rbx")))
     service = daemon.service()
     assert service["sites"][1]["down_votes"] == 1 and service["timers"] == []
-    # And the way there is closed now: no other site is without a down vote.
+    # And the way there is closed now, and two places at once are what monitors see that are wrong themselves.
     daemon.deliver(delivery(alert("gra")))
     entry = wait_for(lambda: daemon.audit(kind="decision.not_acted"), what="a reason on record")[0]
-    assert entry["detail"]["reason"] == "no_target"
+    assert entry["detail"]["reason"] == "flood"
     assert daemon.runs() == []
 
 
