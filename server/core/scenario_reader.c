@@ -194,8 +194,11 @@ bool wall_read(const char *text, int64_t *ret)
         sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2dZ%n", &year, &month, &day, &hour, &minute, &second, &len) != 6 ||
         len != 20)
         return false;
-    if (year < 1971 || year > 9000 || month < 1 || month > 12 || day < 1 || day > 31 || hour < 0 || hour > 23 ||
-        minute < 0 || minute > 59 || second < 0 || second > 59)
+    if (year < 1971 || year > 9000 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 ||
+        minute > 59 || second < 0 || second > 59)
+        return false;
+    int64_t next_month = days_of(month == 12 ? year + 1 : year, month % 12 + 1, 1);
+    if (days_of(year, month, day) >= next_month)
         return false;
     *ret = (((days_of(year, month, day) * 24 + hour) * 60 + minute) * 60 + second) * 1000;
     return true;
