@@ -117,7 +117,9 @@ static void go_back(struct reader *r, const struct reader *before)
 static void model_end(struct reading *reading)
 {
     struct reader *r = &reading->reader;
-    if (reading->has_model || is_spoilt(reading))
+    if (is_spoilt(reading))
+        r->is_failed = true;
+    if (reading->has_model || r->is_failed)
         return;
     const struct reader before = *r;
     reading->has_model = true;

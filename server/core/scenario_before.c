@@ -108,7 +108,7 @@ static void read_run(struct reader *r, const struct service *service, struct thi
 
 static void read_of_service(struct reader *r, struct scenario_case *scase)
 {
-    struct before before = {.kind = BEFORE_THING, .service = model_service_find(scase->model, r->word)};
+    struct before before = {.kind = BEFORE_THING, .service = service_named(r, scase->model)};
     if (before.service < 0) {
         reader_fail(r, "%.64s; the name of a service, clock, heartbeat, cut_off or kill_switch would be right",
                     r->word);

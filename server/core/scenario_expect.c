@@ -151,7 +151,7 @@ static void read_thing(struct reader *r, const struct model *model, struct expec
     const struct reader before = *r;
     if (!reader_next(r))
         return;
-    ret->service = model_service_find(model, r->word);
+    ret->service = service_named(r, model);
     if (ret->service < 0) {
         if (ret->count == ANY) {
             *r = before;

@@ -9,11 +9,21 @@
 #define SAVE_VOTES_MS 5000
 #define MAX_ALERTS 200000
 
+/* An alert without a name is known by its site. */
+static size_t hash_of(const struct happening *h, const char *name)
+{
+    uint32_t hash = (uint32_t)(h->voter * 131 + h->service * 31 + (h->alert ? 0 : h->event.site));
+    for (const char *c = name; *c; c++)
+        hash = (hash ^ (unsigned char)*c) * 16777619U;
+    return hash % ALERT_HEADS;
+}
+
 struct stored_alert *player_alert_get(struct player *p, const struct happening *h)
 {
     const char *name = h->alert ? h->alert : "";
-    for (size_t i = 0; i < p->n_alerts; i++) {
-        struct stored_alert *alert = &p->alerts[i];
+    size_t *head = &p->heads[hash_of(h, name)];
+    for (size_t i = *head; i > 0; i = p->alerts[i - 1].next) {
+        struct stored_alert *alert = &p->alerts[i - 1];
         if (alert->source == h->voter && alert->service == h->service && strcmp(alert->name, name) == 0 &&
             (h->alert || alert->named_site == h->event.site))
             return alert;
@@ -31,6 +41,8 @@ struct stored_alert *player_alert_get(struct player *p, const struct happening *
     struct stored_alert *alert = &p->alerts[p->n_alerts++];
     *alert = (struct stored_alert){
         .source = h->voter, .service = h->service, .named_site = h->event.site, .name = name, .site = SITE_NONE};
+    alert->next = *head;
+    *head = p->n_alerts;
     alert->row.starts_at = alert->row.ends_at = alert->row.asserted_at = TIME_UNKNOWN;
     return alert;
 }

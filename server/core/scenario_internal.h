@@ -5,12 +5,13 @@
 #include "core/alert.h"
 #include "core/scenario.h"
 
-#define MAX_LINE 2000           /* bytes */
-#define MAX_LINES 200000        /* EVENT and EXPECT of one file, each `repeat` counted */
-#define MAX_SET_LINES 20000     /* TARGET and BEFORE likewise, shared ones in each case */
-#define MAX_REPEAT MAX_SERVICES /* of one line */
-#define MAX_CASES 1000          /* of one file */
-#define MAX_PROBLEMS 50         /* told of one file */
+#define MAX_LINE 2000       /* bytes */
+#define MAX_LINES 100000    /* EVENT and EXPECT of one file, each `repeat` counted */
+#define MAX_SET_LINES 10000 /* TARGET and BEFORE likewise, shared ones in each case */
+#define MAX_REPEAT 2000     /* of one line */
+#define MAX_SCENARIO_SERVICES 2000
+#define MAX_CASES 1000  /* of one file */
+#define MAX_PROBLEMS 50 /* told of one file */
 #define LONGEST_MS ((int64_t)10 * 365 * 86400000)
 #define WORD_SIZE 256
 #define ANY (-3) /* an index or value that an expectation leaves open */
@@ -29,6 +30,7 @@ struct reader {
     int before;       /* columns that stand before `text` */
     bool is_failed;   /* of this line */
     bool is_broken;   /* out of memory */
+    int service;      /* the one that was named last: the next is often named next */
     /* the word that was read last */
     char word[WORD_SIZE];
     int column;
@@ -69,10 +71,11 @@ void *reader_grow(struct reader *r, void *items, int n, size_t size);
         grown_ != NULL;                                                                                                \
     }))
 
-int reader_service(struct reader *r, const struct model *model);                /* -1: failed */
-int reader_site(struct reader *r, const struct service *service);               /* SITE_NONE: failed */
-int reader_voter(struct reader *r, const struct model *model);                  /* -1: failed */
-int site_named(struct reader *r, const struct service *service);                /* the word read last */
+int reader_service(struct reader *r, const struct model *model);  /* -1: failed */
+int reader_site(struct reader *r, const struct service *service); /* SITE_NONE: failed */
+int reader_voter(struct reader *r, const struct model *model);    /* -1: failed */
+int service_named(struct reader *r, const struct model *model);   /* the word read last; -1, which is no problem yet */
+int site_named(struct reader *r, const struct service *service);  /* the word read last */
 const char *sites_text(const struct service *service, char *text, size_t size); /* "gra, rbx" */
 
 /* ---- what the lines say ------------------------------------------------------------------------------------------ */

@@ -119,7 +119,8 @@ static void expect_things(struct player *p, const struct line *line)
 {
     const struct expectation *e = &line->expectation;
     int n = 0;
-    for (size_t i = 0; i < p->n_kept; i++) {
+    player_spend(p, p->n_kept / 64);
+    for (size_t i = 0; i < p->n_kept && p->err == ERR_OK; i++) {
         struct kept_thing *kept = &p->kept[i];
         bool is_it = e->kind == EXPECT_NOTHING
                          ? kept->thing.kind != THING_COUNT && (e->service == ANY || e->service == kept->service)
@@ -127,6 +128,8 @@ static void expect_things(struct player *p, const struct line *line)
         kept->is_mentioned |= is_it;
         n += is_it;
     }
+    if (p->err != ERR_OK)
+        return;
     if (e->count == ANY && n == 0)
         player_fail(p, line->line, "not decided: %.300s", line->text);
     else if (e->count != ANY && n != e->count)

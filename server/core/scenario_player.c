@@ -96,6 +96,14 @@ void player_outlook_clock(struct player *p)
     p->outlook->wall_at = player_now(p);
 }
 
+void player_spend(struct player *p, size_t looks)
+{
+    if (looks > (size_t)(p->max_looks - p->looks))
+        p->err = ERR_TOO_BIG;
+    else
+        p->looks += (int)looks;
+}
+
 static void run_ends(struct player *p, int service)
 {
     const struct service_view *view = &p->views[service];
@@ -128,10 +136,9 @@ void player_give(struct player *p, int service, const struct event *event)
     bool is_cancelled = false;
     if (p->err != ERR_OK)
         return;
-    if (++p->looks > p->max_looks) {
-        p->err = ERR_TOO_BIG;
+    player_spend(p, 1);
+    if (p->err != ERR_OK)
         return;
-    }
     player_outlook_clock(p);
     decide(&p->model->services[service], p->model, &p->views[service], p->outlook, event, player_now(p), &things);
     for (int i = 0; i < things.count; i++) {
@@ -240,6 +247,7 @@ void player_advance(struct player *p, int64_t at)
         }
         if (due - p->base > p->at)
             p->at = due - p->base;
+        player_spend(p, 1 + (size_t)p->model->n_services / 64);
         fire(p, common <= due);
     }
     if (at > p->at)

@@ -6,8 +6,10 @@
 #include "core/scenario_internal.h"
 
 #define MAX_HISTORY 64
+#define ALERT_HEADS 1024
 
 struct stored_alert {
+    size_t next; /* of the same hash: index + 1; 0: it is the last */
     int source, service, named_site;
     const char *name; /* "": it is known by its site */
     struct alert_row row;
@@ -45,7 +47,8 @@ struct player {
     struct outlook *outlook;
     struct stored_alert *alerts;
     size_t n_alerts, room_alerts;
-    struct kept_thing *kept; /* since the last line with a time */
+    size_t heads[ALERT_HEADS]; /* by hash: index + 1 */
+    struct kept_thing *kept;   /* since the last line with a time */
     size_t n_kept, room_kept;
     int64_t base;       /* steady time at the beginning of the case, as this process counts it */
     int64_t at;         /* since the beginning of the case */
@@ -71,6 +74,8 @@ void player_saw_vote(struct player *p, int service, int site, int voter); /* its
 /* Decides about the event, and carries everything out. A run that is cancelled without a successor has its end told
  * next, as the run itself would. */
 void player_give(struct player *p, int service, const struct event *event);
+/* Work that costs as much as so many decisions; more than may be is an error. */
+void player_spend(struct player *p, size_t looks);
 void player_settle(struct player *p);              /* whoever waits for something in common is asked again */
 void player_advance(struct player *p, int64_t at); /* time goes on to `at`, and every timer fires on its way */
 

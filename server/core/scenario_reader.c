@@ -312,11 +312,19 @@ const char *sites_text(const struct service *service, char *text, size_t size)
     return text;
 }
 
+int service_named(struct reader *r, const struct model *model)
+{
+    for (int i = r->service; i >= 0 && i <= r->service + 1 && i < model->n_services; i++)
+        if (strcmp(model->services[i].name, r->word) == 0)
+            return r->service = i;
+    return r->service = model_service_find(model, r->word);
+}
+
 int reader_service(struct reader *r, const struct model *model)
 {
     if (!reader_need(r, "the name of a service"))
         return -1;
-    int service = model_service_find(model, r->word);
+    int service = service_named(r, model);
     if (service < 0 && model->n_services > 0)
         reader_fail(r, "there is no service %.64s; the first one is %.64s", r->word, model->services[0].name);
     else if (service < 0)

@@ -255,11 +255,11 @@ static void read_service_word(struct reader *r, struct model *model, struct serv
 static int service_get(struct reader *r, struct model *model)
 {
     int n = model->n_services;
-    int found = model_service_find(model, r->word);
+    int found = service_named(r, model);
     if (found >= 0 || !reader_name_is_good(r, r->word))
         return found;
-    if (n == MAX_SERVICES) {
-        reader_fail(r, "more than %d services", MAX_SERVICES);
+    if (n == MAX_SCENARIO_SERVICES) {
+        reader_fail(r, "more than %d services", MAX_SCENARIO_SERVICES);
         return -1;
     }
     if (!GROW(r, model->services, n))
