@@ -39,6 +39,8 @@ int command_audit(const struct options *options); /* tail, export, verify: of --
 int command_try(const struct options *options);
 /* simulate.c: the same; exit 1 where something that a scenario expects does not hold */
 int command_simulate(const struct options *options);
+/* replay.c: with a daemon's record; exit 3 where what was decided and what is decided now part */
+int command_replay(const struct options *options);
 /* client*.c: of a running daemon, over its API */
 int command_status(const struct options *options);
 int command_runs(const struct options *options);

@@ -21,6 +21,8 @@ static const struct subcommand SUBCOMMANDS[] = {
      2, command_try},
     {"simulate", "FILE [-c FILE]",
      "play a scenario through the decision, without effects; exit 1: an EXPECT does not hold", 1, 1, command_simulate},
+    {"replay", "INCIDENT --config FILE", "decide about an incident again; exit 3: the configuration decides otherwise",
+     1, 1, command_replay},
     {"status", "[SERVICE]", "what waits for a person; the services: active site, votes, timers, run", 0, 1,
      command_status},
     {"why", "INCIDENT|SERVICE", "why something was done about an incident, and why not", 1, 1, command_why},
@@ -83,7 +85,8 @@ static void usage(FILE *out)
         "      --unmatched       of deliveries: only those that no rule matched\n"
         "      --json            print for programs\n"
         "      --version\n\n"
-        "Exit: 0 done, 1 failed, 2 usage, 3 refused by a guard; of try: 3 when no rule matches.\n");
+        "Exit: 0 done, 1 failed, 2 usage, 3 refused by a guard; of try: 3 when no rule matches; of replay: 3 when\n"
+        "it is decided otherwise.\n");
 }
 
 static const struct option LONG_OPTIONS[] = {
