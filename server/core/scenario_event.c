@@ -75,7 +75,7 @@ static void read_source(struct reader *r, const struct model *model, struct happ
 {
     ret->voter = model_source_find(model, r->word);
     if (ret->voter < 0) {
-        reader_fail(r, "%.64s; " EVENT_WORDS " would be right", r->word);
+        reader_fail(r, "there is no source %.64s; " EVENT_WORDS " would be right", r->word);
         return;
     }
     if (reader_is(r, "says")) {

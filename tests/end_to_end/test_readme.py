@@ -35,6 +35,14 @@ def fixture_configuration(tmp_path):
         "/etc/turnout/board-token", str(tmp_path / "board-token"))
 
 
+def test_the_story_is_decided_as_told(configuration, tmp_path):
+    (tmp_path / "turnout.yaml").write_text(configuration, encoding="utf-8")
+    (story,) = [text for text in re.findall(r"```text\n(.*?)```", TEXT, re.DOTALL) if text.startswith("BEFORE")]
+    result = check(tmp_path, story, "story.case", [BINARY, "simulate", "-c", str(tmp_path / "turnout.yaml")])
+    assert result.returncode == 0, result.stderr
+    assert "failover from gra to rbx" in result.stdout
+
+
 def test_the_configuration_can_be_served(configuration, tmp_path):
     result = check(tmp_path, configuration, "turnout.yaml", [BINARY, "check", "-c"])
     assert result.returncode == 0, result.stderr
