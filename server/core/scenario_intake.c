@@ -61,18 +61,43 @@ static int active_at(const struct player *p, int service, int64_t wall)
     return SITE_NONE;
 }
 
-/* `site: active` is the site that was active at the alert's own time, where that can be believed; what spoke of a site
- * before goes on to. */
-static int site_of_alert(const struct player *p, const struct stored_alert *alert, const struct happening *h)
+/* From a run's first effect until old answers have run out, nobody knows which site a public name leads to. */
+static bool is_put_off(const struct player *p, int service)
+{
+    const struct service_view *view = &p->views[service];
+    return (view->has_run && view->run_has_effect) || player_now(p) < view->settle_until;
+}
+
+static int site_now(const struct player *p, int service)
+{
+    const struct service_view *view = &p->views[service];
+    return view->active == ACTIVE_SITE && !is_put_off(p, service) ? view->active_site : SITE_NONE;
+}
+
+/* `site: active` is the site that was active at the alert's own time, where that can be believed. What still fires
+ * after it was put off, or when nothing was known to be active, speaks of the one that is active now. */
+static int site_of_alert(const struct player *p, const struct happening *h, bool is_repeat)
 {
     if (h->event.site != SITE_OF_ALERT_TIME)
         return h->event.site;
-    if (alert->site >= 0)
-        return alert->site;
     int64_t began = sent_at(p, h->began_at);
     int64_t wall = player_wall(p);
-    bool is_believed = began != TIME_UNKNOWN && began <= wall && began >= wall - ALERT_TIME_TRUST_MS;
-    return active_at(p, h->service, is_believed ? began : wall);
+    bool is_believed = !is_repeat && began != TIME_UNKNOWN && began <= wall && began >= wall - ALERT_TIME_TRUST_MS;
+    return is_put_off(p, h->service) ? SITE_NONE : active_at(p, h->service, is_believed ? began : wall);
+}
+
+/* Whether a repeat of what spoke of `site` speaks of another one: that has to have been active for so long that no copy
+ * of an alert from before is on its way any more. */
+static bool is_elsewhere(const struct player *p, const struct happening *h, int site)
+{
+    if (h->event.site != SITE_OF_ALERT_TIME)
+        return site != h->event.site;
+    if (h->state != ALERT_FIRING)
+        return site >= 0;
+    int now = site_now(p, h->service);
+    if (now < 0 || site == now)
+        return false;
+    return site < 0 || active_at(p, h->service, player_wall(p) - ALERT_TIME_TRUST_MS) == now;
 }
 
 static void vote(struct player *p, int service, int voter, int site, enum vote says, int delta)
@@ -93,13 +118,15 @@ void player_hear(struct player *p, int service, int voter, int site)
         player_give(p, service, &(struct event){.kind = EVENT_HEARD, .voter = voter, .site = site});
 }
 
-static void alert_changes(struct player *p, struct stored_alert *alert, const struct happening *h)
+static void alert_moves(struct player *p, struct stored_alert *alert, const struct happening *h, bool is_repeat)
 {
     int old_site = alert->site;
     enum vote old_says = alert->says;
-    bool is_active_rule = h->event.site == SITE_OF_ALERT_TIME;
-    bool is_up = h->state == ALERT_UP && !is_active_rule;
-    alert->site = h->state == ALERT_FIRING || is_up ? site_of_alert(p, alert, h) : SITE_NONE;
+    bool is_of_active = h->event.site == SITE_OF_ALERT_TIME;
+    bool is_up = h->state == ALERT_UP && !is_of_active; /* what a public name gives says nothing of one site */
+    bool is_down = h->state == ALERT_FIRING;
+    bool stays = is_of_active && is_down && old_site >= 0 && old_says == VOTE_DOWN && !is_elsewhere(p, h, old_site);
+    alert->site = stays ? old_site : is_down || is_up ? site_of_alert(p, h, is_repeat) : SITE_NONE;
     alert->says = is_up ? VOTE_UP : VOTE_DOWN;
     if (alert->site >= 0)
         vote(p, h->service, h->voter, alert->site, alert->says, 1);
@@ -107,14 +134,19 @@ static void alert_changes(struct player *p, struct stored_alert *alert, const st
         vote(p, h->service, h->voter, old_site, old_says, -1);
 }
 
+/* Of the active site a repeat speaks only where that is still the one. */
+static void alert_repeats(struct player *p, struct stored_alert *alert, const struct happening *h)
+{
+    bool says_something = h->state == ALERT_FIRING || h->state == ALERT_UP;
+    if (says_something && is_elsewhere(p, h, alert->site))
+        alert_moves(p, alert, h, true);
+    else if (alert->site >= 0 && (h->event.site != SITE_OF_ALERT_TIME || alert->site == site_now(p, h->service)))
+        player_hear(p, h->service, h->voter, alert->site);
+}
+
 void player_take_alert(struct player *p, const struct happening *h)
 {
-    const struct service_view *view = &p->views[h->service];
     outlook_hear(p->outlook, h->voter, false, player_now(p));
-    /* After a run's first effect what speaks of the active site may mean either, until old answers have run out. */
-    bool is_of_active = h->event.site == SITE_OF_ALERT_TIME;
-    if (is_of_active && ((view->has_run && view->run_has_effect) || player_now(p) < view->settle_until))
-        return;
     struct stored_alert *stored = player_alert_get(p, h);
     if (!stored)
         return;
@@ -129,9 +161,9 @@ void player_take_alert(struct player *p, const struct happening *h)
     stored->row = after;
     stored->row.exists = true;
     if (verdict == ALERT_VERDICT_NEW)
-        alert_changes(p, stored, h);
-    else if (stored->site >= 0)
-        player_hear(p, h->service, h->voter, stored->site);
+        alert_moves(p, stored, h, false);
+    else
+        alert_repeats(p, stored, h);
 }
 
 /* What our own probe, or a person, says now takes the place of what they said before. */

@@ -49,9 +49,12 @@ static void rebuild(struct service_view *view, const struct service *service, co
     view->run_overrides = old.run_overrides;
 }
 
-/* Silence of sources before the start proves nothing. */
-static void outlook_begin(struct player *p)
+/* Silence of sources before the start proves nothing; a heartbeat has to be fresh. */
+static void outlook_begin(struct player *p, int64_t shift)
 {
+    int64_t beats[MAX_SOURCES] = {0};
+    for (int i = 0; p->outlook && i < p->model->n_sources; i++)
+        beats[i] = p->outlook->sources[i].beat_at;
     bool is_cut_off = p->outlook && p->outlook->is_cut_off;
     bool is_killed = p->outlook && p->outlook->is_killed;
     outlook_free(p->outlook);
@@ -64,7 +67,8 @@ static void outlook_begin(struct player *p)
     p->outlook->is_cut_off = is_cut_off;
     p->outlook->is_killed = is_killed;
     for (int i = 0; i < p->model->n_sources; i++)
-        p->outlook->sources[i].heard_at = player_now(p);
+        p->outlook->sources[i] =
+            (struct source_outlook){.heard_at = player_now(p), .beat_at = beats[i] ? beats[i] + shift : 0};
     for (int i = 0; i < p->model->n_services; i++)
         outlook_take(p->outlook, i, player_now(p));
     p->generation = p->outlook->generation;
@@ -84,12 +88,12 @@ void player_restart(struct player *p, const struct happening *h)
 {
     p->at += h->duration;
     int64_t shift = p->wall_ahead;
+    int64_t of_timers = h->kind == HAPPENS_REBOOT ? 0 : shift;
     p->base += shift;
     p->wall_ahead = 0;
     for (int i = 0; i < p->model->n_services; i++)
-        rebuild(&p->views[i], &p->model->services[i], &p->companions[i], h->kind != HAPPENS_RESTART,
-                h->kind == HAPPENS_REBOOT ? 0 : shift);
-    outlook_begin(p);
+        rebuild(&p->views[i], &p->model->services[i], &p->companions[i], h->kind != HAPPENS_RESTART, of_timers);
+    outlook_begin(p, of_timers);
     if (p->err == ERR_OK)
         start_all(p);
 }
@@ -139,7 +143,7 @@ static void begin_thing(struct player *p, const struct before *before)
 /* What is of the outlook comes when that is made of the views. */
 static void begin_outlook(struct player *p)
 {
-    outlook_begin(p);
+    outlook_begin(p, 0);
     for (size_t i = 0; i < p->scase->n_before && p->outlook; i++) {
         const struct before *before = &p->scase->before[i];
         if (before->kind == BEFORE_CUT_OFF)
