@@ -9,11 +9,13 @@ let remembered = null; // where sessionStorage is refused, the token lasts until
 let skew = 0;
 
 export class ApiError extends Error {
-    // status 0: no answer came
-    constructor(status, code, message) {
+    // status 0: no answer came. `how`: what a refusal says of how to insist
+    constructor(status, code, message, how = {}) {
         super(message);
         this.status = status;
         this.code = code;
+        this.override = how.override || "";
+        this.canReplace = how.replace === true;
     }
 }
 
@@ -59,14 +61,16 @@ function noteClock(response, sentAt) {
 async function failure(response) {
     let code = "";
     let message = "";
+    let how = {};
     try {
         const body = await response.json();
         code = String(body.error.code);
         message = String(body.error.message);
+        how = body.error;
     } catch {
         message = `the answer was ${response.status} ${response.statusText}, without an explanation`;
     }
-    return new ApiError(response.status, code, message);
+    return new ApiError(response.status, code, message, how);
 }
 
 // `path` is below api/v1/. Rejects with an ApiError, or with an AbortError when `signal` is aborted.

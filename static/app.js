@@ -8,11 +8,12 @@ import {ApiError, call, clockSkew, now, setToken, token} from "./api.js";
 import {ago, at, tick, until, zone} from "./words.js";
 import * as ask from "./ask.js";
 import * as audit from "./audit.js";
+import * as incidents from "./incidents.js";
 import * as monitors from "./monitors.js";
 import * as runs from "./runs.js";
 import * as services from "./services.js";
 
-const VIEWS = {services, runs, monitors, audit};
+const VIEWS = {services, incidents, runs, monitors, audit};
 const QUICK_MS = 1000;
 const SLOW_MS = 5000;
 const BACK_OFF_MS = [2000, 4000, 8000, 15000, 30000];

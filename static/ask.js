@@ -7,22 +7,43 @@ import {NOT_A_SITE} from "./words.js";
 
 const box = () => document.getElementById("ask");
 
-let asked = null; // {path, needsSite, isRepeatable, key}
+let asked = null; // {path, verb, isRepeatable, key}
+
+const SITE_OF_CHOICE = {to: "To site", site: "Site"};
 
 const VERBS = {
-    failover: {title: (a) => `Fail over ${a.name}?`, go: "Fail over", to: "optional",
+    failover: {title: (a) => `Fail over ${a.name}?`, go: "Fail over", site: "to", isOptional: true, canPlan: true,
         means: "A run starts now: the playbook's steps are carried out, in order, at the real providers."},
-    failback: {title: (a) => `Fail back ${a.name}?`, go: "Fail back", to: null,
+    failback: {title: (a) => `Fail back ${a.name}?`, go: "Fail back",
         means: "A run to the service's home starts now: the playbook's steps are carried out at the real providers."},
-    adopt: {title: (a) => `Where is ${a.name}?`, go: "Adopt", to: "required",
+    adopt: {title: (a) => `Where is ${a.name}?`, go: "Adopt", site: "to",
         means: "Nothing is written at any provider. Turnout believes you from now on, and acts on it."},
-    retry: {title: () => "Retry the failed step?", go: "Retry", to: null,
+    pause: {title: (a) => `Pause ${a.name}?`, go: "Pause",
+        means: "From now on nothing is started by itself, and a run of Turnout's own that has changed nothing yet is " +
+            "cancelled. People can still start runs. Everything else is recorded as before."},
+    resume: {title: (a) => `Let ${a.name} go on?`, go: "Resume",
+        means: "Turnout acts by itself again, at once where a site has been found down meanwhile."},
+    vote: {title: (a) => `What do you see of ${a.name}?`, go: "Vote", site: "site", hasVote: true,
+        means: "Your vote counts like that of a monitor, for a day or until you withdraw it."},
+    approve: {title: () => "Let this run begin?", go: "Approve",
+        means: "The votes and guards are looked at once more; then the playbook's steps are carried out at the real " +
+            "providers."},
+    reject: {title: () => "Refuse this run?", go: "Refuse",
+        means: "The run ends here and has changed nothing. It is not started again for the same incident."},
+    retry: {title: () => "Retry the failed step?", go: "Retry",
         means: "The step begins again by observing, with a new deadline, and the run goes on from there."},
-    skip: {title: () => "Skip the failed step?", go: "Skip", to: null,
+    skip: {title: () => "Skip the failed step?", go: "Skip",
         means: "The step is left as it is, done or not, and the run goes on with the next one."},
-    cancel: {title: () => "Cancel this run?", go: "Cancel the run", to: null,
+    cancel: {title: () => "Cancel this run?", go: "Cancel the run",
         means: "The run ends here. If it has written anything already, the service is split: look at the " +
             "providers, then say where it is (adopt) or start a run."},
+};
+
+// How to insist, where the daemon has refused and says that this can be overridden.
+const INSIST = {
+    target_down: "Go there all the same, although it is said to be down",
+    preflight: "Go on all the same where a check before the first change fails",
+    replace: "Cancel the run in progress first",
 };
 
 function idempotencyKey() {
@@ -30,39 +51,48 @@ function idempotencyKey() {
 }
 
 function siteChoice(verb, service) {
-    if (!verb.to || !service) {
+    if (!verb.site || !service) {
         return null;
     }
-    const sites = service.sites.map((s) => s.name).filter((name) => verb.to === "required" || name !== service.active);
-    return h("label", null, "To site",
-        h("select", {name: "to"},
-            h("option", {value: ""}, verb.to === "required" ? "choose…" : "the next by preference"),
+    const sites = service.sites.map((s) => s.name).filter((name) => !verb.isOptional || name !== service.active);
+    return h("label", null, SITE_OF_CHOICE[verb.site],
+        h("select", {name: "site"},
+            h("option", {value: ""}, verb.isOptional ? "the next by preference" : "choose…"),
             sites.map((name) => h("option", {value: name}, name))));
+}
+
+function voteChoice() {
+    return h("label", null, "It is",
+        h("select", {name: "says"}, h("option", {value: "down"}, "down"), h("option", {value: "up"}, "up"),
+            h("option", {value: "nothing"}, "not for me to say: withdraw my vote")));
+}
+
+function check(name, value, text) {
+    return h("label", {class: "check", "data-key": value}, h("input", {type: "checkbox", name, value}), " ", text);
 }
 
 // `service` is as last read; for run verbs it is null.
 export function open(verbName, {service = null, run = null}) {
     const verb = VERBS[verbName];
-    const target = service ? `services/${encodeURIComponent(service.name)}` : `runs/${encodeURIComponent(run)}`;
-    asked = {
-        path: `${target}/${verbName}`, needsSite: verb.to === "required", isRepeatable: Boolean(service),
-        key: idempotencyKey(),
-    };
-    const isVague = service && NOT_A_SITE.includes(service.active) && verbName !== "adopt";
+    const target = run ? `runs/${encodeURIComponent(run)}` : `services/${encodeURIComponent(service.name)}`;
+    asked = {path: `${target}/${verbName}`, verb, isRepeatable: !run, key: idempotencyKey()};
+    const isVague = service && NOT_A_SITE.includes(service.active) && verb.site !== "site" && verbName !== "adopt";
     const dialog = box();
     dialog.replaceChildren(h("form", {"data-view": "ask"},
         h("h2", {id: "ask-title", class: "foreign"}, verb.title({name: service ? service.name : ""})),
         h("p", null, verb.means),
         isVague ? h("p", {class: "means"}, `The service is ${service.active} now. Look at the providers first.`) : null,
-        siteChoice(verb, service),
+        siteChoice(verb, service), verb.hasVote ? voteChoice() : null,
+        verb.canPlan ? check("planned", "planned", "Planned: both sites work (steps for `planned` are taken)") : null,
         h("label", null, "Reason, for the audit log",
             h("textarea", {name: "reason", rows: "3", maxlength: "500", required: true, autocomplete: "off"})),
         h("div", {id: "ask-error", role: "alert"}),
+        h("div", {id: "ask-insist"}),
         h("p", {class: "actions"},
             h("button", {type: "button", "data-do": "close"}, "Do nothing"),
             h("button", {type: "submit", class: "strong"}, verb.go))));
     dialog.showModal();
-    dialog.querySelector(verb.to === "required" ? "select" : "textarea").focus();
+    dialog.querySelector(verb.site && !verb.isOptional ? "select" : "textarea").focus();
 }
 
 export function close() {
@@ -82,12 +112,38 @@ function sayFailure(error) {
     return error.status === 403 ? `Not allowed: ${error.message}` : error.message;
 }
 
+// Offers what the daemon says would let it pass; what was offered before stays.
+function offerToInsist(error) {
+    const guard = error.override || (error.canReplace ? "replace" : "");
+    const place = document.getElementById("ask-insist");
+    if (guard && INSIST[guard] && !place.querySelector(`[value="${guard}"]`)) {
+        place.append(check("insist", guard, INSIST[guard]));
+        asked.key = idempotencyKey(); // what comes next is another request
+    }
+}
+
+function bodyOf(form, reason, site) {
+    const {verb} = asked;
+    const data = new FormData(form);
+    const insist = data.getAll("insist");
+    const override = insist.filter((guard) => guard !== "replace");
+    return {
+        reason,
+        ...(site ? {[verb.site]: site} : {}),
+        ...(verb.hasVote ? {says: data.get("says")} : {}),
+        ...(data.get("planned") ? {planned: true} : {}),
+        ...(override.length ? {override} : {}),
+        ...(insist.includes("replace") ? {replace: true} : {}),
+    };
+}
+
 // Returns the id of the run that came of it, "" where there is none, or null when it was not done.
 export async function submit(form) {
-    const {path, needsSite, key} = asked;
+    const {path, verb, key} = asked;
     const reason = form.elements.reason.value.trim();
-    const to = form.elements.to ? form.elements.to.value : "";
-    if (!reason || (needsSite && !to)) {
+    const site = form.elements.site ? form.elements.site.value : "";
+    const isLacking = Boolean(verb.site) && !verb.isOptional && !site;
+    if (!reason || isLacking) {
         complain(reason ? "Choose the site." : "A reason is needed: it is what others will read in the audit log.");
         return null;
     }
@@ -95,7 +151,7 @@ export async function submit(form) {
     button.disabled = true;
     try {
         const answer = await call(path, {
-            method: "POST", body: to ? {to, reason} : {reason}, headers: {"Idempotency-Key": key},
+            method: "POST", body: bodyOf(form, reason, site), headers: {"Idempotency-Key": key},
         });
         close();
         return answer.run || "";
@@ -105,6 +161,7 @@ export async function submit(form) {
             throw error;
         }
         complain(sayFailure(error));
+        offerToInsist(error);
         return null;
     } finally {
         button.disabled = false;

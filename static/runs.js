@@ -7,7 +7,7 @@ import {
 } from "./words.js";
 
 const LIMIT = 50;
-const STATES = ["running", "attention", "succeeded", "cancelled"];
+const STATES = ["waiting", "running", "attention", "succeeded", "cancelled"];
 
 export async function load(route, signal) {
     if (route.id) {
@@ -48,7 +48,7 @@ function listRow(run) {
             h("span", {class: "foreign"}, ...fromTo(run)), " ", badge(run.state)),
         h("p", {class: "quiet"}, `${run.kind}, started `, ago(run.started_at), " by ",
             h("span", {class: "foreign"}, starter(run.started_by)),
-            run.state === "attention" ? null
+            run.state === "attention" || run.state === "waiting" ? null
                 : [isMoving(run) ? ", for " : ", took ", took(run.started_at, run.finished_at)]),
         run.reason ? h("p", {class: "foreign"}, reason(run.reason)) : null,
         run.error ? h("p", {class: "error foreign"}, run.error) : null);
@@ -203,6 +203,9 @@ function runActions(run) {
     const button = (verb, label) => h("button",
         {type: "button", "data-do": "ask", "data-verb": verb, "data-run": run.id, "data-key": verb}, `${label}…`);
     const isStopped = run.state === "attention";
+    if (run.state === "waiting") {
+        return h("p", {class: "actions"}, button("approve", "Approve"), button("reject", "Refuse"));
+    }
     return h("p", {class: "actions"},
         isStopped ? [button("retry", "Retry the step"), button("skip", "Skip the step")] : null,
         button("cancel", "Cancel the run"));
@@ -223,14 +226,16 @@ function renderOne(run) {
         h("ol", {class: "steps"}, run.steps.map(stepItem)),
         h("dl", {class: "facts"},
             fact("Why", reason(run.reason || "no reason given")),
-            fact("Kind", run.kind),
+            fact("Kind", run.occasion === "planned" ? `${run.kind}, planned` : run.kind),
+            run.overrides ? fact("Overridden", run.overrides.replaceAll(" ", ", ")) : null,
             fact("Started", at(run.started_at), " by ", starter(run.started_by)),
             run.finished_at
                 ? fact("Finished", at(run.finished_at), ", after ", took(run.started_at, run.finished_at)) : null,
             fact("Effect so far",
                 run.has_effect ? "yes: something was written at a provider" : "none: nothing was written"),
             fact("Run", h("code", null, run.id)),
-            run.incident ? fact("Incident", h("code", null, run.incident)) : null),
+            run.incident
+                ? fact("Incident", h("a", {href: `#/incidents/${run.incident}`}, h("code", null, run.incident))) : null),
         h("p", null, h("a", {href: `#/audit${query({service: run.service})}`}, `Audit log of ${run.service}`))];
 }
 

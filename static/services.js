@@ -20,12 +20,12 @@ async function withSteps(services, signal) {
 }
 
 export async function load(route, signal) {
-    if (route.id) {
-        const service = await call(`services/${encodeURIComponent(route.id)}`, {signal});
-        return {services: await withSteps([service], signal), isMore: false};
-    }
-    const page = await call("services", {signal});
-    return {services: await withSteps(page.items, signal), isMore: Boolean(page.next)};
+    const path = route.id ? `services/${encodeURIComponent(route.id)}` : "services";
+    const [answer, status] = await Promise.all([call(path, {signal}), call("status", {signal})]);
+    return {
+        services: await withSteps(route.id ? [answer] : answer.items, signal),
+        isMore: !route.id && Boolean(answer.next), status,
+    };
 }
 
 export const isBusy = (data) => data.services.some((s) => s.active === "moving" || isMoving(s.run));
@@ -43,6 +43,10 @@ export function facts(data) {
                 `${s.name}: ${site.down_votes} of ${s.votes_needed} votes say that ${site.name} is down`
                 + (s.trusted_votes_needed > 0 ? `, ${site.trusted_down_votes} of ${s.trusted_votes_needed} trusted` : ""));
         }
+        all.set(`${s.name} paused`, `${s.name} is ${s.paused ? "paused" : "not paused"}`);
+    }
+    for (const trouble of troubles(data.status)) {
+        all.set(trouble, trouble);
     }
     return all;
 }
@@ -70,17 +74,33 @@ function activeLine(service) {
             : ACTIVE_MEANS[service.active]));
 }
 
+const SAYS = [["down", "down"], ["up", "up"], ["unknown", "silent"]];
+
+// Who says what: "down: prometheus (2 alerts)", "up: probe", "silent: pingdom".
+function voters(site) {
+    return SAYS.map(([vote, label]) => {
+        const names = site.voters.filter((v) => v.vote === vote && (vote !== "unknown" || v.voter !== "operator"));
+        return names.length ? h("li", {"data-key": vote},
+            h("span", {class: vote === "down" ? "says down" : "says"}, label), " ",
+            h("span", {class: "foreign quiet"}, names.map((v) => v.voter
+                + (v.weight > 1 ? ` ×${v.weight}` : "") + (v.alerts > 1 ? ` (${v.alerts} alerts)` : "")).join(", "))) : null;
+    });
+}
+
 function votes(service, site) {
-    const says = site.sources.map((s) => `${s.source} (${plural(s.alerts, "alert")})`).join(", ");
     return h("td", {"data-label": "Votes for down"},
         h("span", {class: site.down_votes > 0 ? "votes some" : "votes"},
             h("b", {class: "number"}, `${site.down_votes} of ${service.votes_needed}`)),
         service.trusted_votes_needed > 0
             ? h("span", {class: "quiet"}, `, ${site.trusted_down_votes} of ${service.trusted_votes_needed} trusted`) : null,
-        says ? h("span", {class: "quiet foreign"}, service.trusted_votes_needed > 0 ? `: ${says}` : ` ${says}`) : null);
+        h("ul", {class: "voters"}, voters(site)));
 }
 
-const TIMERS = {hold: "the votes stand; the hold ends ", cool_down: "cool-down ends "};
+const TIMERS = {
+    hold: "the votes stand; the hold ends ", flap: "flapping is forgotten ", cool_down: "cool-down ends ",
+    settle: "old DNS answers run out ", approval: "unanswered, it is decided ", remind: "people are reminded ",
+    failback: "home is well; long enough ",
+};
 
 function timer(t) {
     return h("span", {class: "timer"}, TIMERS[t.kind] || `${t.kind}: `, until(t.due_at));
@@ -92,11 +112,12 @@ function siteState(service, site) {
     if (site.incident) {
         const incident = site.incident;
         parts.push(h("p", null, badge("incident", {tone: incident.is_standing ? "bad" : "warn"}), " ",
-            incident.is_standing ? "stands, opened " : "open until its votes are gone; opened ",
+            incident.is_standing ? "stands; opened " : "open; the first vote came ",
             ago(incident.opened_at)));
         if (incident.reason && incident.reason !== "none") {
             parts.push(h("p", {class: "why foreign"}, "Nothing is started: ", reason(incident.reason)));
         }
+        parts.push(h("p", null, h("a", {href: `#/incidents/${incident.id}`}, "Why")));
     }
     return h("td", {"data-label": "Incident"},
         parts.length ? parts : h("span", {class: "quiet"}, !site.down_votes ? "none"
@@ -125,43 +146,68 @@ function latestRun(service) {
         return h("p", {class: "quiet"}, "No run so far.");
     }
     const since = run.finished_at ? ["after ", took(run.started_at, run.finished_at), ", ", ago(run.finished_at)]
-        : run.state === "attention" ? ["started ", ago(run.started_at)] : ["for ", took(run.started_at, null)];
+        : run.state === "attention" ? ["started ", ago(run.started_at)]
+        : run.state === "waiting" ? ["since ", ago(run.started_at)] : ["for ", took(run.started_at, null)];
     return h("div", {class: "latest"},
         h("p", null, h("a", {href: `#/runs/${run.id}`}, isUnfinished(run) ? "Run" : "Latest run"), " ",
             h("span", {class: "foreign"}, ...fromTo(run)), " ", badge(run.state), " ",
             h("span", {class: "quiet"}, since)),
         RUN_MEANS[run.state] ? h("p", {class: "means"}, RUN_MEANS[run.state]) : null,
+        run.reason && run.state === "waiting" ? h("p", {class: "foreign"}, reason(run.reason)) : null,
         run.error ? h("p", {class: "error foreign"}, run.error) : null,
-        run.steps && isUnfinished(run) ? stepStrip(run) : null);
+        run.steps && isUnfinished(run) && run.state !== "waiting" ? stepStrip(run) : null);
 }
 
 function actions(service) {
-    const button = (verb, label) => h("button", {
-        type: "button", "data-do": "ask", "data-verb": verb, "data-service": service.name,
-        "aria-label": `${label} ${service.name}`,
+    const button = (verb, label, extra = {}) => h("button", {
+        type: "button", "data-do": "ask", "data-verb": verb, "data-service": service.name, "data-key": verb,
+        "aria-label": `${label} ${service.name}`, ...extra,
     }, `${label}…`);
-    const isOpen = isUnfinished(service.run);
+    const {run} = service;
+    const isWaiting = isUnfinished(run) && run.state === "waiting";
+    const isOpen = isUnfinished(run) && !isWaiting;
     const canReturn = !isOpen && service.active !== service.home;
     return h("p", {class: "actions"},
-        isOpen ? h("a", {class: "button", href: `#/runs/${service.run.id}`},
-            isStopped(service) ? "Decide about its run" : "Watch its run")
-            : button("failover", "Fail over"),
+        isWaiting ? [button("approve", "Approve", {"data-run": run.id, class: "strong"}),
+            button("reject", "Refuse", {"data-run": run.id})] : null,
+        isOpen ? h("a", {class: "button", href: `#/runs/${run.id}`},
+            isStopped(service) ? "Decide about its run" : "Watch its run") : null,
+        button("failover", "Fail over"),
         canReturn ? button("failback", "Fail back") : null,
         !isOpen && NOT_A_SITE.includes(service.active) ? button("adopt", "Adopt") : null,
-        h("a", {href: `#/runs?service=${encodeURIComponent(service.name)}`}, "Its runs"),
-        h("a", {href: `#/audit?service=${encodeURIComponent(service.name)}`}, "Its audit log"));
+        service.paused ? button("resume", "Resume") : button("pause", "Pause"),
+        button("vote", "Vote"),
+        h("span", {class: "links"},
+            h("a", {href: `#/incidents?service=${encodeURIComponent(service.name)}`}, "Its incidents"), " ",
+            h("a", {href: `#/runs?service=${encodeURIComponent(service.name)}`}, "Its runs"), " ",
+            h("a", {href: `#/audit?service=${encodeURIComponent(service.name)}`}, "Its audit log")));
 }
 
 // The reasons for which nothing is started and which pass by themselves.
-const PASSING = ["none", "cool_down", "run_in_progress"];
+const PASSING = ["none", "cool_down", "run_in_progress", "provider_busy", "dependency", "shadow_mode", "freeze"];
 
 function isDownAndLeft(service) {
     return !isUnfinished(service.run) && service.sites.some((site) => site.name === service.active && site.incident &&
         site.incident.is_standing && site.incident.reason && !PASSING.includes(site.incident.reason));
 }
 
+const isWaiting = (service) => isUnfinished(service.run) && service.run.state === "waiting";
+
 function needsPerson(service) {
-    return service.active === "split" || service.active === "unknown" || isStopped(service) || isDownAndLeft(service);
+    return isWaiting(service) || service.active === "split" || service.active === "unknown" || isStopped(service) || isDownAndLeft(service);
+}
+
+// What keeps Turnout from acting by itself, whatever the monitors say.
+function holds(service) {
+    const {paused, frozen} = service;
+    return [
+        service.mode === "shadow" ? h("p", {class: "means", "data-key": "shadow"}, badge("shadow", {tone: "warn"}),
+            " Nothing is started by itself: it is only recorded what would be.") : null,
+        paused ? h("p", {class: "means foreign", "data-key": "paused"}, badge("paused", {tone: "warn"}), " by ",
+            h("b", null, paused.who), ", ", ago(paused.at), `: ${paused.reason}`) : null,
+        frozen ? h("p", {class: "means foreign", "data-key": "frozen"}, badge("frozen", {tone: "warn"}),
+            " nothing starts by itself; ends ", until(frozen.until), frozen.reason ? `: ${frozen.reason}` : "") : null,
+    ];
 }
 
 function card(service) {
@@ -170,14 +216,19 @@ function card(service) {
         h("header", null,
             h("h2", null, h("a", {href: serviceLink(service.name), class: "foreign"}, service.name)),
             h("span", {class: "quiet"}, `${service.mode}: ${plural(service.votes_needed, "vote")} held for `,
-                h("span", {class: "number"}, duration(service.hold_ms).replace(".0 s", " s")))),
-        activeLine(service), sitesTable(service), coolDown.map((t) => h("p", null, timer(t))), latestRun(service),
+                h("span", {class: "number"}, duration(service.hold_ms).replace(".0 s", " s")),
+                service.failback_mode === "manual" ? null : `; back home: ${service.failback_mode}`)),
+        holds(service), activeLine(service), sitesTable(service), coolDown.map((t) => h("p", null, timer(t))), latestRun(service),
         actions(service));
 }
 
 // ---- the view
 
 function whyPerson(service) {
+    if (isWaiting(service)) {
+        return [h("a", {href: `#/runs/${service.run.id}`, class: "foreign"}, service.name),
+            ` has a run to ${service.run.to} that waits for a yes or no`];
+    }
     const href = isStopped(service) ? `#/runs/${service.run.id}` : serviceLink(service.name);
     return [h("a", {href, class: "foreign"}, service.name),
         isStopped(service) ? " has a run that stopped: retry, skip or cancel it"
@@ -197,12 +248,35 @@ function summary(data) {
         waiting.length > 10 ? h("p", null, `and ${waiting.length - 10} more below`) : null);
 }
 
+// What is wrong with the daemon's own surroundings, as sentences; from GET /status.
+function troubles(status) {
+    const {self_check: check, kill_switch: kill, heartbeat, flood, suspects, stale_sources: stale} = status;
+    return [
+        kill && kill.state === "on" ? kill.text || "The kill switch file exists: nothing is written to any provider." : "",
+        check && check.state !== "ok" && check.state !== "off" ? check.text || "The daemon itself may be cut off." : "",
+        heartbeat && heartbeat.failing_since ? `The heartbeat does not get out: ${heartbeat.text}` : "",
+        flood && flood.is_held
+            ? `Several places are down at once (${flood.places.join(", ")}): nothing starts by itself. Suspect the ` +
+                "monitors, or the daemon's own network, first." : "",
+        suspects && suspects.length
+            ? `${suspects.join(", ")} says down of everything: without its votes there must be a quorum.` : "",
+        stale && stale.length ? `Silent for too long: ${stale.join(", ")}. What it said last does not count.` : "",
+    ].filter(Boolean);
+}
+
+function surroundings(status) {
+    const all = troubles(status);
+    return all.length ? h("section", {class: "notice", "aria-label": "The daemon itself", "data-key": "surroundings"},
+        h("h2", null, "Turnout holds back"),
+        h("ul", null, all.map((text) => h("li", {"data-key": text, class: "foreign"}, text)))) : null;
+}
+
 export function render(route, data) {
     if (route.id) {
-        return [h("p", {class: "crumb"}, h("a", {href: "#/services"}, "All services")),
+        return [surroundings(data.status), h("p", {class: "crumb"}, h("a", {href: "#/services"}, "All services")),
             h("h1", {tabindex: "-1", class: "unseen"}, `Service ${route.id}`), data.services.map(card)];
     }
-    return [h("h1", {tabindex: "-1"}, "Services"), summary(data),
+    return [h("h1", {tabindex: "-1"}, "Services"), surroundings(data.status), summary(data),
         data.services.length ? h("div", {class: "cards"}, data.services.map(card))
             : h("p", {class: "empty"}, "No services are configured. They stand under ", h("code", null, "services:"),
                 " in the daemon's configuration."),

@@ -110,7 +110,7 @@ const TONES = {
     succeeded: "good", done: "good", "already done": "good", ok: "good",
     running: "busy", moving: "busy", started: "busy", "not yet": "busy",
     attention: "bad", split: "bad", unknown: "bad", failed: "bad", permanent: "bad", down: "bad",
-    temporary: "warn", skipped: "warn",
+    temporary: "warn", skipped: "warn", waiting: "warn",
 };
 
 export function badge(state, {big = false, tone = TONES[state] || "quiet"} = {}) {
@@ -135,18 +135,33 @@ export const TRUST_MEANS = {
 };
 
 export const RUN_MEANS = {
+    waiting: "The run waits for a person's yes or no. Nothing of it has begun.",
     attention: "The run has stopped and waits for a person: retry the failed step, skip it, or cancel the run.",
 };
 
 // Of reasons that come as a bare name; everything else is shown as it comes.
 const REASONS = {
     manual_mode: "the mode is manual: a person starts runs",
+    shadow_mode: "the mode is shadow: it is only recorded what would be started",
+    approval: "a run waits for a person's yes",
+    operator: "a person has refused the run",
+    deadline: "nobody said yes in time",
     not_active: "this site is not the active one",
     active_unknown: "the active site is not known",
     active_split: "the service is split",
     run_in_progress: "a run is in progress already",
+    paused: "the service is paused",
     cool_down: "the cool-down after the last run is not over",
+    freeze: "it is frozen for maintenance",
+    cut_off: "the daemon itself seems to be cut off",
+    kill_switch: "the kill switch file exists",
+    flood: "several places are down at once: suspect the monitors first",
+    suspect: "a monitor says down of everything, and without it the votes are not enough",
+    dependency: "a service that goes first has not been moved",
+    provider_busy: "the provider is busy with as many runs as are allowed",
     no_target: "there is no other site without a down vote",
+    target_down: "the other site is said to be down",
+    preflight: "a check before the first change failed",
     already_active: "it is active there already",
     unknown_from: "the playbook needs the site to leave, and that is not known",
 };
@@ -172,4 +187,4 @@ export function isUnfinished(run) {
     return Boolean(run) && !run.finished_at && run.state !== "succeeded" && run.state !== "cancelled";
 }
 
-export const isMoving = (run) => isUnfinished(run) && run.state !== "attention";
+export const isMoving = (run) => isUnfinished(run) && run.state === "running";
