@@ -248,26 +248,22 @@ function summary(data) {
         waiting.length > 10 ? h("p", null, `and ${waiting.length - 10} more below`) : null);
 }
 
-// What is wrong with the daemon's own surroundings, as sentences; from GET /status.
+// What holds for the daemon as a whole, as sentences; from GET /status.
 function troubles(status) {
-    const {self_check: check, kill_switch: kill, heartbeat, flood, suspects, stale_sources: stale} = status;
+    const {kill_switch: kill, cut_off: cutOff, flood, suspect, stale, heartbeat} = status;
     return [
-        kill && kill.state === "on" ? kill.text || "The kill switch file exists: nothing is written to any provider." : "",
-        check && check.state !== "ok" && check.state !== "off" ? check.text || "The daemon itself may be cut off." : "",
-        heartbeat && heartbeat.failing_since ? `The heartbeat does not get out: ${heartbeat.text}` : "",
-        flood && flood.is_held
-            ? `Several places are down at once (${flood.places.join(", ")}): nothing starts by itself. Suspect the ` +
-                "monitors, or the daemon's own network, first." : "",
-        suspects && suspects.length
-            ? `${suspects.join(", ")} says down of everything: without its votes there must be a quorum.` : "",
-        stale && stale.length ? `Silent for too long: ${stale.join(", ")}. What it said last does not count.` : "",
+        kill, cutOff, flood,
+        suspect && suspect.length
+            ? `${suspect.join(", ")}: says down of every place that it watches. Without its votes there must be a quorum.` : "",
+        stale && stale.length ? `${stale.join(", ")}: silent for too long. What it said last does not count.` : "",
+        heartbeat ? heartbeat : "",
     ].filter(Boolean);
 }
 
 function surroundings(status) {
     const all = troubles(status);
     return all.length ? h("section", {class: "notice", "aria-label": "The daemon itself", "data-key": "surroundings"},
-        h("h2", null, "Turnout holds back"),
+        h("h2", null, "Turnout itself"),
         h("ul", null, all.map((text) => h("li", {"data-key": text, class: "foreign"}, text)))) : null;
 }
 
