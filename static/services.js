@@ -106,6 +106,14 @@ function timer(t) {
     return h("span", {class: "timer"}, TIMERS[t.kind] || `${t.kind}: `, until(t.due_at));
 }
 
+// Why an incident that is open does not stand.
+function notYet(service, site) {
+    return service.active !== site.name ? "not the active site"
+        : site.down_votes < service.votes_needed ? "not enough votes"
+        : site.trusted_down_votes < service.trusted_votes_needed ? "not enough trusted votes"
+        : "the votes have not held for long enough";
+}
+
 function siteState(service, site) {
     const timers = service.timers.filter((t) => t.site === site.name);
     const parts = timers.map((t) => h("p", null, timer(t)));
@@ -114,15 +122,15 @@ function siteState(service, site) {
         parts.push(h("p", null, badge("incident", {tone: incident.is_standing ? "bad" : "warn"}), " ",
             incident.is_standing ? "stands; opened " : "open; the first vote came ",
             ago(incident.opened_at)));
-        if (incident.reason && incident.reason !== "none") {
-            parts.push(h("p", {class: "why foreign"}, "Nothing is started: ", reason(incident.reason)));
+        const isRefused = incident.reason && incident.reason !== "none";
+        if (isRefused || !incident.is_standing) {
+            parts.push(h("p", {class: "why foreign"}, "Nothing is started: ",
+                isRefused ? reason(incident.reason) : notYet(service, site)));
         }
         parts.push(h("p", null, h("a", {href: `#/incidents/${incident.id}`}, "Why")));
     }
     return h("td", {"data-label": "Incident"},
-        parts.length ? parts : h("span", {class: "quiet"}, !site.down_votes ? "none"
-            : site.down_votes < service.votes_needed ? "not enough votes"
-            : site.trusted_down_votes < service.trusted_votes_needed ? "not enough trusted votes" : "none: not the active site"));
+        parts.length ? parts : h("span", {class: "quiet"}, "none"));
 }
 
 function siteRow(service, site) {

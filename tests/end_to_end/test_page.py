@@ -279,7 +279,7 @@ def test_an_outage_that_waits_for_a_person_stands_on_top(browser, make_daemon, s
     browser.wait_text("active at " + here)
     assert browser.text(".notice") == ""
     daemon.deliver(delivery(alert(there[here])))
-    browser.wait_text("none: not the active site")
+    browser.wait_text("Nothing is started: not the active site")
     daemon.deliver(delivery(alert(here)))
     browser.wait_text("shop is active at %s, which is down, and nothing is started by itself" % here, ".notice")
     browser.wait_text("Nothing is started: the mode is manual")
@@ -380,7 +380,8 @@ def test_everything_is_reached_by_keyboard_and_seen(browser, page_url, operator_
         seen.append(browser.script(
             "(() => {const e = document.activeElement, s = getComputedStyle(e), b = e.getBoundingClientRect();"
             "return [e.textContent.trim(), s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2 && b.top >= 0 && b.width > 0]})()"))
-    assert [text for text, _ in seen][:6] == ["Skip to the content", "Turnout", "Services", "Runs", "Monitors", "Audit log"]
+    assert [text for text, _ in seen][:7] == ["Skip to the content", "Turnout", "Services", "Incidents", "Runs", "Monitors",
+                                               "Audit log"]
     assert all(is_visible for _, is_visible in seen), seen
     for text in ("Fail over…", "Fail back…", "Its audit log"):
         assert text in [name for name, _ in seen]
@@ -417,3 +418,71 @@ def test_a_lost_daemon_is_said_and_found_again(browser, page_url, operator_token
     browser.one("#banner button").click()
     wait_for(lambda: browser.text("#banner").strip() == "", what="the banner to go")
     browser.wait_text("shop")
+
+
+# ---- deciding
+
+
+def test_a_run_that_waits_is_answered_and_its_incident_told(browser, make_daemon, sandbox):
+    config = configuration(sandbox, mode="approval")
+    del config["services"]["shop"]["playbook"][1:]
+    daemon = make_daemon(config)
+    there = {"gra": "rbx", "rbx": "gra"}
+    here = wait_for(lambda: {daemon.service()["active"]} & set(there), what="the active site").pop()
+    browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
+    daemon.deliver(delivery(alert(here)))
+    browser.wait_text("shop has a run to %s that waits for a yes or no" % there[here], ".notice")
+    browser.one("[data-verb=approve]").click()
+    browser.one("dialog textarea").send_keys("seen it myself")
+    browser.one("dialog [type=submit]").click()
+    browser.wait_text("succeeded")
+    browser.open(daemon.api + "/#/incidents")
+    browser.wait_text("a run was started for it")
+    browser.one(".run > a").click()
+    browser.wait_text("prometheus says")
+    browser.wait_text("seen it myself", ".story")
+
+
+def test_a_service_is_paused_and_a_person_votes(browser, make_daemon, sandbox):
+    config = configuration(sandbox, votes=2)
+    del config["services"]["shop"]["playbook"][1:]
+    daemon = make_daemon(config)
+    here = wait_for(lambda: {daemon.service()["active"]} & {"gra", "rbx"}, what="the active site").pop()
+    browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
+    browser.wait_text("active at " + here)
+    browser.one("[data-verb=pause]").click()
+    browser.one("dialog textarea").send_keys("moving its database")
+    browser.one("dialog [type=submit]").click()
+    browser.wait_text("moving its database")
+    browser.one("[data-verb=vote]").click()
+    Select(browser.one("dialog select[name=site]")).select_by_value(here)
+    browser.one("dialog textarea").send_keys("no lights in the rack")
+    browser.one("dialog [type=submit]").click()
+    browser.wait_text("1 of 2")
+    browser.wait_text("operator", ".voters")
+    daemon.deliver(delivery(alert(here)))
+    browser.wait_text("Nothing is started: the service is paused")
+    browser.one("[data-verb=resume]").click()
+    browser.one("dialog textarea").send_keys("done")
+    browser.one("dialog [type=submit]").click()
+    wait_for(lambda: daemon.service()["active"] not in (here, "moving"), what="the run")
+
+
+def test_what_is_refused_can_be_insisted_on(browser, make_daemon, sandbox):
+    config = configuration(sandbox)
+    del config["services"]["shop"]["playbook"][1:]
+    daemon = make_daemon(config)
+    there = {"gra": "rbx", "rbx": "gra"}
+    here = wait_for(lambda: {daemon.service()["active"]} & set(there), what="the active site").pop()
+    daemon.deliver(delivery(alert(there[here])))
+    browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
+    browser.wait_text("active at " + here)
+    browser.one("[data-verb=failover]").click()
+    Select(browser.one("dialog select[name=site]")).select_by_value(there[here])
+    browser.one("dialog textarea").send_keys("it is up, I see it")
+    browser.one("dialog [type=submit]").click()
+    browser.wait_text("Go there all the same", "dialog")
+    browser.one("dialog input[value=target_down]").click()
+    browser.one("dialog [type=submit]").click()
+    wait_for(lambda: daemon.service()["active"] == there[here], what="the run")
+    assert [e for e in daemon.audit() if e["kind"] == "operator.break_glass"]
