@@ -53,6 +53,14 @@ static void wait_count(struct fixture *f, const char *sql, int64_t expected)
     fail_msg("%s is not %lld, but %lld", sql, (long long)expected, (long long)count(f, sql));
 }
 
+/* Jobs are told behind the commit whose answer is here already. */
+static void wait_cancelled(const struct job *job)
+{
+    for (int i = 0; i < 2000 && !atomic_load(&job->cancel); i++)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    assert_true(atomic_load(&job->cancel));
+}
+
 static struct id run_in_state(struct fixture *f, const char *state)
 {
     sqlite3 *db = NULL;
@@ -325,7 +333,7 @@ static void a_broken_quorum_takes_a_run_back(void **state)
     gra_is_down(f, 0);
     struct job *job = next_attempt(f);
     gra_is_not_down(f, 0);
-    assert_true(atomic_load(&job->cancel));
+    wait_cancelled(job);
     answer(f, job, OUTCOME_OK, false);
     wait_active(f, "site", "gra");
     assert_int_equal(count(f, "SELECT count(*) FROM run WHERE state = 'cancelled' AND NOT has_effect"), 1);
@@ -589,7 +597,7 @@ static void a_run_that_is_under_way_is_replaced_with_its_result(void **state)
     struct command *wish = replace("gra");
     push(f, wish);
     wait_count(f, "SELECT count(*) FROM run WHERE is_cancelling", 1);
-    assert_true(atomic_load(&job->cancel));
+    wait_cancelled(job);
     assert_false(is_done(f, wish));
     assert_refused(send(f, replace("gra")), "run_in_progress", "waits until");
     answer(f, job, OUTCOME_UNKNOWN, false);
