@@ -144,6 +144,17 @@ static void any_probes(struct walk *w, struct protected *p)
     }
 }
 
+/* While time passes our own checks go on, and mostly find what they found before. */
+static void probes_go_on(struct walk *w)
+{
+    for (int i = 0; i < N_SERVICES; i++) {
+        struct protected *p = &w->all[i];
+        for (int site = 0; p->service.probe.check && is_lucky(w, 80) && site < p->service.n_sites; site++)
+            if (p->truth.count[site][VOTER_PROBE][VOTE_DOWN] + p->truth.count[site][VOTER_PROBE][VOTE_UP] > 0)
+                hears(w, p, site, VOTER_PROBE);
+    }
+}
+
 /* ---- what people say --------------------------------------------------------------------------------------------- */
 
 static bool needs_from(const struct protected *p)
@@ -293,6 +304,7 @@ static void something_outside(struct walk *w)
 /* What was not written yet is lost in a crash. */
 static void lose_or_save(struct walk *w, struct protected *p, bool is_clean)
 {
+    p->truth.is_withdrawn &= !p->journal.is_persons_cancel; /* whoever came first is written down */
     for (int site = 0; site < p->service.n_sites; site++)
         for (int voter = 0; voter < N_VOTERS; voter++) {
             if (is_clean)
@@ -315,9 +327,8 @@ static void restart(struct walk *w)
     for (int i = 0; i < N_SOURCES; i++)
         w->source_heard_at[i] = w->now;
     for (int i = 0; i < N_PLACES; i++) {
-        w->starts_down[i] = w->was_down[i];
-        w->was_down[i] = false;
-        w->began_at[i] = w->down_at[i] = NEVER;
+        /* What was down has gone down at once, and what was remembered is forgotten. */
+        w->began_at[i] = w->down_at[i] = w->was_down[i] ? w->now : NEVER;
         memset(w->said_down[i], 0, sizeof w->said_down[i]);
     }
     w->was_flooded = false;
@@ -353,8 +364,11 @@ static void time_passes(struct walk *w)
         to = w->now + (int64_t)chance(w, 60000);
     else
         to += (int64_t)chance(w, 3) - 1;
+    bool is_long = to > w->now + 15000;
     if (to > w->now)
         w->now = to;
+    if (is_long && is_lucky(w, 70))
+        probes_go_on(w);
 }
 
 /* One that something is to be done about, more often than not. */
@@ -366,27 +380,43 @@ static struct protected *any_service(struct walk *w, bool has_run)
     return p;
 }
 
+/* What comes next for a run: a result, its next attempt's time, or a person. */
+static void any_progress(struct walk *w, struct protected *p)
+{
+    const struct truth *t = &p->truth;
+    if (!t->has_run) {
+        any_alert(w, p);
+    } else if (t->run_state == RUN_WAITING && is_lucky(w, 40)) {
+        any_answer(w, p);
+    } else if (t->run_state == RUN_ATTENTION && is_lucky(w, 60)) {
+        run_call(w, p);
+    } else {
+        bool is_waiting = t->run_state == RUN_RUNNING && p->run.current < p->run.n_steps && is_lucky(w, 70);
+        int64_t next_at = is_waiting ? p->step_runs[p->run.current].next_at : 0;
+        w->now = next_at > w->now ? next_at : w->now;
+        run_goes_on(w, p);
+    }
+}
+
 static void event(struct walk *w)
 {
     uint64_t dice = chance(w, 1000);
-    struct protected *p = any_service(w, dice >= 500 && dice < 850);
-    if (dice < 190)
+    struct protected *p = any_service(w, dice >= 460 && dice < 860);
+    if (dice < 170)
         time_passes(w);
-    else if (dice < 410)
+    else if (dice < 360)
         any_alert(w, p);
-    else if (dice < 440)
+    else if (dice < 400)
         any_repeats(w);
-    else if (dice < 500)
+    else if (dice < 460)
         any_probes(w, p);
-    else if (dice < 780)
-        run_goes_on(w, p);
-    else if (dice < 830)
+    else if (dice < 840)
+        any_progress(w, p);
+    else if (dice < 860)
         run_call(w, p);
-    else if (dice < 850)
-        any_answer(w, p);
-    else if (dice < 880)
+    else if (dice < 890)
         any_observation(w, p);
-    else if (dice < 930)
+    else if (dice < 970)
         any_operator_call(w, p);
     else if (dice < 996)
         something_outside(w);
@@ -402,9 +432,15 @@ static void step(struct walk *w)
         event(w);
     come_to_rest(w);
     note_level(w);
+    /* What nothing has happened to is looked at less often. */
+    w->all[chance(w, N_SERVICES)].is_touched = true;
     for (int i = 0; i < N_SERVICES; i++) {
-        check_level(w, &w->all[i]);
-        check_journal(w, &w->all[i]);
+        struct protected *p = &w->all[i];
+        if (!p->is_touched)
+            continue;
+        check_level(w, p);
+        check_journal(w, p);
+        p->is_touched = false;
     }
 }
 
@@ -449,14 +485,22 @@ static void the_promises_hold(void **state)
     struct walk *w = &the_walk;
     uint64_t seed = number_from("TURNOUT_WALK_SEED", 1);
     int64_t n_events = (int64_t)number_from("TURNOUT_WALK_EVENTS", 300000);
+    int64_t n_failbacks = 0;
+    int64_t n_approved = 0;
+    int64_t n_halted = 0;
     for (uint64_t i = 0; i < N_SEEDS; i++) {
         walk(w, seed + i, n_events / N_SEEDS);
         print_walk(w);
-        /* A walk that never gets anywhere proves nothing. */
+        n_failbacks += w->n_failbacks;
+        n_approved += w->n_approved;
+        n_halted += w->n_halted;
         if (w->event >= 50000)
             assert_true(w->n_automatic > 20 && w->n_succeeded > 20 && w->n_splits > 5 && w->n_refused > 50 &&
-                        w->n_failbacks > 0 && w->n_approved > 0 && w->n_withdrawn > 5);
+                        w->n_withdrawn > 5);
     }
+    /* A walk that never gets anywhere proves nothing. */
+    if (n_events >= 300000)
+        assert_true(n_failbacks > 20 && n_approved > 20 && n_halted > 10);
 }
 
 static void the_same_seed_gives_the_same_log(void **state)

@@ -23,14 +23,12 @@ static void check_our_start(struct walk *w, struct protected *p, const struct th
         PROMISE(start->site == 0 && start->occasion == OCCASION_FAILBACK, "a failback that does not go home");
         PROMISE(t->well_since != NEVER && w->now - t->well_since >= p->service.failback_after_ms,
                 "a failback without evidence of so long that home is well");
-        PROMISE(!t->is_failback_rejected && !t->is_rejected[t->site],
-                "a run that was refused by a person starts again");
+        PROMISE(w->now >= t->no_failback_until, "a failback that was refused by a person starts again");
         w->n_failbacks++;
         return;
     }
     PROMISE(start->occasion == OCCASION_OUTAGE, "not an outage?");
     PROMISE(has_held(w, p, t->site), "a run started without a quorum that had held");
-    PROMISE(!t->is_rejected[t->site], "a run that was refused by a person starts again");
     PROMISE(start->site == first_target(p), "not the first site in the order of preference");
 }
 
@@ -54,7 +52,7 @@ static void check_start(struct walk *w, struct protected *p, const struct event 
 }
 
 /* A reason on record has to be true. */
-static void check_not_acted(struct walk *w, struct protected *p, const struct thing *thing)
+static void check_not_acted(struct walk *w, struct protected *p, const struct event *event, const struct thing *thing)
 {
     const struct truth *t = &p->truth;
     enum reason reason = thing->reason;
@@ -68,15 +66,14 @@ static void check_not_acted(struct walk *w, struct protected *p, const struct th
         is_true = mode == MODE_MANUAL;
     else if (reason == REASON_SHADOW_MODE)
         is_true = mode == MODE_SHADOW && thing->site_to != t->site && !is_said_down(p, thing->site_to);
+    else if (event->kind == EVENT_RUN_STATE && reason == REASON_OPERATOR)
+        is_true = t->run_state == RUN_CANCELLED; /* by a person, and said before anything is looked at */
     else if (is_back && reason == REASON_VOTES)
-        is_true = is_for_a_failover(w, p, t->site);
-    else if (reason == REASON_OPERATOR || reason == REASON_DEADLINE)
-        is_true = t->is_rejected[is_back ? t->site : thing->site];
+        is_true = is_for_a_failover(p, has_held(w, p, t->site));
     else
         is_true = is_in_the_way(w, p, is_back ? t->site : thing->site, reason, true);
     PROMISE(is_true, "nothing is done for a reason that is not true");
-    bool is_a_no = reason == REASON_OPERATOR || reason == REASON_DEADLINE; /* said before anything is looked at */
-    if (!is_back && t->active == ACTIVE_SITE && thing->site == t->site && !is_a_no)
+    if (!is_back && t->active == ACTIVE_SITE && thing->site == t->site && event->kind != EVENT_RUN_STATE)
         PROMISE(has_held(w, p, t->site), "not acted on before it has held");
 }
 
@@ -100,9 +97,10 @@ static bool may_cancel(const struct walk *w, const struct protected *p, const st
         return t->run_state == RUN_WAITING && is_deadline(w, p, false);
     if (!t->is_ours || p->run.has_effect)
         return false;
+    if (thing->reason == REASON_VOTES && t->direction == DIRECTION_FAILBACK)
+        return t->run_state == RUN_WAITING && is_for_a_failover(p, has_held(w, p, t->leaves));
     if (thing->reason == REASON_VOTES)
-        return !t->has_quorum[t->leaves] || (t->direction == DIRECTION_FAILBACK && t->run_state == RUN_WAITING &&
-                                             is_for_a_failover(w, p, t->leaves));
+        return !t->has_quorum[t->leaves];
     if (thing->reason == REASON_EVIDENCE)
         return t->votes[0][VOTER_PROBE] != VOTE_UP || is_said_down(p, 0);
     if (thing->reason == REASON_TARGET_DOWN || thing->reason == REASON_NO_TARGET)
@@ -134,7 +132,7 @@ static void check_cancel(struct walk *w, struct protected *p, const struct event
     PROMISE(may_cancel(w, p, event, thing), "a run is cancelled for a reason that is not true");
     w->n_withdrawn += thing->reason != REASON_OPERATOR && thing->reason != REASON_REPLACED;
     if (thing->reason == REASON_OPERATOR || thing->reason == REASON_DEADLINE)
-        *(t->direction == DIRECTION_FAILBACK ? &t->is_failback_rejected : &t->is_rejected[t->leaves]) = true;
+        refused(w, p);
     if (thing->reason == REASON_REPLACED)
         abandon(w, p);
     else
@@ -249,7 +247,7 @@ static void check_thing(struct walk *w, struct protected *p, const struct event 
         check_timer(w, p, thing);
         break;
     case THING_NOT_ACTED:
-        check_not_acted(w, p, thing);
+        check_not_acted(w, p, event, thing);
         break;
     case THING_ACTIVE:
         check_active(w, p, things, i);
@@ -317,6 +315,7 @@ bool deliver(struct walk *w, struct protected *p, const struct event *event)
     note(w, p, "event %d site %d voter %d says %s %d", (int)event->kind, event->site, event->voter,
          vote_text(event->says), event->delta);
     bool is_silent = may_be_silent(p, event);
+    p->is_touched = true;
     watch(w, p);
     watch_places(w);
     w->outlook->wall = wall(w);
@@ -335,8 +334,8 @@ bool deliver(struct walk *w, struct protected *p, const struct event *event)
         note(w, p, "  %d/%s: %s", (int)thing->kind, reason_text(thing->reason), thing->text);
         is_refused |= thing->kind == THING_REFUSED;
         check_thing(w, p, event, &things, i);
-        journal_thing(w, p, thing);
         view_apply(&p->view, thing);
+        journal_thing(p, thing);
         if (thing->kind == THING_RUN_START)
             run_start(w, p, thing);
     }

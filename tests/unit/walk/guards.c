@@ -38,7 +38,7 @@ static bool is_flooded(const struct walk *w, int at)
     for (int place = 0; place < N_PLACES; place++) {
         int64_t apart = at == SITE_NONE ? 0 : w->began_at[place] - w->began_at[at];
         bool is_at_once = (apart < 0 ? -apart : apart) <= w->model.flood.within_ms;
-        bool is_down = w->was_down[place] || is_remembered(w, place) || (at == SITE_NONE && w->starts_down[place]);
+        bool is_down = w->was_down[place] || is_remembered(w, place);
         n += place == at || (is_down && is_at_once);
     }
     return w->model.flood.places > 0 && n > w->model.flood.places;
@@ -122,12 +122,6 @@ static bool is_provider_busy(const struct walk *w, const struct protected *p, bo
     return false;
 }
 
-bool is_for_a_failover(const struct walk *w, const struct protected *p, int site)
-{
-    bool is_asked = p->service.mode == MODE_AUTOMATIC || p->service.mode == MODE_APPROVAL;
-    return is_asked && p->truth.has_quorum[site] && has_held(w, p, site);
-}
-
 bool is_in_the_way(const struct walk *w, const struct protected *p, int site, enum reason reason, bool is_generous)
 {
     const struct truth *t = &p->truth;
@@ -139,6 +133,8 @@ bool is_in_the_way(const struct walk *w, const struct protected *p, int site, en
         return t->active == ACTIVE_SPLIT;
     if (reason == REASON_ACTIVE_UNKNOWN)
         return t->active == ACTIVE_UNKNOWN;
+    if (reason == REASON_OPERATOR || reason == REASON_DEADLINE)
+        return t->is_rejected[site];
     if (reason == REASON_PAUSED)
         return t->is_paused;
     if (reason == REASON_COOL_DOWN)
@@ -163,18 +159,26 @@ bool is_in_the_way(const struct walk *w, const struct protected *p, int site, en
 }
 
 static const enum reason guards[] = {
-    REASON_ACTIVE_SPLIT, REASON_ACTIVE_UNKNOWN, REASON_NOT_ACTIVE, REASON_PAUSED,        REASON_RUN_IN_PROGRESS,
-    REASON_COOL_DOWN,    REASON_FREEZE,         REASON_CUT_OFF,    REASON_KILL_SWITCH,   REASON_FLOOD,
-    REASON_SUSPECT,      REASON_NO_TARGET,      REASON_DEPENDENCY, REASON_PROVIDER_BUSY,
+    REASON_OPERATOR,        REASON_ACTIVE_SPLIT, REASON_ACTIVE_UNKNOWN, REASON_NOT_ACTIVE, REASON_PAUSED,
+    REASON_RUN_IN_PROGRESS, REASON_COOL_DOWN,    REASON_FREEZE,         REASON_CUT_OFF,    REASON_KILL_SWITCH,
+    REASON_FLOOD,           REASON_SUSPECT,      REASON_NO_TARGET,      REASON_DEPENDENCY, REASON_PROVIDER_BUSY,
 };
+
+bool is_for_a_failover(const struct protected *p, bool has_held_there)
+{
+    return has_held_there && (p->service.mode == MODE_AUTOMATIC || p->service.mode == MODE_APPROVAL);
+}
 
 enum reason what_is_in_the_way(const struct walk *w, const struct protected *p, int site, enum direction direction,
                                bool is_generous)
 {
+    bool holds = is_generous ? has_held(w, p, site) : has_surely_held(w, p, site);
+    if (direction == DIRECTION_FAILBACK && is_for_a_failover(p, holds))
+        return REASON_VOTES;
     bool is_back = direction == DIRECTION_FAILBACK; /* for which no place at all may be down beyond the rule */
     for (size_t i = 0; i < COUNT_OF(guards); i++) {
         enum reason reason = guards[i];
-        if (is_back && (reason == REASON_SUSPECT || reason == REASON_NO_TARGET))
+        if (is_back && (reason == REASON_SUSPECT || reason == REASON_NO_TARGET || reason == REASON_OPERATOR))
             continue;
         if (is_back && reason == REASON_FLOOD && !is_generous) {
             if (is_flooded(w, SITE_NONE) && w->was_flooded)
@@ -200,6 +204,8 @@ enum reason what_withdraws(const struct walk *w, const struct protected *p)
         return REASON_FLOOD;
     if (is_said_down(p, t->to) && !t->is_overriding)
         return REASON_TARGET_DOWN;
+    if (is_back && t->run_state == RUN_WAITING && is_for_a_failover(p, has_surely_held(w, p, t->leaves)))
+        return REASON_VOTES;
     if (is_back)
         return t->votes[0][VOTER_PROBE] == VOTE_UP ? REASON_NONE : REASON_EVIDENCE;
     if (!t->has_quorum[t->leaves])
@@ -262,13 +268,12 @@ static void check_run(struct walk *w, struct protected *p)
     if (t->active != ACTIVE_SITE || t->has_run)
         return;
     bool is_asked = p->service.mode == MODE_AUTOMATIC || p->service.mode == MODE_APPROVAL;
-    if (is_asked && has_surely_held(w, p, t->site) && !t->is_rejected[t->site])
+    if (is_asked && has_surely_held(w, p, t->site))
         PROMISE(what_is_in_the_way(w, p, t->site, DIRECTION_FAILOVER, true) != REASON_NONE,
                 "a quorum has held, nothing is in the way, and nothing happens");
     bool is_back_asked = p->service.failback_mode == MODE_AUTOMATIC || p->service.failback_mode == MODE_APPROVAL;
     if (is_back_asked && t->well_since != NEVER && w->now >= t->well_since + p->service.failback_after_ms &&
-        w->now >= t->run_ended_at + p->service.failback_after_ms && !t->is_failback_rejected &&
-        !is_for_a_failover(w, p, t->site))
+        w->now >= t->run_ended_at + p->service.failback_after_ms && w->now >= t->no_failback_until)
         PROMISE(what_is_in_the_way(w, p, t->site, DIRECTION_FAILBACK, true) != REASON_NONE,
                 "home has been well for long enough, nothing is in the way, and nothing happens");
 }
@@ -281,8 +286,6 @@ void note_level(struct walk *w)
         int place = site >= 0 ? w->all[i].sites[site].place : SITE_NONE;
         t->was_flooded = place >= 0 && w->was_down[place] && is_flooded(w, place);
     }
-    for (int place = 0; place < N_PLACES; place++)
-        w->starts_down[place] = false;
     w->was_flooded = is_flooded(w, SITE_NONE);
     for (int place = 0; place < N_PLACES; place++)
         for (int voter = 0; voter < N_VOTERS; voter++)

@@ -35,11 +35,6 @@ static void journal_timer(struct journal *j, const struct thing *thing)
     }
 }
 
-static bool is_a_no(int reason)
-{
-    return reason == REASON_OPERATOR || reason == REASON_DEADLINE;
-}
-
 static void journal_incident(struct site_view *site, bool is_there, bool is_standing)
 {
     if (site->has_incident != is_there || (is_standing && !site->is_standing))
@@ -62,10 +57,9 @@ static void journal_vote(struct journal *j, const struct thing *thing)
     vote->heard_at = thing->at;
 }
 
-void journal_thing(struct walk *w, struct protected *p, const struct thing *thing)
+void journal_thing(struct protected *p, const struct thing *thing)
 {
     struct journal *j = &p->journal;
-    (void)w;
     switch (thing->kind) {
     case THING_COUNT:
     case THING_VOTE:
@@ -93,8 +87,8 @@ void journal_thing(struct walk *w, struct protected *p, const struct thing *thin
         j->active_site = thing->site;
         break;
     case THING_RUN_START:
-        if (thing->from >= 0 && !(j->sites[thing->from].is_standing && is_a_no(j->sites[thing->from].last_reason)))
-            j->sites[thing->from].last_reason = REASON_NONE;
+        if (thing->from >= 0) /* the incident's row is written with it */
+            j->sites[thing->from].last_reason = p->view.sites[thing->from].last_reason;
         break;
     case THING_PAUSED:
         j->is_paused = thing->flag;

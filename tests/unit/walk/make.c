@@ -144,7 +144,7 @@ static void make_service(struct walk *w, int number)
         p->after[service->n_after++] = 1;
     service_view_init(&p->view);
     p->journal.active_site = p->truth.site = p->truth.leaves = SITE_NONE;
-    p->truth.finished_at = p->truth.settled_at = p->truth.well_since = NEVER;
+    p->truth.finished_at = p->truth.settled_at = p->truth.well_since = p->truth.no_failback_until = NEVER;
     for (int i = 0; i < N_SITES; i++)
         p->truth.held_since[i] = p->truth.surely_since[i] = p->truth.broke_at[i] = NEVER;
     w->views[number] = &p->view;

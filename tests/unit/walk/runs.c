@@ -19,6 +19,7 @@ void run_start(struct walk *w, struct protected *p, const struct thing *thing)
     t->is_ours = thing->flag;
     t->is_overriding = (thing->overrides >> REASON_TARGET_DOWN & 1) != 0;
     t->direction = thing->direction;
+    t->no_failback_until = NEVER;
     t->run_state = thing->run_state;
     t->waits_since = t->reminded_at = w->now;
     t->answer_at = p->service.approval.deadline_ms > 0 ? w->now + p->service.approval.deadline_ms : NEVER;
@@ -112,8 +113,7 @@ static void check_end(struct walk *w, struct protected *p)
     PROMISE(p->run.has_effect == t->has_effect, "a run is wrong about its effect");
     bool has_succeeded = t->run_state == RUN_SUCCEEDED;
     bool was_waiting = t->active != ACTIVE_MOVING;
-    /* Of one that the core has cancelled as well it does not know that a person has. */
-    bool is_put_off = !has_succeeded && !t->has_effect && !t->is_withdrawn && !p->view.run_is_cancelling;
+    bool is_put_off = !has_succeeded && !t->has_effect && !t->is_withdrawn;
     t->has_run = false;
     t->run_ended_at = w->now;
     w->n_succeeded += has_succeeded;
@@ -129,11 +129,8 @@ static void check_end(struct walk *w, struct protected *p)
         become(w, p, ACTIVE_SPLIT, SITE_NONE, true);
     else
         become(w, p, t->leaves >= 0 ? ACTIVE_SITE : ACTIVE_UNKNOWN, t->leaves, false);
-    /* A person has cancelled it before it changed anything: not again at once. */
-    if (is_put_off && t->direction == DIRECTION_FAILBACK)
-        t->is_failback_rejected = t->well_since != NEVER;
-    else if (is_put_off && t->leaves >= 0)
-        t->is_rejected[t->leaves] = p->journal.sites[t->leaves].is_standing;
+    if (is_put_off && t->leaves >= 0) /* a person has cancelled it before it changed anything: not again at once */
+        refused(w, p);
     w->n_splits += t->active == ACTIVE_SPLIT;
 }
 
@@ -312,7 +309,6 @@ void run_taken_up(struct walk *w, struct protected *p)
     if (t->is_in_flight && t->phase == PHASE_APPLY)
         t->has_applied[p->run.current] = t->has_effect = true;
     t->is_in_flight = false;
-    t->is_withdrawn &= !p->journal.is_persons_cancel; /* whoever came first */
     memset(t->seen_wrong, 0, sizeof t->seen_wrong);
     run_deliver(w, p, &(struct run_event){.kind = RUN_EVENT_START, .retry_after_ms = -1});
 }

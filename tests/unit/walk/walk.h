@@ -30,6 +30,7 @@
 #define N_PROVIDERS 2
 #define START_AT INT64_C(1700000000000)
 #define NEVER INT64_C(-1)
+#define DAY_MS (INT64_C(24) * 3600 * 1000)
 #define LOG_LINES 60
 #define MAX_RECORDS 20000
 #define SAVE_HEARD_MS 5000 /* a repeat's time is written so late */
@@ -63,9 +64,9 @@ struct truth {
     int n_breaks[N_SITES], n_sure_breaks[N_SITES]; /* since the site was last quiet; without those during a run */
     int64_t broke_at[N_SITES];
     int64_t well_since;        /* home is known to be well, and another site is active; NEVER */
-    bool is_rejected[N_SITES]; /* somebody said no to a run for what stands there */
-    bool is_failback_rejected;
-    bool was_flooded; /* from where it is, when everybody had looked last */
+    bool is_rejected[N_SITES]; /* somebody said no to a failover for what stands there */
+    int64_t no_failback_until; /* somebody said no to one: for a day, or until home is not well or another run begins */
+    bool was_flooded;          /* from where it is, when everybody had looked last */
     bool is_paused;
     enum active_kind active;
     int site;
@@ -95,6 +96,7 @@ struct protected
     int after[N_SERVICES];
     struct freeze freeze;
     const struct freeze *seen_freeze; /* that held when it was looked at last: no timer waits for the wall clock */
+    bool is_touched;                  /* by an event, since it was checked */
     struct service_view view;
     struct run run;
     struct step_run step_runs[N_STEPS];
@@ -143,8 +145,7 @@ struct walk {
     bool is_cut_off, is_killed;
     int64_t source_heard_at[N_SOURCES], beat_at[N_SOURCES];
     bool was_down[N_PLACES], was_flooded;
-    bool starts_down[N_PLACES];         /* as the journal said at the last start, before everybody had looked */
-    bool said_down[N_PLACES][N_VOTERS]; /* of some service there, when everybody had looked last */
+    bool said_down[N_PLACES][N_VOTERS];            /* of some service there, when everybody had looked last */
     int64_t began_at[N_PLACES], down_at[N_PLACES]; /* of what is down or remembered: first and last seen so; NEVER */
 
     struct beginning beginning;
@@ -188,6 +189,9 @@ void watch_places(struct walk *w);
 void watch_all(struct walk *w);
 bool is_remembered(const struct walk *w, int place); /* as down, within the flood rule's time */
 void become(struct walk *w, struct protected *p, enum active_kind active, int site, bool is_afresh);
+/* A person, or the deadline, has said no to the run that leaves the site: while what stands there stands, and home
+ * stays well, there is no other. */
+void refused(const struct walk *w, struct protected *p);
 bool serves_at(const struct protected *p, int site);
 bool is_said_down(const struct protected *p, int site);
 int first_target(const struct protected *p);
@@ -199,9 +203,9 @@ bool is_cooling_down(const struct walk *w, const struct protected *p);
 
 /* Whether it is in the way of a run of ours from `site`. Where the witness cannot be sure (places that were down for a
  * moment) `is_generous` says yes. */
-/* The site is down, and leaving it is for a failover to decide: no failback is in its way. */
-bool is_for_a_failover(const struct walk *w, const struct protected *p, int site);
 bool is_in_the_way(const struct walk *w, const struct protected *p, int site, enum reason reason, bool is_generous);
+/* Where its site is down, leaving it is for a failover to decide: no failback comes before that. */
+bool is_for_a_failover(const struct protected *p, bool has_held_there);
 /* The first such reason, or REASON_NONE. */
 enum reason what_is_in_the_way(const struct walk *w, const struct protected *p, int site, enum direction direction,
                                bool is_generous);
@@ -213,7 +217,7 @@ void check_level(struct walk *w, struct protected *p);
 
 /* ---- journal.c --------------------------------------------------------------------------------------------------- */
 
-void journal_thing(struct walk *w, struct protected *p, const struct thing *thing);
+void journal_thing(struct protected *p, const struct thing *thing);
 void journal_heard(struct walk *w, struct protected *p, int site, int voter, bool is_at_once);
 void view_read(const struct protected *p, struct service_view *view);
 void check_journal(struct walk *w, struct protected *p);

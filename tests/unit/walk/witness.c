@@ -93,7 +93,7 @@ static enum vote vote_of(const struct walk *w, const struct protected *p, int si
 {
     const struct truth *t = &p->truth;
     int64_t expires = voter < N_SOURCES         ? w->rules[voter].expires_ms
-                      : voter == VOTER_OPERATOR ? INT64_C(24) * 3600 * 1000
+                      : voter == VOTER_OPERATOR ? DAY_MS
                                                 : 3 * (p->service.probe.every_ms + p->probe.timeout_ms);
     bool is_fresh = expires == 0 || w->now < t->heard_at[site][voter] + expires;
     if (is_stale(w, voter))
@@ -147,7 +147,7 @@ static void watch_home(const struct walk *w, struct protected *p)
         t->active == ACTIVE_SITE && t->site > 0 && t->votes[0][VOTER_PROBE] == VOTE_UP && !is_said_down(p, 0);
     if (!is_well) {
         t->well_since = NEVER;
-        t->is_failback_rejected = false;
+        t->no_failback_until = NEVER;
     } else if (t->well_since == NEVER) {
         t->well_since = w->now;
     }
@@ -157,7 +157,6 @@ static void quorum_breaks(const struct walk *w, struct protected *p, int site)
 {
     struct truth *t = &p->truth;
     t->held_since[site] = t->surely_since[site] = NEVER;
-    t->is_rejected[site] = false;
     if (t->has_quorum[site])
         return; /* the service has moved away */
     if (t->broke_at[site] == NEVER || w->now >= t->broke_at[site] + p->service.flap.within_ms)
@@ -180,8 +179,18 @@ void watch(struct walk *w, struct protected *p)
             t->held_since[site] = t->surely_since[site] = w->now;
         if (!stands && t->held_since[site] != NEVER)
             quorum_breaks(w, p, site);
+        t->is_rejected[site] &= stands;
     }
     watch_home(w, p);
+}
+
+void refused(const struct walk *w, struct protected *p)
+{
+    struct truth *t = &p->truth;
+    if (t->direction == DIRECTION_FAILBACK)
+        t->no_failback_until = t->votes[0][VOTER_PROBE] == VOTE_UP && !is_said_down(p, 0) ? w->now + DAY_MS : NEVER;
+    else
+        t->is_rejected[t->leaves] |= p->journal.sites[t->leaves].is_standing;
 }
 
 static bool is_place_down(const struct walk *w, int place)
