@@ -73,7 +73,8 @@ static void check_not_acted(struct walk *w, struct protected *p, const struct ev
     else
         is_true = is_in_the_way(w, p, is_back ? t->site : thing->site, reason, true);
     PROMISE(is_true, "nothing is done for a reason that is not true");
-    if (!is_back && t->active == ACTIVE_SITE && thing->site == t->site && event->kind != EVENT_RUN_STATE)
+    bool is_looked_at = event->kind != EVENT_RUN_STATE && event->kind != EVENT_REJECT; /* before it is said */
+    if (!is_back && is_looked_at && t->active == ACTIVE_SITE && thing->site == t->site)
         PROMISE(has_held(w, p, t->site), "not acted on before it has held");
 }
 

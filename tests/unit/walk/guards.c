@@ -31,15 +31,20 @@ static bool is_frozen(const struct walk *w, const struct protected *p)
     return freeze_holds(&w->freeze, wall(w));
 }
 
-/* Places that went down at once with this one; SITE_NONE: all that are down, or were a moment ago. */
-static bool is_flooded(const struct walk *w, int at)
+static bool counts_as_down(const struct walk *w, int place)
+{
+    return w->was_down[place] || is_remembered(w, place);
+}
+
+/* Places that went down at once with this one; SITE_NONE: all that are down, or were a moment ago. One service after
+ * the other sees what happens at the same moment: only what was so before as well is sure. */
+static bool is_flooded(const struct walk *w, int at, bool is_sure)
 {
     int n = 0;
     for (int place = 0; place < N_PLACES; place++) {
         int64_t apart = at == SITE_NONE ? 0 : w->began_at[place] - w->began_at[at];
         bool is_at_once = (apart < 0 ? -apart : apart) <= w->model.flood.within_ms;
-        bool is_down = w->was_down[place] || is_remembered(w, place);
-        n += place == at || (is_down && is_at_once);
+        n += counts_as_down(w, place) && (!is_sure || w->counted_as_down[place]) && is_at_once;
     }
     return w->model.flood.places > 0 && n > w->model.flood.places;
 }
@@ -62,7 +67,6 @@ static bool can_speak_at(const struct walk *w, int place, int voter)
     return false;
 }
 
-/* One service after the other sees what happens at the same moment: only what was so before as well is sure. */
 static bool says_all_is_down(const struct walk *w, int voter, bool is_generous)
 {
     int n = 0;
@@ -146,7 +150,7 @@ bool is_in_the_way(const struct walk *w, const struct protected *p, int site, en
     if (reason == REASON_KILL_SWITCH)
         return w->is_killed;
     if (reason == REASON_FLOOD)
-        return is_generous ? is_flooded(w, SITE_NONE) : is_flooded(w, p->sites[site].place) && t->was_flooded;
+        return is_flooded(w, is_generous ? SITE_NONE : p->sites[site].place, !is_generous);
     if (reason == REASON_SUSPECT)
         return is_suspicious(w, p, site, is_generous);
     if (reason == REASON_DEPENDENCY)
@@ -181,7 +185,7 @@ enum reason what_is_in_the_way(const struct walk *w, const struct protected *p, 
         if (is_back && (reason == REASON_SUSPECT || reason == REASON_NO_TARGET || reason == REASON_OPERATOR))
             continue;
         if (is_back && reason == REASON_FLOOD && !is_generous) {
-            if (is_flooded(w, SITE_NONE) && w->was_flooded)
+            if (is_flooded(w, SITE_NONE, true))
                 return reason;
             continue;
         }
@@ -200,7 +204,7 @@ enum reason what_withdraws(const struct walk *w, const struct protected *p)
     for (size_t i = 0; i < COUNT_OF(lasting); i++)
         if (!(is_back && lasting[i] == REASON_FLOOD) && is_in_the_way(w, p, t->leaves, lasting[i], false))
             return lasting[i];
-    if (is_back && is_flooded(w, SITE_NONE) && w->was_flooded)
+    if (is_back && is_flooded(w, SITE_NONE, true))
         return REASON_FLOOD;
     if (is_said_down(p, t->to) && !t->is_overriding)
         return REASON_TARGET_DOWN;
@@ -280,13 +284,8 @@ static void check_run(struct walk *w, struct protected *p)
 
 void note_level(struct walk *w)
 {
-    for (int i = 0; i < N_SERVICES; i++) {
-        struct truth *t = &w->all[i].truth;
-        int site = t->active == ACTIVE_SITE ? t->site : t->active == ACTIVE_MOVING ? t->leaves : SITE_NONE;
-        int place = site >= 0 ? w->all[i].sites[site].place : SITE_NONE;
-        t->was_flooded = place >= 0 && w->was_down[place] && is_flooded(w, place);
-    }
-    w->was_flooded = is_flooded(w, SITE_NONE);
+    for (int place = 0; place < N_PLACES; place++)
+        w->counted_as_down[place] = counts_as_down(w, place);
     for (int place = 0; place < N_PLACES; place++)
         for (int voter = 0; voter < N_VOTERS; voter++)
             w->said_down[place][voter] = says_down_at(w, place, voter);

@@ -66,7 +66,6 @@ struct truth {
     int64_t well_since;        /* home is known to be well, and another site is active; NEVER */
     bool is_rejected[N_SITES]; /* somebody said no to a failover for what stands there */
     int64_t no_failback_until; /* somebody said no to one: for a day, or until home is not well or another run begins */
-    bool was_flooded;          /* from where it is, when everybody had looked last */
     bool is_paused;
     enum active_kind active;
     int site;
@@ -144,8 +143,9 @@ struct walk {
     bool is_bad[N_PLACES]; /* a place in trouble has more alerts */
     bool is_cut_off, is_killed;
     int64_t source_heard_at[N_SOURCES], beat_at[N_SOURCES];
-    bool was_down[N_PLACES], was_flooded;
-    bool said_down[N_PLACES][N_VOTERS];            /* of some service there, when everybody had looked last */
+    bool was_down[N_PLACES];
+    /* When everybody had looked last; `said_down` of some service there. */
+    bool counted_as_down[N_PLACES], said_down[N_PLACES][N_VOTERS];
     int64_t began_at[N_PLACES], down_at[N_PLACES]; /* of what is down or remembered: first and last seen so; NEVER */
 
     struct beginning beginning;
