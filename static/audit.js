@@ -7,11 +7,14 @@ import {at, plural} from "./words.js";
 
 const LIMIT = 50;
 const KINDS = [ // a name that ends in a dot stands for all that begin with it
-    "decision.", "intake.", "operator.", "run.",
-    "config.loaded", "daemon.started", "daemon.stopped", "decision.active", "decision.incident", "decision.not_acted",
-    "decision.run", "decision.timer", "decision.vote", "intake.alerts", "intake.bunch", "intake.late", "intake.refused",
-    "intake.rejected", "intake.subscription", "intake.unmatched", "intake.unsubscribed", "operator.call", "operator.refused", "run.attempt", "run.attention", "run.finished",
-    "run.started", "run.step", "store.recovered",
+    "decision.", "intake.", "operator.", "outside.", "run.",
+    "clock.doubted", "config.loaded", "daemon.started", "daemon.stopped", "decision.active", "decision.approved",
+    "decision.cancel", "decision.goes", "decision.halt", "decision.incident", "decision.not_acted",
+    "decision.notice", "decision.observed", "decision.paused", "decision.run", "decision.timer", "decision.vote",
+    "intake.alerts", "intake.late", "intake.pruned", "intake.rejected", "intake.statement", "intake.subscription",
+    "intake.unmatched", "intake.unsubscribed", "operator.break_glass", "operator.call", "operator.refused",
+    "outside.cut_off", "outside.kill_switch", "run.attempt", "run.attention", "run.finished", "run.reminder",
+    "run.resumed", "run.started", "run.step", "run.waiting", "store.recovered",
 ];
 
 let verdict = null; // of the last verification in this visit
