@@ -11,7 +11,7 @@ const KINDS = [ // a name that ends in a dot stands for all that begin with it
     "clock.doubted", "config.loaded", "daemon.started", "daemon.stopped", "decision.active", "decision.approved",
     "decision.cancel", "decision.goes", "decision.halt", "decision.incident", "decision.not_acted",
     "decision.notice", "decision.observed", "decision.paused", "decision.run", "decision.timer", "decision.vote",
-    "intake.alerts", "intake.late", "intake.pruned", "intake.rejected", "intake.statement", "intake.subscription",
+    "intake.alerts", "intake.late", "intake.pruned", "intake.rejected", "intake.statement", "intake.subscription", "intake.time",
     "intake.unmatched", "intake.unsubscribed", "operator.break_glass", "operator.call", "operator.refused",
     "outside.cut_off", "outside.kill_switch", "run.attempt", "run.attention", "run.finished", "run.reminder",
     "run.resumed", "run.started", "run.step", "run.waiting", "store.recovered",
