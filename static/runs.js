@@ -183,7 +183,8 @@ function stepItem(step) {
         h("p", {class: "quiet"}, h("code", null, step.action)),
         step.error ? h("p", {class: "error foreign"}, step.error) : null,
         change(step), lastWord(step),
-        step.attempts.length ? h("details", {"data-key": "attempts", open: step.state === "failed"},
+        step.attempts.length ? h("details", // one that fails opens, though it stood there closed before
+            {"data-key": step.state === "failed" ? "attempts of the failed" : "attempts", open: step.state === "failed"},
             h("summary", null, plural(step.attempts.length, "attempt")),
             h("ol", {class: "attempts"}, step.attempts.map(attemptItem))) : null);
 }

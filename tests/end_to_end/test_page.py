@@ -257,7 +257,7 @@ def test_a_stopped_run_says_what_is_the_matter(browser, page_url, operator_token
         assert "403" in browser.text(".step.failed .attempts")
         assert browser.texts("main .actions button") == ["Retry the step…", "Skip the step…", "Cancel the run…"]
         browser.script("void (location.hash = '#/services')")
-        browser.wait_text("One service needs a person", ".notice")
+        browser.wait_text("One service needs a person", "[data-key=notice]")
     finally:
         sandbox.clear_faults()
     browser.script("void (location.hash = arguments[0])", "#/runs/" + run)
@@ -281,7 +281,7 @@ def test_an_outage_that_waits_for_a_person_stands_on_top(browser, make_daemon, s
     daemon.deliver(delivery(alert(there[here])))
     browser.wait_text("Nothing is started: not the active site")
     daemon.deliver(delivery(alert(here)))
-    browser.wait_text("shop is active at %s, which is down, and nothing is started by itself" % here, ".notice")
+    browser.wait_text("shop is active at %s, which is down, and nothing is started by itself" % here, "[data-key=notice]")
     browser.wait_text("Nothing is started: the mode is manual")
 
 
@@ -431,7 +431,7 @@ def test_a_run_that_waits_is_answered_and_its_incident_told(browser, make_daemon
     here = wait_for(lambda: {daemon.service()["active"]} & set(there), what="the active site").pop()
     browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
     daemon.deliver(delivery(alert(here)))
-    browser.wait_text("shop has a run to %s that waits for a yes or no" % there[here], ".notice")
+    browser.wait_text("shop has a run to %s that waits for a yes or no" % there[here], "[data-key=notice]")
     browser.one("[data-verb=approve]").click()
     browser.one("dialog textarea").send_keys("seen it myself")
     browser.one("dialog [type=submit]").click()
