@@ -245,6 +245,7 @@ def test_the_heartbeat_is_heard_and_its_url_is_nowhere(make_daemon, places, monk
     switch.status = 200
     wait_for(lambda: readyz(daemon) == [], what="it to be heard again")
     assert daemon.get("/api/v1/status").json["heartbeat"] is None
+    wait_for(lambda: "is heard again" in "".join(daemon.log), what="the log to say so")
     log = "".join(daemon.log)
     assert log.count("is not heard") == 1 and log.count("is heard again") == 1, log
     everything = json.dumps([status, daemon.audit(), log, daemon.get("/metrics").body.decode()])
