@@ -211,7 +211,8 @@ void call_vote(struct orchestrator *o, struct command *command)
     int voter = model_voter_operator(o->settings.model);
     const struct vote_view *cast = view_vote_find(&o->world->services[call.service].view, site, voter);
     if (says == VOTE_UNKNOWN && (!cast || cast->down + cast->up == 0)) {
-        call_refuse(&call, ERR_CONFLICT, reason_text(REASON_WRONG_STATE), "nobody has cast a vote on this site");
+        call_refuse(&call, ERR_CONFLICT, reason_text(REASON_WRONG_STATE),
+                    "no person has cast a vote on this site, so there is none to withdraw");
         return;
     }
     call_note_granted(&call);

@@ -56,8 +56,7 @@ bool is_target_refused(const struct decision *d, int target)
 
 struct phrase target_down_phrase(const struct decision *d, int target)
 {
-    return phrase_of("%.48s has %.80s: override target_down with a reason if you know better", site_name(d, target),
-                     votes_of(d, target).text);
+    return phrase_of("%.48s is said to be down: it has %.80s", site_name(d, target), votes_of(d, target).text);
 }
 
 /* The site that the steps' ${from.…} mean where none is known to be active: the other end of the run that is replaced,

@@ -91,6 +91,14 @@ static void say_unknown(struct decision *d, struct thing thing, const struct vot
         say(d, thing, "%.40s says no more that %.40s is %s; %.120s", voter, site, vote_text(before->vote), all.text);
 }
 
+/* By how many alerts a source says so; a person and our own probe have none. */
+static struct phrase alerts_phrase(const struct model *model, const struct vote_view *vote)
+{
+    if (vote->voter >= model->n_sources)
+        return phrase_of("%s", "");
+    return phrase_of(" (%d alert%s)", vote->down, vote->down == 1 ? "" : "s");
+}
+
 static void vote_change(struct decision *d, const struct vote_view *old, enum vote vote, enum reason reason)
 {
     const struct vote_view before = *old;
@@ -110,8 +118,8 @@ static void vote_change(struct decision *d, const struct vote_view *old, enum vo
         say_unknown(d, thing, &before, voter, site);
         break;
     case VOTE_DOWN:
-        say(d, thing, "%.40s says %.40s is down (%d alert%s); %.100s%s", voter, site, before.down,
-            before.down == 1 ? "" : "s", all.text, consequence(d, before.site).text);
+        say(d, thing, "%.40s says %.40s is down%s; %.100s%s", voter, site, alerts_phrase(d->model, &before).text,
+            all.text, consequence(d, before.site).text);
         break;
     case VOTE_UP:
         say(d, thing, "%.40s says %.40s is up%s; %.120s", voter, site,

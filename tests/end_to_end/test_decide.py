@@ -279,7 +279,7 @@ def test_yes_is_refused_for_a_target_that_is_down(serve):
 def test_a_target_that_is_down_is_overridden_by_name(serve):
     daemon = serve({"votes": 2})
     say(daemon, "rbx")
-    refused(daemon.move(to="rbx"), "target_down", "override target_down")
+    refused(daemon.move(to="rbx"), "target_down", "rbx is said to be down: it has 1 of 2 votes")
     assert daemon.move(to="rbx", override=["target_down"], reason=" ").status == 400
     assert daemon.audit(kind="operator.break_glass") == []
     assert daemon.move(to="rbx", override=["target_down"], reason="the monitor lies").status == 202
@@ -307,7 +307,7 @@ def test_refusals_of_a_person_by_name(serve):
     refused(daemon.move(to="gra"), "already_active", "gra")
     refused(daemon.move(planned=True), "no_steps", "planned")
     refused(daemon.move("failback"), "no_steps", "failback")
-    refused(daemon.post(PATH + "vote", {"site": "gra", "says": "nothing", "reason": "x"}), "wrong_state", "nobody")
+    refused(daemon.post(PATH + "vote", {"site": "gra", "says": "nothing", "reason": "x"}), "wrong_state", "no person has cast a vote")
     assert daemon.move(to="mars").status == 404
     say(daemon, "rbx", "second")
     refused(daemon.move(), "no_target", "every other site")

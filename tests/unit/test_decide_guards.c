@@ -205,7 +205,7 @@ static const struct decide_case cases[] = {
      NULL},
     {"yes, but the target is down",
      "run failover gra>rbx waiting ours; down gra prometheus pingdom; standing gra; down rbx aws", "approve",
-     "refused (target_down)", "rbx has 1 of 2 votes (aws): override target_down with a reason"},
+     "refused (target_down)", "rbx is said to be down: it has 1 of 2 votes (aws)"},
     {"yes all the same", "run failover gra>rbx waiting ours; down gra prometheus pingdom; standing gra; down rbx aws",
      "approve target_down", "active moving gra (operator); approved (operator)", NULL},
     {"a reason is needed for that",
@@ -299,7 +299,7 @@ static const struct decide_case cases[] = {
 
     /* persons */
     {"target down", GRA "; down rbx aws", "failover rbx", "refused (target_down)",
-     "rbx has 1 of 2 votes (aws): override target_down with a reason if you know better"},
+     "rbx is said to be down: it has 1 of 2 votes (aws)"},
     {"target down, overridden", GRA "; down rbx aws", "failover rbx target_down",
      "active moving gra (operator); failover gra>rbx overrides target_down (operator)", NULL},
     {"overridden without a reason", GRA "; down rbx aws", "failover rbx target_down mute", "refused (target_down)",
