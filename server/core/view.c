@@ -110,11 +110,10 @@ bool view_has_quorum(const struct service *service, const struct model *model, c
     return probe && probe->vote == VOTE_DOWN;
 }
 
-int64_t view_hold_ms(const struct service *service, const struct service_view *view, int site)
+int64_t hold_ms_after(const struct service *service, int breaks)
 {
     const struct flap_rule *flap = &service->flap;
     int64_t hold = service->hold_ms;
-    int breaks = view->sites[site].n_breaks;
     if (flap->changes <= 0 || breaks < flap->changes)
         return hold;
     if (hold < FLAP_LEAST_MS)
@@ -124,6 +123,11 @@ int64_t view_hold_ms(const struct service *service, const struct service_view *v
     if (hold > flap->limit_ms)
         hold = flap->limit_ms;
     return hold > service->hold_ms ? hold : service->hold_ms;
+}
+
+int64_t view_hold_ms(const struct service *service, const struct service_view *view, int site)
+{
+    return hold_ms_after(service, view->sites[site].n_breaks);
 }
 
 bool view_is_refused(const struct service_view *view, int site)

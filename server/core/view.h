@@ -76,6 +76,7 @@ bool view_has_quorum(const struct service *service, const struct model *model, c
                      int site);
 
 /* How long the votes on the site have to hold as things are: `hold`, and doubled for each break once it flaps. */
+int64_t hold_ms_after(const struct service *service, int breaks);
 int64_t view_hold_ms(const struct service *service, const struct service_view *view, int site);
 /* A person, or the deadline in their place, has said no to leaving the site: until its incident has fallen. */
 bool view_is_refused(const struct service_view *view, int site);

@@ -94,11 +94,17 @@ static bool is_refusal(const struct why_entry *entry)
     return strcmp(entry->kind, "decision.not_acted") == 0;
 }
 
-/* What comes and goes while an incident flaps: its repetitions are one line until something else happens. */
+/* What comes and goes while an incident flaps, or while a run's step is tried again and again: its repetitions are one
+ * line until something else happens. */
 static bool is_small(const struct why_entry *entry)
 {
-    return strcmp(entry->kind, "decision.vote") == 0 || strcmp(entry->kind, "decision.timer") == 0 ||
-           strcmp(entry->kind, "decision.notice") == 0;
+    static const char *const kinds[] = {"decision.vote",   "decision.timer", "decision.notice",
+                                        "decision.remind", "decision.goes",  "run.attempt"};
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(entry->kind, kinds[i]) == 0)
+            return true;
+    }
+    return false;
 }
 
 static bool is_same(const struct why_entry *a, const struct why_entry *b)
@@ -132,8 +138,42 @@ static size_t stretch_begin(const struct why_entry *entries, size_t at)
     return begin;
 }
 
-static bool is_told(const struct why_entry *entries, size_t at)
+static bool ends_with(const char *text, const char *end)
 {
+    size_t text_len = strlen(text), len = strlen(end);
+    return len > 0 && text_len >= len && strcmp(text + text_len - len, end) == 0;
+}
+
+/* The decision to do a thing and the doing of it are two records of one moment, the second in the words of the first.
+ */
+static bool is_echo(const struct why_entry *entries, size_t at)
+{
+    for (size_t i = at; i > 0 && entries[i - 1].at == entries[at].at; i--) {
+        const struct why_entry *before = &entries[i - 1];
+        if (strcmp(before->kind, entries[at].kind) != 0 && ends_with(entries[at].text, before->text))
+            return true;
+    }
+    return false;
+}
+
+static bool is_alone(const struct why_entry *entries, size_t n, size_t at)
+{
+    size_t begin = at, end = at + 1;
+    while (begin > 0 && entries[begin - 1].at == entries[at].at)
+        begin--;
+    while (end < n && entries[end].at == entries[at].at)
+        end++;
+    for (size_t i = begin; i < end; i++) {
+        if (!entries[i].is_aside)
+            return false;
+    }
+    return true;
+}
+
+static bool is_told(const struct why_entry *entries, size_t n, size_t at)
+{
+    if (is_echo(entries, at) || (entries[at].is_aside && !is_alone(entries, n, at)))
+        return true;
     for (size_t i = stretch_begin(entries, at); i < at; i++) {
         if (is_same(&entries[i], &entries[at]))
             return true;
@@ -266,7 +306,7 @@ static void end_without_quorum(const struct ending *e)
     if (missing > 0)
         finish(e, "%d of %d votes say that %.63s is down: nothing starts before %d more %s so, without a break for %s",
                now->votes, now->model->votes, now->site, missing, missing == 1 ? "says" : "say",
-               duration_phrase(now->model->hold_ms).text);
+               duration_phrase(now->hold_ms).text);
     else if (now->trusted < now->model->trusted_votes)
         finish(e, "there are votes enough on %.63s, but %d of %d from sources that prove who they are", now->site,
                now->trusted, now->model->trusted_votes);
@@ -323,7 +363,7 @@ void why_tell(const struct why_entry *entries, size_t n, size_t gap, int64_t lef
                            (long long)left_out);
             say(context, entries[i].at, false, text);
         }
-        if (!is_told(entries, i))
+        if (!is_told(entries, n, i))
             tell_entry(entries, n, i, now, say, context);
     }
     tell_end(&ending);

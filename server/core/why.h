@@ -15,6 +15,7 @@ struct why_entry { /* of the audit log; borrowed */
     const char *kind, *text;
     const char *who;    /* of a person's call, who it was; "" */
     enum reason reason; /* REASON_NONE where it has none */
+    bool is_aside;      /* only follows from what else happened at that time, and is told where nothing else did */
 };
 
 /* The run that is not over, or the incident's own. */
@@ -40,6 +41,7 @@ struct why_now {
     int votes, trusted;          /* that say down now, by weight */
     bool has_probe;              /* the probe's is among them */
     const char *silent;          /* names of voters that say nothing of the site, "a, b"; "" */
+    int64_t hold_ms;             /* for so long the votes have to hold now, longer where they flap */
     int64_t hold_at, cool_down_at, approval_at, frozen_until;
 };
 

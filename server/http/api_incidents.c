@@ -70,6 +70,25 @@ static enum reason reason_of(const json_t *object)
     return reason_parse(text_of(object, "reason"), &reason) ? reason : REASON_NONE;
 }
 
+static bool is_text(const json_t *object, const char *key, const char *text)
+{
+    return strcmp(text_of(object, key), text) == 0;
+}
+
+/* That a hold ran out is said by what came of it, that nobody is waited for any more by the answer, and that a service
+ * is moving by its run. */
+static bool is_aside(const char *kind, const json_t *detail)
+{
+    if (strcmp(kind, "decision.active") == 0)
+        return is_text(detail, "active", active_kind_text(ACTIVE_MOVING));
+    if (strcmp(kind, "decision.timer") != 0)
+        return false;
+    bool is_end = !json_object_get(detail, "in_ms");
+    return is_text(detail, "timer", timer_kind_text(TIMER_REMIND)) ||
+           (is_end && is_text(detail, "timer", timer_kind_text(TIMER_APPROVAL))) ||
+           (is_end && is_text(detail, "timer", timer_kind_text(TIMER_HOLD)) && reason_of(detail) == REASON_TIMER);
+}
+
 /* Of the chain's items; an entry that somebody has made something else of has no text, and says so elsewhere. */
 static size_t read_entries(const json_t *chain, struct why_entry *entries)
 {
@@ -78,12 +97,14 @@ static size_t read_entries(const json_t *chain, struct why_entry *entries)
     json_array_foreach(chain, i, item)
     {
         const json_t *entry = json_object_get(item, "entry");
-        bool is_call = strncmp(text_of(entry, "kind"), "operator.", 9) == 0;
+        const char *kind = text_of(entry, "kind");
+        bool is_call = strncmp(kind, "operator.", 9) == 0;
         entries[n++] = (struct why_entry){.at = time_of(entry, "at"),
-                                          .kind = text_of(entry, "kind"),
+                                          .kind = kind,
                                           .text = text_of(entry, "text"),
                                           .who = is_call ? text_of(entry, "who") : "",
-                                          .reason = reason_of(json_object_get(entry, "detail"))};
+                                          .reason = reason_of(json_object_get(entry, "detail")),
+                                          .is_aside = is_aside(kind, json_object_get(entry, "detail"))};
     }
     return n;
 }
@@ -127,16 +148,22 @@ static bool probe_says_down(const json_t *site)
     return false;
 }
 
-static int64_t timer_at(const json_t *service, enum timer_kind kind, const char *site)
+/* NULL when it does not run. */
+static const json_t *timer_find(const json_t *service, enum timer_kind kind, const char *site)
 {
     size_t i;
     const json_t *timer;
     json_array_foreach(json_object_get(service, "timers"), i, timer)
     {
-        if (strcmp(text_of(timer, "kind"), timer_kind_text(kind)) == 0 && strcmp(text_of(timer, "site"), site) == 0)
-            return time_of(timer, "due_at");
+        if (is_text(timer, "kind", timer_kind_text(kind)) && is_text(timer, "site", site))
+            return timer;
     }
-    return 0;
+    return NULL;
+}
+
+static int64_t timer_at(const json_t *service, enum timer_kind kind, const char *site)
+{
+    return time_of(timer_find(service, kind, site), "due_at");
 }
 
 static struct why_run run_of(const json_t *run)
@@ -159,6 +186,8 @@ static void add_service(struct why_now *now, const struct model *model, const js
         now->active = ACTIVE_SITE;
         now->active_site = active;
     }
+    const json_t *flap = timer_find(service, TIMER_FLAP, now->site);
+    now->hold_ms = hold_ms_after(now->model, (int)json_integer_value(json_object_get(flap, "count")));
     now->hold_at = timer_at(service, TIMER_HOLD, now->site);
     now->cool_down_at = timer_at(service, TIMER_COOL_DOWN, "");
     now->approval_at = timer_at(service, TIMER_APPROVAL, "");

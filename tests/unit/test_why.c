@@ -37,6 +37,7 @@ static struct why_now here(void)
                             .active = ACTIVE_SITE,
                             .active_site = "gra",
                             .model = &service,
+                            .hold_ms = 30 * S,
                             .would_to = "",
                             .silent = ""};
 }
@@ -114,6 +115,50 @@ static void repetitions_are_gathered(void **state)
                         "now|1 of 2 votes say that gra is down: nothing starts before 1 more says so, without a "
                         "break for 30 s\n"
                         "now|silent of gra: pingdom, probe\n");
+}
+
+/* A decision and what carries it out are two records of one moment, and one line. */
+static void a_start_and_an_end_are_told_once(void **state)
+{
+    (void)state;
+    const struct why_entry entries[] = {
+        {.at = T0, .kind = "decision.timer", .text = "the hold is over", .is_aside = true},
+        STANDS(0, "gra is down"),
+        {.at = T0, .kind = "decision.active", .text = "a failover begins", .is_aside = true},
+        {.at = T0, .kind = "decision.run", .text = "failover from gra to rbx: it is down"},
+        {.at = T0, .kind = "run.started", .text = "failover from gra to rbx: it is down"},
+        {.at = T0 + 9 * S, .kind = "decision.timer", .text = "alone", .is_aside = true},
+        {.at = T0 + 20 * S, .kind = "decision.cancel", .text = "the failover is cancelled: it is up"},
+        {.at = T0 + 20 * S, .kind = "run.finished", .text = "shop: cancelled: the failover is cancelled: it is up"},
+        {.at = T0 + 30 * S, .kind = "run.finished", .text = "failover from gra to rbx: it is down"},
+    };
+    struct why_now now = here();
+    now.votes = 1;
+    assert_non_null(strstr(tell(entries, 9, &now), "0|gra is down\n"
+                                                   "0|failover from gra to rbx: it is down\n"
+                                                   "9|alone\n"
+                                                   "20|the failover is cancelled: it is up\n"
+                                                   "30|failover from gra to rbx: it is down\n"
+                                                   "now|"));
+}
+
+static void what_a_step_meets_again_and_again_is_gathered(void **state)
+{
+    (void)state;
+    static const char look[] = "step 1: observe is ok", goes[] = "nothing is in the way", no[] = "the file exists";
+    struct why_entry entries[9];
+    for (size_t i = 0; i < 9; i += 3) {
+        int64_t at = T0 + (int64_t)i * S;
+        entries[i] = (struct why_entry){.at = at, .kind = "run.attempt", .text = look};
+        entries[i + 1] = (struct why_entry){.at = at, .kind = "decision.goes", .text = goes};
+        entries[i + 2] = (struct why_entry){.at = at, .kind = "run.attempt", .text = no};
+    }
+    struct why_now now = here();
+    now.votes = 1;
+    assert_non_null(strstr(tell(entries, 9, &now), "0|step 1: observe is ok [2 times more, until 6 s later]\n"
+                                                   "0|nothing is in the way [2 times more, until 6 s later]\n"
+                                                   "0|the file exists [2 times more, until 6 s later]\n"
+                                                   "now|"));
 }
 
 static void a_refusal_is_told_once_with_what_has_to_change(void **state)
@@ -203,6 +248,13 @@ static void ends_of_votes(void **state)
     now.votes = 2;
     now.hold_at = now.now + 12 * S;
     expect_end(&now, "now|the votes suffice; gra counts as down if they hold for another 12 s\n");
+    now.votes = 1;
+    now.hold_at = 0;
+    now.hold_ms = 120 * S; /* it flaps */
+    expect_end(&now, "now|1 of 2 votes say that gra is down: nothing starts before 1 more says so, without a break for "
+                     "2 min\n");
+    now.votes = 2;
+    now.hold_at = now.now + 12 * S;
     struct service strict = service;
     strict.trusted_votes = 2;
     now.model = &strict;
@@ -283,6 +335,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_failover_in_order),
         cmocka_unit_test(repetitions_are_gathered),
+        cmocka_unit_test(a_start_and_an_end_are_told_once),
+        cmocka_unit_test(what_a_step_meets_again_and_again_is_gathered),
         cmocka_unit_test(a_refusal_is_told_once_with_what_has_to_change),
         cmocka_unit_test(what_is_left_out_is_said),
         cmocka_unit_test(ends_of_what_is_over),
