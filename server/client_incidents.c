@@ -2,25 +2,35 @@
 #include "client.h"
 
 #include "base/id.h"
+#include "core/why.h"
 #include "core/words.h"
 
 #include <stdio.h>
 #include <string.h>
+
+const char *client_why_not(const json_t *incident)
+{
+    enum reason reason;
+    const char *text = text_of(incident, "reason");
+    if (!reason_parse(text, &reason))
+        return text;
+    return reason == REASON_NONE ? NULL : why_phrase(reason);
+}
 
 static void print_incident(const json_t *incident)
 {
     const char *end = json_string_value(json_object_get(incident, "resolved_at"));
     const char *would = json_string_value(json_object_get(incident, "would_to"));
     const char *run = json_string_value(json_object_get(incident, "run"));
-    const char *reason = text_of(incident, "reason");
+    const char *why = client_why_not(incident);
     printf("%s  %s  %s of %s, %s%s", text_of(incident, "id"), text_of(incident, "opened_at"), text_of(incident, "site"),
            text_of(incident, "service"), end ? "until " : "open", end ? end : "");
     if (run)
         printf(", run %s", run);
     else if (would)
         printf(", would have been moved to %s", would);
-    else if (strcmp(reason, "none") != 0)
-        printf(", nothing was started: %s", reason);
+    else if (why)
+        printf(", nothing was started: %s", why);
     printf("\n");
 }
 

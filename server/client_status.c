@@ -98,11 +98,11 @@ static void print_incident(const json_t *incident)
 {
     if (!json_is_object(incident))
         return;
-    const char *reason = text_of(incident, "reason");
+    const char *why = client_why_not(incident);
     printf("    incident since %s: %s", text_of(incident, "opened_at"),
            json_is_true(json_object_get(incident, "is_standing")) ? "stands" : "open until its votes are gone");
-    if (strcmp(reason, "none") != 0)
-        printf("; nothing is started: %s", reason);
+    if (why)
+        printf("; nothing is started: %s", why);
     printf("\n      turnout why %s\n", text_of(incident, "id"));
 }
 

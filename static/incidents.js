@@ -13,7 +13,7 @@ export async function load(route, signal) {
     }
     const {service, open, after} = route.filter;
     const [page, services] = await Promise.all([
-        call(`incidents${query({service, open, before: after, limit: LIMIT})}`, {signal}),
+        call(`incidents${query({service, open, after, limit: LIMIT})}`, {signal}),
         call("services", {signal}),
     ]);
     return {incidents: page.items, next: page.next, services: services.items.map((s) => s.name)};
@@ -76,7 +76,7 @@ function renderList(route, data) {
     const {service, open} = route.filter;
     return [h("h1", {tabindex: "-1"}, "Incidents"),
         h("form", {class: "filters", "data-view": "incidents"},
-            select("service", "Service", data.services, service), select("open", "Only open ones", ["true"], open)),
+            select("service", "Service", data.services, service), select("open", "State", ["true"], open, {true: "only open ones"})),
         data.incidents.length ? h("ol", {class: "rows"}, data.incidents.map(listRow))
             : h("p", {class: "empty"}, service || open ? "No incident is like that." : "No incident so far."),
         pager(route, "incidents", data.next)];
@@ -92,7 +92,7 @@ function renderOne(incident) {
             h("h1", {tabindex: "-1", class: "foreign"}, `${incident.service} at `, h("b", null, incident.site)),
             stateBadge(incident, true)),
         h("ol", {class: "story"}, incident.story.map((line, i) => h("li", {"data-key": i},
-            at(line.at), " ", h("span", {class: "foreign"}, line.text)))),
+            line.is_now ? h("span", {class: "quiet"}, "now") : at(line.at), " ", h("span", {class: "foreign"}, line.text)))),
         incident.left_out ? h("p", {class: "quiet"}, `${plural(incident.left_out, "entry", "entries")} in between ` +
             "are left out here; the audit log has them.") : null,
         h("dl", {class: "facts"},

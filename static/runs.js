@@ -54,12 +54,13 @@ function listRow(run) {
         run.error ? h("p", {class: "error foreign"}, run.error) : null);
 }
 
-export function select(name, label, values, chosen) {
+// `texts`: of values that are no words for people.
+export function select(name, label, values, chosen, texts = {}) {
     const all = chosen && !values.includes(chosen) ? [...values, chosen] : values;
     return h("label", null, `${label} `,
         h("select", {name, "data-value": chosen || ""}, h("option", {value: ""}, "all"),
             all.map((value) => h("option", {value, "data-key": value},
-                value.endsWith(".") ? `all of ${value}` : value))));
+                texts[value] || (value.endsWith(".") ? `all of ${value}` : value)))));
 }
 
 export function pager(route, view, next) {

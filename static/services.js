@@ -192,7 +192,7 @@ function actions(service) {
 }
 
 // The reasons for which nothing is started and which pass by themselves.
-const PASSING = ["none", "cool_down", "run_in_progress", "provider_busy", "dependency", "shadow_mode", "freeze"];
+const PASSING = ["none", "cool_down", "run_in_progress", "provider_busy", "dependency", "shadow_mode"];
 
 function isDownAndLeft(service) {
     return !isUnfinished(service.run) && service.sites.some((site) => site.name === service.active && site.incident &&

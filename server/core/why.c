@@ -9,6 +9,71 @@
 
 /* ---- what would change it ---------------------------------------------------------------------------------------- */
 
+const char *why_phrase(enum reason reason)
+{
+    switch (reason) {
+    case REASON_MANUAL_MODE:
+        return "the mode is manual";
+    case REASON_SHADOW_MODE:
+        return "the mode is shadow";
+    case REASON_NOT_ACTIVE:
+        return "it is not the active site";
+    case REASON_ACTIVE_UNKNOWN:
+        return "nobody knows which site is active";
+    case REASON_ACTIVE_SPLIT:
+        return "a run stands half-way";
+    case REASON_RUN_IN_PROGRESS:
+        return "a run is in progress";
+    case REASON_PAUSED:
+        return "the service is paused";
+    case REASON_COOL_DOWN:
+        return "the cool-down after the last run is not over";
+    case REASON_FREEZE:
+        return "there is a freeze";
+    case REASON_CUT_OFF:
+        return "the daemon itself seems to be cut off";
+    case REASON_KILL_SWITCH:
+        return "the kill switch file is there";
+    case REASON_FLOOD:
+        return "several places went down at once";
+    case REASON_SUSPECT:
+        return "a source says down of everything, and without it there are not votes enough";
+    case REASON_DEPENDENCY:
+        return "another service goes first";
+    case REASON_PROVIDER_BUSY:
+        return "a provider is busy with other runs";
+    case REASON_NO_TARGET:
+        return "every other site has a down vote";
+    case REASON_TARGET_DOWN:
+        return "the site to move to is said to be down";
+    case REASON_PREFLIGHT:
+        return "a check before the first effect failed";
+    case REASON_APPROVAL:
+        return "a run waits for a yes or no";
+    case REASON_OPERATOR:
+        return "a person said no";
+    case REASON_DEADLINE:
+        return "nobody said yes in time";
+    case REASON_NONE:
+    case REASON_VOTES:
+    case REASON_EXPIRED:
+    case REASON_STALE:
+    case REASON_HEARTBEAT:
+    case REASON_EVIDENCE:
+    case REASON_FLAPPING:
+    case REASON_OBSERVED:
+    case REASON_RUN:
+    case REASON_CONFIGURATION:
+    case REASON_TIMER:
+    case REASON_REPLACED:
+    case REASON_ALREADY_ACTIVE:
+    case REASON_WRONG_STATE:
+    case REASON_UNKNOWN_FROM:
+        break;
+    }
+    return reason_text(reason);
+}
+
 /* %1$s: the service. */
 static const char *mend_format(enum reason reason)
 {
@@ -98,8 +163,8 @@ static bool is_refusal(const struct why_entry *entry)
  * line until something else happens. */
 static bool is_small(const struct why_entry *entry)
 {
-    static const char *const kinds[] = {"decision.vote",   "decision.timer", "decision.notice",
-                                        "decision.remind", "decision.goes",  "run.attempt"};
+    static const char *const kinds[] = {"decision.vote", "decision.timer", "decision.notice",
+                                        "run.reminder",  "decision.goes",  "run.attempt"};
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
         if (strcmp(entry->kind, kinds[i]) == 0)
             return true;
@@ -326,7 +391,7 @@ static void end_refused(const struct ending *e)
     else if (now->reason == REASON_FREEZE && now->frozen_until != 0)
         finish(e, "the freeze lasts another %s: %s", until(now, now->frozen_until).text, mend.text);
     else if (mend.text[0])
-        finish(e, "nothing is started, for that reason (%s): %s", reason_text(now->reason), mend.text);
+        finish(e, "nothing is started, for %s: %s", why_phrase(now->reason), mend.text);
     else
         finish(e, "%.63s counts as down", now->site);
 }

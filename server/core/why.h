@@ -53,6 +53,9 @@ typedef void (*why_say)(void *context, int64_t at, bool is_now, const char *text
 void why_tell(const struct why_entry *entries, size_t n, size_t gap, int64_t left_out, const struct why_now *now,
               why_say say, void *context);
 
+/* Why nothing is started, as the end of a sentence: "the service is paused". */
+const char *why_phrase(enum reason reason);
+
 /* What has to change so that what was refused for `reason` happens; "" when nothing has to, or nobody can. */
 struct why_mend {
     char text[256];

@@ -118,7 +118,7 @@ def test_manual_mode_says_why_it_does_not_act(make_daemon, sandbox):
     entry = wait_for(lambda: daemon.audit(kind="decision.not_acted"), what="a reason on record")[0]
     assert entry["detail"]["reason"] == "manual_mode"
     assert daemon.runs() == [] and daemon.service()["active"] == "gra"
-    assert ": stands; nothing is started: manual_mode\n" in daemon.command("status").stdout
+    assert ": stands; nothing is started: the mode is manual\n" in daemon.command("status").stdout
 
 
 def test_alerts_about_a_site_that_is_not_active_start_nothing(daemon):

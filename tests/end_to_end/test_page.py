@@ -271,6 +271,7 @@ def test_a_stopped_run_says_what_is_the_matter(browser, page_url, operator_token
 
 def test_an_outage_that_waits_for_a_person_stands_on_top(browser, make_daemon, sandbox):
     config = configuration(sandbox, mode="manual")
+    config["flood_guard"] = {"sites": 2}
     del config["services"]["shop"]["playbook"][1:]
     daemon = make_daemon(config)
     there = {"gra": "rbx", "rbx": "gra"}
@@ -280,9 +281,43 @@ def test_an_outage_that_waits_for_a_person_stands_on_top(browser, make_daemon, s
     assert browser.text(".notice") == ""
     daemon.deliver(delivery(alert(there[here])))
     browser.wait_text("Nothing is started: not the active site")
+    daemon.deliver(delivery(alert(there[here], "resolved", ends="2026-11-21T10:30:00Z")))
     daemon.deliver(delivery(alert(here)))
     browser.wait_text("shop is active at %s, which is down, and nothing is started by itself" % here, "[data-key=notice]")
     browser.wait_text("Nothing is started: the mode is manual")
+    browser.one("td .why + p a").click()
+    browser.wait_text("nothing is started, for the mode is manual: `turnout failover shop", ".story")
+    assert browser.texts(".story li")[-1].startswith("now") and "manual_mode" not in browser.text("main")
+
+
+def test_a_freeze_of_days_does_not_pass_by_itself(browser, make_daemon, sandbox):
+    config = configuration(sandbox)
+    config["services"]["shop"]["freeze"] = {"from": "2026-01-01T00:00:00Z", "until": "2036-01-01T00:00:00Z", "reason": "it is old"}
+    del config["services"]["shop"]["playbook"][1:]
+    daemon = make_daemon(config)
+    here = wait_for(lambda: {daemon.service()["active"]} & {"gra", "rbx"}, what="the active site").pop()
+    daemon.deliver(delivery(alert(here)))
+    browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
+    browser.wait_text("shop is active at %s, which is down, and nothing is started by itself" % here, ".notice")
+    browser.open(daemon.api + "/#/incidents")
+    browser.wait_text("it is frozen for maintenance")
+    Select(browser.one("select[name=open]")).select_by_visible_text("only open ones")
+    wait_for(lambda: "open=true" in browser.script("location.hash"), what="the filter")
+    browser.wait_text("it is frozen for maintenance")
+
+
+def test_the_incidents_are_paged(browser, make_daemon, sandbox):
+    daemon = make_daemon(configuration(sandbox, mode="manual"))
+    for _ in range(51):  # more than a page
+        for says in ("down", "nothing"):
+            answer = daemon.post("/api/v1/services/shop/vote", {"site": "rbx", "says": says, "reason": "a drill"})
+            assert answer.status == 200, answer.body
+    oldest = daemon.get("/api/v1/incidents?limit=60").json["items"][-1]["id"]
+    browser.sign_in(daemon.api + "/", OPERATOR_TOKEN, "#/incidents")
+    browser.wait_text("Incidents")
+    browser.one(".pager a").click()
+    wait_for(lambda: browser.script("[...document.querySelectorAll('.rows > li')].map((e) => e.dataset.key)") == [oldest],
+             what="the older page")
 
 
 def test_the_audit_log_is_filtered_and_paged(browser, page_url, operator_token, daemon):

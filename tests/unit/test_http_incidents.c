@@ -177,7 +177,7 @@ static void one_that_stands_and_starts_nothing(void **state)
         "+32000|gra is down, and nothing is started: paused (`turnout resume shop --reason TEXT` ends the pause; a "
         "person can move it meanwhile)\n"
         "+40000|turnout: vote on gra of shop cast: down: I see it\n"
-        "now|nothing is started, for that reason (paused): `turnout resume shop --reason TEXT` ends the pause; a "
+        "now|nothing is started, for the service is paused: `turnout resume shop --reason TEXT` ends the pause; a "
         "person "
         "can move it meanwhile\n");
     assert_string_equal(json_string_value(json_object_get(at(incident, "story", 2), "at")), "2023-11-14T23:20:32.000Z");

@@ -181,7 +181,7 @@ static void a_refusal_is_told_once_with_what_has_to_change(void **state)
         "60|gra is down, and nothing is started: the cool-down lasts another 20 min (it starts when that is over and "
         "the votes still stand; a person need not wait)\n"
         "70|gra is down again\n"
-        "now|nothing is started, for that reason (paused): `turnout resume shop --reason TEXT` ends the pause; a "
+        "now|nothing is started, for the service is paused: `turnout resume shop --reason TEXT` ends the pause; a "
         "person can move it meanwhile\n");
 }
 
@@ -301,7 +301,7 @@ static void ends_of_refusals(void **state)
     expect_end(&now, "now|the freeze lasts another 1 h: it starts when that is over and the votes still stand; a "
                      "person need not wait\n");
     now.reason = REASON_MANUAL_MODE;
-    expect_end(&now, "now|nothing is started, for that reason (manual_mode): `turnout failover shop --reason TEXT` "
+    expect_end(&now, "now|nothing is started, for the mode is manual: `turnout failover shop --reason TEXT` "
                      "starts it\n");
 }
 
@@ -323,6 +323,7 @@ static void each_guard_says_what_has_to_change(void **state)
         const struct why_mend brief = why_mend(guards[i], "");
         if (!mend.text[0])
             fail_msg("%s says nothing", reason_text(guards[i]));
+        assert_string_not_equal(why_phrase(guards[i]), reason_text(guards[i]));
         assert_null(strchr(mend.text, '%'));
         bool has_name = strstr(mend.text, "nnn") != NULL;
         assert_int_equal(strlen(mend.text), strlen(brief.text) + (has_name ? 63 : 0));
