@@ -26,7 +26,8 @@ struct orchestrator_settings {
     struct keep keep;
     const char *config_path;
     const char *config_digest;
-    bool has_self_check; /* until COMMAND_OUTSIDE says otherwise the daemon may be cut off */
+    bool has_self_check;     /* until COMMAND_OUTSIDE says otherwise the daemon may be cut off */
+    const char *kill_switch; /* looked for once, at the start; then COMMAND_OUTSIDE tells of it. NULL: there is none */
     /* Called on the orchestrator's thread when it becomes able or unable to take deliveries. */
     void (*on_ready)(void *context, bool is_ready, const char *why);
     void *context;

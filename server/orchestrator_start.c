@@ -2,7 +2,9 @@
 #include "orchestrator.h"
 
 #include "base/clock.h"
+#include "base/kill_switch.h"
 #include "base/log.h"
+#include "base/utf8.h"
 #include "orchestrator_internal.h"
 
 #include <inttypes.h>
@@ -38,9 +40,21 @@ static void take_up(struct orchestrator *o)
     }
 }
 
+/* What stands ready to start must not be faster than the first word of those that watch the file. */
+static void look_for_kill_switch(struct orchestrator *o)
+{
+    struct errmsg found = {0};
+    if (!o->settings.kill_switch || !kill_switch_is_on(o->settings.kill_switch, &found))
+        return;
+    o->outside.is_killed = true;
+    snprintf(o->outside.killed_text, sizeof o->outside.killed_text, "%.150s", found.text);
+    utf8_clean(o->outside.killed_text);
+}
+
 static enum err start_up(struct orchestrator *o, struct errmsg *why)
 {
     batch_start(o);
+    look_for_kill_switch(o);
     enum err err = world_load(o, &o->world, why);
     if (err != ERR_OK)
         return err;

@@ -189,6 +189,7 @@ static enum err start_workers(struct daemon *daemon, struct errmsg *why)
                                                        .config_path = config->path,
                                                        .config_digest = config->digest,
                                                        .has_self_check = config->self_check.n_urls > 0,
+                                                       .kill_switch = config->kill_switch,
                                                        .on_ready = on_ready,
                                                        .context = daemon};
     enum err err = orchestrator_start(&orchestrator, &daemon->orchestrator, why);

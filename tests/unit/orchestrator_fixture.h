@@ -42,6 +42,7 @@ struct fixture {
     pthread_cond_t cond;
     struct command *done; /* finished commands, newest first */
     bool is_ready, has_self_check;
+    const char *kill_switch;
 };
 
 static struct fixture *the; /* one at a time: `done` functions have no other way to it */
@@ -80,6 +81,7 @@ static inline void start(struct fixture *f)
         .config_path = "test.yaml",
         .config_digest = "00",
         .has_self_check = f->has_self_check,
+        .kill_switch = f->kill_switch,
         .on_ready = on_ready,
         .context = f};
     if (orchestrator_start(&settings, &f->orchestrator, &why) != ERR_OK)
