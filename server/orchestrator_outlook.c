@@ -47,12 +47,31 @@ static void set_outside(struct orchestrator *o)
     outlook->generation++;
 }
 
+/* An incident begins with its first vote, and stands when the quorum has held: it began in between. One that has never
+ * stood may have its quorum since any time. */
+static void remember_places(struct orchestrator *o, int index)
+{
+    const struct service *service = &o->settings.model->services[index];
+    const struct service_state *state = &o->world->services[index];
+    for (int site = 0; site < service->n_sites; site++) {
+        const struct incident *incident = &state->incidents[site];
+        if (!state->view.sites[site].has_incident || !view_has_quorum(service, o->settings.model, &state->view, site))
+            continue;
+        int64_t until = incident->stood_at > 0 && incident->stood_at < o->wall ? incident->stood_at : o->wall;
+        int64_t from = incident->opened_at > 0 && incident->opened_at < until ? incident->opened_at : until;
+        outlook_was_down(o->world->outlook, service->sites[site].place, o->now - (o->wall - from),
+                         o->now - (o->wall - until));
+    }
+}
+
 void outlook_begin(struct orchestrator *o)
 {
     o->world->seen_generation = -1; /* all of them are looked at */
     set_outside(o);
     for (int i = 0; i < o->world->n_services; i++)
         outlook_take(o->world->outlook, i, o->now);
+    for (int i = 0; i < o->world->n_services; i++)
+        remember_places(o, i);
 }
 
 static void note_change(struct orchestrator *o, const char *kind, bool is_bad, const char *text)

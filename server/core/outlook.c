@@ -14,8 +14,8 @@
 /* A place is down from the first quorum there, and remembered for the flood rule's time after the last one. */
 struct outlook_place {
     int n_quorums;
-    int64_t began_at; /* while it is down or remembered */
-    int64_t ended_at; /* when the last quorum went; 0: one is there, or there never was one */
+    int64_t began_from, began_at; /* while it is down or remembered: when it began, as closely as that is known */
+    int64_t ended_at;             /* when the last quorum went; 0: one is there, or there never was one */
     /* By voter: how often a rule lets it speak of a site there, and of how many of them it says down. */
     int can[MAX_VOTERS], down[MAX_VOTERS];
 };
@@ -122,7 +122,7 @@ static void take_quorums(struct outlook *outlook, const struct service *service,
         place->n_quorums += is_down ? 1 : -1;
         if (is_down && place->n_quorums == 1) {
             if (place->ended_at == 0 || now >= place->ended_at + flood->within_ms) {
-                place->began_at = now;
+                place->began_from = place->began_at = now;
                 outlook->generation++;
             }
             place->ended_at = 0;
@@ -276,9 +276,25 @@ bool outlook_is_at_once(const struct outlook *outlook, int other, int place, int
 {
     if (!outlook_is_place_down(outlook, other, now))
         return false;
-    int64_t began_at = outlook_is_place_down(outlook, place, now) ? outlook->places[place].began_at : now;
-    int64_t apart = outlook->places[other].began_at - began_at;
-    return (apart < 0 ? -apart : apart) <= outlook->model->flood.within_ms;
+    const struct outlook_place fresh = {.began_from = now, .began_at = now};
+    const struct outlook_place *a = &outlook->places[other];
+    const struct outlook_place *b = outlook_is_place_down(outlook, place, now) ? &outlook->places[place] : &fresh;
+    int64_t within_ms = outlook->model->flood.within_ms;
+    return a->began_from - b->began_at <= within_ms && b->began_from - a->began_at <= within_ms;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+void outlook_was_down(struct outlook *outlook, int index, int64_t from, int64_t until)
+{
+    struct outlook_place *place = &outlook->places[index];
+    if (place->n_quorums == 0)
+        return;
+    place->began_from = earlier(place->began_from, earlier(from, until));
+    place->began_at = earlier(place->began_at, until);
 }
 
 int outlook_n_places_at_once(const struct outlook *outlook, int place, int64_t now)

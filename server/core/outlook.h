@@ -60,8 +60,10 @@ int outlook_n_places_down(const struct outlook *outlook, int64_t now);
 bool outlook_is_place_down(const struct outlook *outlook, int place, int64_t now);
 /* Those of them that went down at once with `place`, within the flood rule's time before or after it, and `place`
  * itself: a place that has been down for hours does not make the next one a flood. What begins again within that time
- * has never ended. After a restart everything that is down has gone down at once. */
+ * has never ended. When it began is not always known after a restart: what may have been at once, was. */
 int outlook_n_places_at_once(const struct outlook *outlook, int place, int64_t now);
+/* The place, where there is a quorum, went down between these times: known from before a restart. */
+void outlook_was_down(struct outlook *outlook, int place, int64_t from, int64_t until);
 bool outlook_is_at_once(const struct outlook *outlook, int other, int place, int64_t now);
 /* When the flood rule will next forget one of them: look at all services then. Later than `now`; INT64_MAX: never. */
 int64_t outlook_due_at(const struct outlook *outlook, int64_t now);

@@ -163,6 +163,28 @@ static void only_what_goes_down_at_once_is_a_flood(void **state)
     world_done(&world);
 }
 
+/* After a restart the votes are read at once, and when they came is known more or less. */
+static void what_was_down_before_a_restart_is_no_flood(void **state)
+{
+    (void)state;
+    struct world world;
+    world_init(&world);
+    struct outlook *o = world.outlook;
+    outlook_was_down(o, GRA, NOW - 600 * MINUTE, NOW - 500 * MINUTE); /* of what is not down: nothing */
+    assert_int_equal(outlook_n_places_down(o, NOW), 0);
+    vote(&world, SHOP, GRA, PROMETHEUS, VOTE_DOWN, NOW);
+    outlook_was_down(o, GRA, NOW - 600 * MINUTE, NOW - 500 * MINUTE);
+    vote(&world, BASE, RBX, PROMETHEUS, VOTE_DOWN, NOW + MINUTE);
+    assert_int_equal(outlook_n_places_down(o, NOW + MINUTE), 2);
+    assert_int_equal(outlook_n_places_at_once(o, RBX, NOW + MINUTE), 1);
+    assert_int_equal(outlook_n_places_at_once(o, GRA, NOW + MINUTE), 1);
+    /* It may have gone down together with gra, or only now. */
+    outlook_was_down(o, RBX, NOW - 505 * MINUTE, NOW);
+    assert_int_equal(outlook_n_places_at_once(o, RBX, NOW + MINUTE), 2);
+    assert_int_equal(outlook_n_places_at_once(o, GRA, NOW + MINUTE), 2);
+    world_done(&world);
+}
+
 static void without_a_memory_the_end_of_one_is_news(void **state)
 {
     (void)state;
@@ -460,6 +482,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many_services_of_one_place_are_one),
         cmocka_unit_test(only_what_goes_down_at_once_is_a_flood),
+        cmocka_unit_test(what_was_down_before_a_restart_is_no_flood),
         cmocka_unit_test(without_a_memory_the_end_of_one_is_news),
         cmocka_unit_test(a_voter_that_says_down_of_everything_is_suspect),
         cmocka_unit_test(who_speaks_of_the_active_site_speaks_of_where_services_are),
