@@ -293,7 +293,11 @@ static void move_run(struct call *call, struct live_run *live)
                                  .retry_after_ms = -1,
                                  .text = reason[0] ? reason : NULL},
              o->now, &moves);
-    if (moves.count > 0 && moves.items[0].kind == RUN_MOVE_REFUSED) {
+    /* What the decision is taking back already: the person's no goes on record, and holds. */
+    bool is_no_as_well = kind == RUN_CALL_CANCEL && live->run.is_cancelling && !live->cancelled_by;
+    if (moves.count > 0 && moves.items[0].kind == RUN_MOVE_REFUSED && is_no_as_well) {
+        moves.count = 0;
+    } else if (moves.count > 0 && moves.items[0].kind == RUN_MOVE_REFUSED) {
         call_refuse(call, ERR_CONFLICT, reason_text(REASON_WRONG_STATE), moves.items[0].text);
         return;
     }

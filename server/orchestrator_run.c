@@ -147,14 +147,20 @@ static void end_run(struct orchestrator *o, int service, const struct cause *cau
     struct live_run *live = state->run;
     if (call_replace(o, service))
         return;
-    const struct event event = {
-        .kind = EVENT_RUN_STATE, .site = SITE_NONE, .run_state = live->run.state, .has_effect = live->run.has_effect};
+    char *who = live->cancelled_by;
+    live->cancelled_by = NULL;
+    const struct event event = {.kind = EVENT_RUN_STATE,
+                                .site = SITE_NONE,
+                                .run_state = live->run.state,
+                                .has_effect = live->run.has_effect,
+                                .who = live->run.state == RUN_CANCELLED ? who : NULL};
     struct id incident = live->incident;
     struct cause of_run = *cause;
     of_run.incident = &incident;
     live_run_free(live);
     state->run = NULL;
     service_event(o, service, &event, &of_run);
+    free(who);
 }
 
 /* Right before what cannot be taken back. The answer is carried out as the run's next event. */

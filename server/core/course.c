@@ -126,7 +126,9 @@ static void run_over(struct decision *d, enum run_state run_state, bool has_effe
     if (is_success || has_effect)
         timers_after_run(d, has_effect);
     active_after_run(d, &before, is_success, has_effect, &move);
-    if (!is_success && !has_effect && !before.run_is_cancelling)
+    /* What the decision has taken back is no no; but a person may have wanted the same meanwhile. */
+    bool is_no = !before.run_is_cancelling || (d->event->kind == EVENT_RUN_STATE && d->event->who);
+    if (!is_success && !has_effect && is_no)
         put_off(d, REASON_OPERATOR, before.run_direction, d->view.active_site,
                 "a person cancelled the run before it changed anything");
 }

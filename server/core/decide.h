@@ -71,8 +71,9 @@ struct event {
     uint64_t overrides; /* OPERATOR_MOVE, APPROVE, RUN_POINT: bit 1 << enum reason for each guard that the operator
                            overrides; of no use without a reason in `text` */
     enum run_state run_state;
-    bool has_effect; /* RUN_STATE, RUN_POINT: so far */
-    const char *who; /* operator's name, or NULL: borrowed. Of RUN_POINT: who has sent the run on after it was halted */
+    bool has_effect;  /* RUN_STATE, RUN_POINT: so far */
+    const char *who;  /* operator's name, or NULL: borrowed. Of RUN_POINT: who has sent the run on after it was halted;
+                         of RUN_STATE: who has cancelled it */
     const char *text; /* the operator's reason, or NULL: borrowed */
 };
 

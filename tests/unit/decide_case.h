@@ -403,6 +403,7 @@ static struct event parse_event(const struct world *world, const char *text)
         event.site = site_find(world, words[1]);
     } else if (is_word(words, 0, "run")) {
         event.kind = EVENT_RUN_STATE;
+        event.who = has_word(words, "anna") ? "anna" : NULL;
         assert_true(run_state_parse(words[1], &event.run_state));
     } else if (is_word(words, 0, "point")) {
         event.kind = EVENT_RUN_POINT;
