@@ -183,11 +183,15 @@ static struct verdict guard_ours(const struct decision *d)
     const struct service_view *view = &d->view;
     struct verdict verdict = {.reason = REASON_NONE, .target = SITE_NONE, .other = -1};
     int from = view->run_from;
-    if (from < 0)
-        return verdict;
-    if (view->run_direction == DIRECTION_FAILBACK && !is_home_well(d))
+    bool is_failback = view->run_direction == DIRECTION_FAILBACK;
+    enum mode mode = is_failback ? d->service->failback_mode : d->service->mode;
+    if (from < 0 || view->run_to < 0)
+        verdict.reason = REASON_CONFIGURATION;
+    else if (mode == MODE_SHADOW || mode == MODE_MANUAL) /* which the configuration did not say when it began */
+        verdict.reason = mode == MODE_SHADOW ? REASON_SHADOW_MODE : REASON_MANUAL_MODE;
+    else if (is_failback && !is_home_well(d))
         verdict.reason = REASON_EVIDENCE;
-    else if (view->run_direction == DIRECTION_FAILOVER && !view_has_quorum(d->service, d->model, view, from))
+    else if (!is_failback && !view_has_quorum(d->service, d->model, view, from))
         verdict.reason = REASON_VOTES;
     else if (view->is_paused)
         verdict.reason = REASON_PAUSED;

@@ -112,6 +112,8 @@ static const struct {
     const char *text;
 } obstacles[] = {
     {REASON_MANUAL_MODE, NULL, "the mode is manual: a person has to start it"},
+    {REASON_SHADOW_MODE, NULL, "the mode is shadow: nothing is done"},
+    {REASON_CONFIGURATION, NULL, "one of its sites is not in the configuration any more"},
     {REASON_NOT_ACTIVE, put_place, NULL},
     {REASON_ACTIVE_UNKNOWN, put_place, NULL},
     {REASON_ACTIVE_SPLIT, put_place, NULL},
