@@ -300,7 +300,7 @@ void votes_withdraw(struct orchestrator *o, struct alert_entry *entry, const str
 void votes_hear(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert,
                 const struct cause *cause);                                        /* a repeat */
 void votes_put(struct orchestrator *o, int service, const struct vote_view *vote); /* its row, at once */
-void votes_mark(struct orchestrator *o, int service, int site, int voter);         /* its row, soon */
+void votes_mark(struct world *world, int service, int site, int voter);            /* its row, soon */
 void votes_hear_source(struct orchestrator *o, int source, bool is_beat);
 void votes_end_beat(struct orchestrator *o, int source);
 void votes_put_source(struct orchestrator *o, int source);

@@ -219,7 +219,7 @@ static void carry_out(struct act *act, const struct thing *thing)
     view_apply(&act->state->view, thing);
     switch (thing->kind) {
     case THING_COUNT: /* what is counted are rows of their own; when it was heard can wait */
-        votes_mark(o, act->index, thing->site, thing->voter);
+        votes_mark(o->world, act->index, thing->site, thing->voter);
         break;
     case THING_VOTE:
         put_vote(act, thing);

@@ -259,9 +259,9 @@ void votes_withdraw(struct orchestrator *o, struct alert_entry *entry, const str
 
 /* ---- what is heard ----------------------------------------------------------------------------------------------- */
 
-void votes_mark(struct orchestrator *o, int service, int site, int voter)
+void votes_mark(struct world *world, int service, int site, int voter)
 {
-    struct service_state *state = &o->world->services[service];
+    struct service_state *state = &world->services[service];
     const struct vote_view *vote = view_vote_find(&state->view, site, voter);
     if (!vote)
         return;
@@ -270,7 +270,7 @@ void votes_mark(struct orchestrator *o, int service, int site, int voter)
     if (state->is_heard)
         return;
     state->is_heard = true;
-    o->world->heard[o->world->n_heard++] = service;
+    world->heard[world->n_heard++] = service;
 }
 
 void votes_hear(struct orchestrator *o, struct alert_entry *entry, const struct alert *alert, const struct cause *cause)
@@ -288,7 +288,7 @@ void votes_hear(struct orchestrator *o, struct alert_entry *entry, const struct 
             match->site != site_now(o, match->service))
             continue;
         bool is_news = view_hear(&o->world->services[match->service].view, match->site, voter, o->now);
-        votes_mark(o, match->service, match->site, voter);
+        votes_mark(o->world, match->service, match->site, voter);
         if (!is_news)
             continue;
         entry->is_changed = true; /* its sender is answered after the commit */

@@ -88,6 +88,14 @@ static int site_of(struct loader *loader, int service, const char *site)
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */
 
+/* What was never noted is taken as of now; and nothing was later than now, though a clock that was set back over a
+ * reboot says so. */
+static int64_t past_from_stored(const struct orchestrator *o, int64_t at, const char *boot_id, int64_t offset_ms)
+{
+    int64_t past = at != 0 ? clock_due_from_stored(at, boot_id, offset_ms) : o->now;
+    return past < o->now ? past : o->now;
+}
+
 static void load_vote(void *context, const struct vote_row *row)
 {
     struct loader *loader = context;
@@ -102,9 +110,9 @@ static void load_vote(void *context, const struct vote_row *row)
     vote->down = (int)row->down;
     vote->up = (int)row->up;
     vote->vote = row->vote;
-    /* What was never noted is taken as heard of now. */
-    vote->heard_at =
-        row->heard_at ? clock_due_from_stored(row->heard_at, row->boot_id, row->offset_ms) : clock_steady_ms();
+    vote->heard_at = past_from_stored(loader->o, row->heard_at, row->boot_id, row->offset_ms);
+    if (row->heard_at == 0)
+        votes_mark(loader->world, index, site, voter);
 }
 
 static void load_source(void *context, const struct source_row *row)
@@ -116,7 +124,7 @@ static void load_source(void *context, const struct source_row *row)
     loader->world->open_alerts[index] = row->open_alerts;
     if (row->beat_at)
         loader->world->outlook->sources[index].beat_at =
-            clock_due_from_stored(row->beat_at, row->boot_id, row->offset_ms);
+            past_from_stored(loader->o, row->beat_at, row->boot_id, row->offset_ms);
 }
 
 /* What the process has heard itself stands, whatever of it was stored. At its start each source counts as heard: its
