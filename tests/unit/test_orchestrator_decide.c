@@ -291,6 +291,48 @@ static void before_the_first_self_check_nothing_starts(void **state)
     let_it_succeed(f, "rbx");
 }
 
+/* The daemon starts with the file there, and an incident that stands. */
+static void a_kill_switch_is_seen_before_anything_starts(void **state)
+{
+    struct fixture *f = *state;
+    char path[160];
+    snprintf(path, sizeof path, "%s/stop", f->folder);
+    outside(f, false, true);
+    adopt(f, "gra");
+    gra_is_down(f, 0);
+    stop(f);
+    FILE *file = fopen(path, "we");
+    assert_non_null(file);
+    fclose(file);
+    f->kill_switch = path;
+    start(f);
+    assert_int_equal(count(f, "SELECT count(*) FROM run"), 0);
+    assert_int_equal(count(f, "SELECT count(*) FROM incident WHERE last_reason = 'kill_switch'"), 1);
+    outside(f, false, false);
+    let_it_succeed(f, "rbx");
+    f->kill_switch = NULL;
+}
+
+/* A run waited, and the mode was set to shadow with a restart: nothing moves, whatever the deadline would answer. */
+static void in_shadow_no_deadline_says_yes(void **state)
+{
+    struct fixture *f = *state;
+    f->service.mode = MODE_APPROVAL;
+    f->service.approval = (struct approval_rule){.deadline_ms = 300, .is_yes = true};
+    adopt(f, "gra");
+    gra_is_down(f, 0);
+    (void)run_in_state(f, "waiting");
+    stop(f);
+    f->service.mode = MODE_SHADOW;
+    start(f);
+    nanosleep(&(struct timespec){.tv_nsec = 500000000}, NULL);
+    gra_is_down(f, 1);
+    assert_nothing_goes_out(f);
+    wait_active(f, "site", "gra");
+    assert_int_equal(count(f, "SELECT count(*) FROM run WHERE state = 'cancelled'"), 1);
+    assert_int_equal(count(f, "SELECT count(*) FROM incident WHERE last_reason = 'shadow_mode'"), 1);
+}
+
 /* By the wall clock, which no timer waits for. */
 static void a_freeze_begins_and_ends(void **state)
 {
@@ -677,6 +719,37 @@ static void what_a_person_cancels_stays_cancelled(void **state)
     assert_int_equal(count(f, "SELECT count(*) FROM incident WHERE last_reason = 'operator'"), 1);
 }
 
+/* A guard takes the run back as well, before or after the person has said no: the no holds. */
+static void a_no_holds_beside_a_guard(struct fixture *f, bool is_guard_first)
+{
+    adopt(f, "gra");
+    gra_is_down(f, 0);
+    struct job *job = next_attempt(f);
+    struct id run = run_in_state(f, "running");
+    if (is_guard_first)
+        outside(f, true, false);
+    assert_int_equal(call_run(f, &run, RUN_CALL_CANCEL, 0, "no")->err, ERR_OK);
+    assert_refused(call_run(f, &run, RUN_CALL_CANCEL, 0, "no"), "wrong_state", "already");
+    if (!is_guard_first)
+        outside(f, true, false);
+    answer(f, job, OUTCOME_CANCELLED, false);
+    wait_active(f, "site", "gra");
+    outside(f, false, false);
+    gra_is_down(f, 1);
+    assert_int_equal(count(f, "SELECT count(*) FROM run"), 1);
+    assert_int_equal(count(f, "SELECT count(*) FROM incident WHERE last_reason = 'operator'"), 1);
+}
+
+static void a_guard_after_it_takes_no_no_away(void **state)
+{
+    a_no_holds_beside_a_guard(*state, false);
+}
+
+static void a_no_after_a_guard_counts(void **state)
+{
+    a_no_holds_beside_a_guard(*state, true);
+}
+
 /* ---- the log ----------------------------------------------------------------------------------------------------- */
 
 static void an_incident_can_be_read_and_decided_again(void **state)
@@ -783,6 +856,8 @@ int main(void)
         T(a_shadow_says_what_it_would_have_done),
         T(the_kill_switch_and_a_cut_hold_back_and_let_go),
         T(before_the_first_self_check_nothing_starts),
+        T(a_kill_switch_is_seen_before_anything_starts),
+        T(in_shadow_no_deadline_says_yes),
         T(a_freeze_begins_and_ends),
         T(when_the_cool_down_is_over_it_acts),
         T(a_broken_quorum_takes_a_run_back),
@@ -799,6 +874,8 @@ int main(void)
         T(a_run_that_needs_a_person_is_replaced_at_once),
         T(a_run_that_waits_gives_way_to_a_person),
         T(what_a_person_cancels_stays_cancelled),
+        T(a_guard_after_it_takes_no_no_away),
+        T(a_no_after_a_guard_counts),
         T(an_incident_can_be_read_and_decided_again),
         T(the_status_names_what_holds),
         T(a_failed_commit_forgets_a_yes),
