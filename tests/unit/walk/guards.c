@@ -31,11 +31,6 @@ static bool is_frozen(const struct walk *w, const struct protected *p)
     return freeze_holds(&w->freeze, wall(w));
 }
 
-static bool counts_as_down(const struct walk *w, int place)
-{
-    return w->was_down[place] || is_remembered(w, place);
-}
-
 /* Places that went down at once with this one; SITE_NONE: all that are down, or were a moment ago. One service after
  * the other sees what happens at the same moment: only what was so before as well is sure. */
 static bool is_flooded(const struct walk *w, int at, bool is_sure)
@@ -44,17 +39,23 @@ static bool is_flooded(const struct walk *w, int at, bool is_sure)
     for (int place = 0; place < N_PLACES; place++) {
         int64_t apart = at == SITE_NONE ? 0 : w->began_at[place] - w->began_at[at];
         bool is_at_once = (apart < 0 ? -apart : apart) <= w->model.flood.within_ms;
-        n += counts_as_down(w, place) && (!is_sure || w->counted_as_down[place]) && is_at_once;
+        bool is_down = is_sure ? w->now < w->surely_down_till[place] : w->was_down[place] || is_remembered(w, place);
+        n += is_down && is_at_once;
     }
     return w->model.flood.places > 0 && n > w->model.flood.places;
 }
 
-static bool says_down_at(const struct walk *w, int place, int voter)
+/* Of some service there. */
+static bool says_down_at(const struct walk *w, int place, int voter, bool is_generous)
 {
-    for (int i = 0; i < N_SERVICES; i++)
-        for (int site = 0; site < w->all[i].service.n_sites; site++)
-            if (w->all[i].sites[site].place == place && w->all[i].truth.votes[site][voter] == VOTE_DOWN)
+    for (int i = 0; i < N_SERVICES; i++) {
+        const struct protected *p = &w->all[i];
+        for (int site = 0; site < p->service.n_sites; site++) {
+            bool is_down = is_generous ? p->truth.ever_down[site][voter] : p->truth.always_down[site][voter];
+            if (p->sites[site].place == place && is_down)
                 return true;
+        }
+    }
     return false;
 }
 
@@ -71,11 +72,9 @@ static bool says_all_is_down(const struct walk *w, int voter, bool is_generous)
 {
     int n = 0;
     for (int place = 0; place < N_PLACES; place++) {
-        bool is_now = says_down_at(w, place, voter);
-        bool was_so = w->said_down[place][voter];
         if (!can_speak_at(w, place, voter))
             continue;
-        if (!(is_generous ? is_now || was_so : is_now && was_so))
+        if (!says_down_at(w, place, voter, is_generous))
             return false;
         n++;
     }
@@ -284,11 +283,24 @@ static void check_run(struct walk *w, struct protected *p)
 
 void note_level(struct walk *w)
 {
+    for (int i = 0; i < N_SERVICES; i++) {
+        struct truth *t = &w->all[i].truth;
+        for (int site = 0; site < w->all[i].service.n_sites; site++)
+            for (int voter = 0; voter < N_VOTERS; voter++)
+                t->ever_down[site][voter] = t->always_down[site][voter] = t->votes[site][voter] == VOTE_DOWN;
+    }
     for (int place = 0; place < N_PLACES; place++)
-        w->counted_as_down[place] = counts_as_down(w, place);
-    for (int place = 0; place < N_PLACES; place++)
-        for (int voter = 0; voter < N_VOTERS; voter++)
-            w->said_down[place][voter] = says_down_at(w, place, voter);
+        w->surely_down_till[place] = w->was_down[place]           ? INT64_MAX
+                                     : w->down_at[place] == NEVER ? NEVER
+                                                                  : w->down_at[place] + w->model.flood.within_ms;
+}
+
+static void check_timers(struct walk *w, struct protected *p)
+{
+    const struct truth *t = &p->truth;
+    int64_t cooled_at = is_cooling_down(w, p) ? t->finished_at + p->service.cool_down_ms : 0;
+    PROMISE(p->view.cool_down_until == cooled_at, "a cool-down was forgotten, or is no more");
+    PROMISE(p->view.settle_until == (t->settled_at > w->now ? t->settled_at : 0), "settling was forgotten, or is over");
 }
 
 /* Who has looked leaves nothing undone, and does not let a quorum stand that may act. */
@@ -305,6 +317,7 @@ void check_level(struct walk *w, struct protected *p)
              things.items[0].text);
     PROMISE(things.count == 0, "something was left undone");
     PROMISE(view_due_at(&p->service, &w->model, &p->view, w->outlook) > w->now, "something is due and was not done");
+    check_timers(w, p);
     check_votes(w, p);
     check_incidents(w, p);
     check_run(w, p);

@@ -56,6 +56,8 @@ struct truth {
     struct alert_row alerts[N_SITES][N_SOURCES][N_ALERTS];
     int count[N_SITES][N_VOTERS][VOTE_UP + 1]; /* alerts that say so, as told */
     int64_t heard_at[N_SITES][N_VOTERS];
+    /* Since everybody looked last: without a break, or at some time. */
+    bool always_down[N_SITES][N_VOTERS], ever_down[N_SITES][N_VOTERS];
     enum vote votes[N_SITES][N_VOTERS]; /* these three by watch() */
     bool has_quorum[N_SITES];
     int64_t held_since[N_SITES];                   /* the site is active, or left by a run, and has its quorum,
@@ -144,8 +146,7 @@ struct walk {
     bool is_cut_off, is_killed;
     int64_t source_heard_at[N_SOURCES], beat_at[N_SOURCES];
     bool was_down[N_PLACES];
-    /* When everybody had looked last; `said_down` of some service there. */
-    bool counted_as_down[N_PLACES], said_down[N_PLACES][N_VOTERS];
+    int64_t surely_down_till[N_PLACES];            /* since everybody looked last, at least; NEVER: it is not */
     int64_t began_at[N_PLACES], down_at[N_PLACES]; /* of what is down or remembered: first and last seen so; NEVER */
 
     struct beginning beginning;
@@ -243,5 +244,13 @@ void run_withdraw(struct walk *w, struct protected *p, const char *text);
 void run_goes_on(struct walk *w, struct protected *p);
 void run_call(struct walk *w, struct protected *p);
 void run_taken_up(struct walk *w, struct protected *p); /* by another process */
+
+/* ---- people.c; what a voter of ours says is in test_decide_walk.c -------------------------------------------------
+ */
+
+void any_answer(struct walk *w, struct protected *p); /* yes or no */
+void any_operator_call(struct walk *w, struct protected *p);
+/* What a voter of ours says of a site, in place of what it said before. */
+void our_word(struct walk *w, struct protected *p, int site, int voter, enum vote vote);
 
 #endif

@@ -170,8 +170,11 @@ void watch(struct walk *w, struct protected *p)
 {
     struct truth *t = &p->truth;
     for (int site = 0; site < p->service.n_sites; site++) {
-        for (int voter = 0; voter < N_VOTERS; voter++)
+        for (int voter = 0; voter < N_VOTERS; voter++) {
             t->votes[site][voter] = vote_of(w, p, site, voter);
+            t->always_down[site][voter] &= t->votes[site][voter] == VOTE_DOWN;
+            t->ever_down[site][voter] |= t->votes[site][voter] == VOTE_DOWN;
+        }
         t->has_quorum[site] = quorum_without(w, p, site, NULL);
         bool is_leaving = t->active == ACTIVE_MOVING && t->leaves == site;
         bool stands = (serves_at(p, site) || (is_leaving && t->held_since[site] != NEVER)) && t->has_quorum[site];
