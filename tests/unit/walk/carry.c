@@ -341,6 +341,8 @@ bool deliver(struct walk *w, struct protected *p, const struct event *event)
             run_start(w, p, thing);
     }
     outlook_take(w->outlook, (int)(p - w->all), w->now);
+    int64_t due_at = outlook_due_at(w->outlook, w->now);
+    w->outlook_due_at = due_at < w->outlook_due_at ? due_at : w->outlook_due_at;
     PROMISE(p->journal.active == p->truth.active &&
                 (p->truth.active == ACTIVE_MOVING || p->journal.active_site == p->truth.site),
             "the active site should have changed");

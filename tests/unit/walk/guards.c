@@ -310,8 +310,9 @@ void check_level(struct walk *w, struct protected *p)
     const struct event look = {.kind = is_lucky(w, 50) ? EVENT_START : EVENT_LOOK, .site = SITE_NONE};
     decide(&w->services[p - w->all], &w->model, &p->view, w->outlook, &look, w->now, &things);
     /* Who gets no turn for another reason is not told that the provider is busy as well. */
-    if (things.count == 1 && things.items[0].kind == THING_NOT_ACTED && things.items[0].reason == REASON_PROVIDER_BUSY)
-        things.count = 0;
+    while (things.count > 0 && things.items[things.count - 1].kind == THING_NOT_ACTED &&
+           things.items[things.count - 1].reason == REASON_PROVIDER_BUSY)
+        things.count--;
     if (things.count > 0)
         note(w, p, "  left undone: %d/%s %s", (int)things.items[0].kind, reason_text(things.items[0].reason),
              things.items[0].text);
