@@ -23,6 +23,7 @@ import urllib.error
 import urllib.request
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "end_to_end"))
+import outage  # noqa: E402
 import storm  # noqa: E402
 
 TOKEN = "bench-source-token-0123456789"
@@ -403,6 +404,15 @@ def measure_pruning(args, bench, turnout, bearer):
     turnout.stop()
 
 
+def measure_outage(args, folder):
+    outage.measure(Turnout, call, args, folder, (TOKEN, OPERATOR))
+
+
+def measure_decide(args, folder):
+    del folder
+    print(subprocess.run([os.path.join(args.build, "decide")], capture_output=True, text=True, check=True).stdout, end="")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--binary", required=True)
@@ -410,12 +420,13 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--stored", type=int, default=STORED, help="deliveries for the second part; 0 leaves it out")
-    parser.add_argument("--part", choices=["all", "decision", "kinds", "storm", "intake"], default="all")
+    parser.add_argument("--part", choices=["all", "decide", "decision", "kinds", "storm", "outage", "intake"], default="all")
     parser.add_argument("--folder", default=None, help="where the databases go (default: a temporary folder)")
     args = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="turnout-bench-", dir=args.folder)
     try:
-        parts = {"decision": measure_decision, "kinds": measure_kinds, "storm": measure_storm, "intake": measure}
+        parts = {"decide": measure_decide, "decision": measure_decision, "kinds": measure_kinds, "storm": measure_storm,
+                 "outage": measure_outage, "intake": measure}
         for name, part in parts.items():
             if args.part in (name, "all"):
                 os.mkdir(os.path.join(folder, name))
