@@ -62,11 +62,8 @@ static struct service services[] = {{.name = shop,
                                      .hold_ms = 30000}};
 static char *source_names[] = {first, second, signed_one};
 static enum trust source_trust[] = {TRUST_SECRET, TRUST_OPEN, TRUST_SIGNED};
-static struct model model = {.services = services,
-                             .n_services = 1,
-                             .source_names = source_names,
-                             .source_trust = source_trust,
-                             .n_sources = 3};
+static struct model model = {
+    .services = services, .n_services = 1, .source_names = source_names, .source_trust = source_trust, .n_sources = 3};
 static struct source fuzzed_sources[3];
 static struct secret token;
 static const struct http_operator operators[] = {{"oncall", ROLE_OPERATOR, &token}};
