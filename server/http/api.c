@@ -4,6 +4,7 @@
  * of its own, a page at a time; what changes state becomes a command; what is slow goes to the worker. */
 #include "http/http_internal.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 
 #include <stdio.h>
@@ -123,6 +124,19 @@ bool api_cursor(struct request *request, int64_t *ret)
         return true;
     answer_error(request, MHD_HTTP_BAD_REQUEST, "invalid", "`after` must be the `next` of the page before");
     return false;
+}
+
+const char *api_text(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+int64_t api_time(const json_t *object, const char *key)
+{
+    const char *text = api_text(object, key);
+    int64_t ms = 0;
+    return time_parse(text, strlen(text), &ms) == ERR_OK ? ms : 0;
 }
 
 json_t *api_page(json_t *items, int64_t next)

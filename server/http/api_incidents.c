@@ -51,28 +51,15 @@ void api_incidents(struct request *request)
 
 /* ---- the story of one -------------------------------------------------------------------------------------------- */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static int64_t time_of(const json_t *object, const char *key)
-{
-    const char *text = text_of(object, key);
-    int64_t ms = 0;
-    return time_parse(text, strlen(text), &ms) == ERR_OK ? ms : 0;
-}
-
 static enum reason reason_of(const json_t *object)
 {
     enum reason reason = REASON_NONE;
-    return reason_parse(text_of(object, "reason"), &reason) ? reason : REASON_NONE;
+    return reason_parse(api_text(object, "reason"), &reason) ? reason : REASON_NONE;
 }
 
 static bool is_text(const json_t *object, const char *key, const char *text)
 {
-    return strcmp(text_of(object, key), text) == 0;
+    return strcmp(api_text(object, key), text) == 0;
 }
 
 /* That a hold ran out is said by what came of it, that nobody is waited for any more by the answer, and that a service
@@ -97,12 +84,12 @@ static size_t read_entries(const json_t *chain, struct why_entry *entries)
     json_array_foreach(chain, i, item)
     {
         const json_t *entry = json_object_get(item, "entry");
-        const char *kind = text_of(entry, "kind");
+        const char *kind = api_text(entry, "kind");
         bool is_call = strncmp(kind, "operator.", 9) == 0;
-        entries[n++] = (struct why_entry){.at = time_of(entry, "at"),
+        entries[n++] = (struct why_entry){.at = api_time(entry, "at"),
                                           .kind = kind,
-                                          .text = text_of(entry, "text"),
-                                          .who = is_call ? text_of(entry, "who") : "",
+                                          .text = api_text(entry, "text"),
+                                          .who = is_call ? api_text(entry, "who") : "",
                                           .reason = reason_of(json_object_get(entry, "detail")),
                                           .is_aside = is_aside(kind, json_object_get(entry, "detail"))};
     }
@@ -129,8 +116,8 @@ static void list_silent(const json_t *site, char *to, size_t size)
     to[0] = '\0';
     json_array_foreach(json_object_get(site, "voters"), i, voter)
     {
-        const char *name = text_of(voter, "voter");
-        bool is_silent = strcmp(text_of(voter, "vote"), vote_text(VOTE_UNKNOWN)) == 0;
+        const char *name = api_text(voter, "voter");
+        bool is_silent = strcmp(api_text(voter, "vote"), vote_text(VOTE_UNKNOWN)) == 0;
         if (is_silent && strcmp(name, VOTER_OPERATOR_NAME) != 0 && len + strlen(name) + 3 < size)
             len += (size_t)snprintf(to + len, size - len, "%s%s", len ? ", " : "", name);
     }
@@ -142,8 +129,8 @@ static bool probe_says_down(const json_t *site)
     const json_t *voter;
     json_array_foreach(json_object_get(site, "voters"), i, voter)
     {
-        if (strcmp(text_of(voter, "voter"), VOTER_PROBE_NAME) == 0)
-            return strcmp(text_of(voter, "vote"), vote_text(VOTE_DOWN)) == 0;
+        if (strcmp(api_text(voter, "voter"), VOTER_PROBE_NAME) == 0)
+            return strcmp(api_text(voter, "vote"), vote_text(VOTE_DOWN)) == 0;
     }
     return false;
 }
@@ -163,13 +150,13 @@ static const json_t *timer_find(const json_t *service, enum timer_kind kind, con
 
 static int64_t timer_at(const json_t *service, enum timer_kind kind, const char *site)
 {
-    return time_of(timer_find(service, kind, site), "due_at");
+    return api_time(timer_find(service, kind, site), "due_at");
 }
 
 static struct why_run run_of(const json_t *run)
 {
-    struct why_run ret = {.id = json_string_value(json_object_get(run, "id")), .to = text_of(run, "to")};
-    if (!run_state_parse(text_of(run, "state"), &ret.state) || !direction_parse(text_of(run, "kind"), &ret.direction))
+    struct why_run ret = {.id = json_string_value(json_object_get(run, "id")), .to = api_text(run, "to")};
+    if (!run_state_parse(api_text(run, "state"), &ret.state) || !direction_parse(api_text(run, "kind"), &ret.direction))
         ret.id = NULL;
     return ret;
 }
@@ -178,7 +165,7 @@ static struct why_run run_of(const json_t *run)
 static void add_service(struct why_now *now, const struct model *model, const json_t *service, char *silent,
                         size_t silent_size)
 {
-    const char *active = text_of(service, "active");
+    const char *active = api_text(service, "active");
     int index = model_service_find(model, now->service);
     now->model = &model->services[index];
     int site = service_site_find(now->model, now->site);
@@ -191,7 +178,7 @@ static void add_service(struct why_now *now, const struct model *model, const js
     now->hold_at = timer_at(service, TIMER_HOLD, now->site);
     now->cool_down_at = timer_at(service, TIMER_COOL_DOWN, "");
     now->approval_at = timer_at(service, TIMER_APPROVAL, "");
-    now->frozen_until = time_of(json_object_get(service, "frozen"), "until");
+    now->frozen_until = api_time(json_object_get(service, "frozen"), "until");
     const json_t *said = json_array_get(json_object_get(service, "sites"), site < 0 ? SIZE_MAX : (size_t)site);
     now->votes = (int)json_integer_value(json_object_get(said, "down_votes"));
     now->trusted = (int)json_integer_value(json_object_get(said, "trusted_down_votes"));
@@ -208,19 +195,19 @@ static json_t *story_json(const struct model *model, const json_t *incident, con
 {
     const json_t *chain = json_object_get(incident, "chain");
     char silent[512] = "";
-    struct story story = {json_array(), time_of(incident, "opened_at")};
+    struct story story = {json_array(), api_time(incident, "opened_at")};
     struct why_entry *entries = calloc(json_array_size(chain) + 1, sizeof *entries);
     if (!entries)
         return story.lines;
     struct why_now now = {.now = clock_wall_ms(),
-                          .resolved_at = time_of(incident, "resolved_at"),
-                          .stood_at = time_of(incident, "stood_at"),
-                          .service = text_of(incident, "service"),
-                          .site = text_of(incident, "site"),
+                          .resolved_at = api_time(incident, "resolved_at"),
+                          .stood_at = api_time(incident, "stood_at"),
+                          .service = api_text(incident, "service"),
+                          .site = api_text(incident, "site"),
                           .is_standing = json_is_true(json_object_get(incident, "is_standing")),
                           .most_votes = (int)json_integer_value(json_object_get(incident, "most_votes")),
                           .reason = reason_of(incident),
-                          .would_to = text_of(incident, "would_to"),
+                          .would_to = api_text(incident, "would_to"),
                           .active = ACTIVE_UNKNOWN,
                           .active_site = "",
                           .run = run_of(own_run),
@@ -241,7 +228,7 @@ static bool own_run_get(struct request *request, const json_t *incident, json_t 
 {
     struct id id;
     struct errmsg why = {""};
-    const char *text = text_of(incident, "run");
+    const char *text = api_text(incident, "run");
     *ret = NULL;
     if (id_parse(text, strlen(text), &id) != ERR_OK)
         return true;
@@ -256,7 +243,7 @@ static void tell(struct request *request, json_t *incident)
 {
     const struct model *model = request_http(request)->settings.model;
     json_t *run = NULL, *service = NULL;
-    int index = model_service_find(model, text_of(incident, "service"));
+    int index = model_service_find(model, api_text(incident, "service"));
     bool is_read =
         own_run_get(request, incident, &run) && (index < 0 || (service = api_service_get(request, index)) != NULL);
     if (is_read) {

@@ -23,29 +23,16 @@ struct reading {
     json_t *cases; /* by service: [incident], newest first */
 };
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    const char *text = json_string_value(json_object_get(object, key));
-    return text ? text : "";
-}
-
-static int64_t time_of(const json_t *object, const char *key)
-{
-    const char *text = text_of(object, key);
-    int64_t ms = 0;
-    return time_parse(text, strlen(text), &ms) == ERR_OK ? ms : 0;
-}
-
 static void take_run(struct reading *reading, json_t *run)
 {
-    const char *incident = text_of(run, "incident");
+    const char *incident = api_text(run, "incident");
     if (incident[0] && json_is_false(json_object_get(run, "is_ours")))
         json_object_set_new(reading->moved, incident, json_true());
 }
 
 static void take_incident(struct reading *reading, json_t *incident)
 {
-    const char *service = text_of(incident, "service");
+    const char *service = api_text(incident, "service");
     if (!json_is_string(json_object_get(incident, "would_at")))
         return;
     if (!json_object_get(reading->cases, service))
@@ -84,7 +71,7 @@ static enum err read_all(struct reading *reading, struct store_reader *reader, r
             return err;
         json_array_foreach(items, k, item)
         {
-            reached = time_of(item, began);
+            reached = api_time(item, began);
             is_older |= reached < reading->since;
             if (!is_older)
                 take(reading, item);
@@ -102,12 +89,12 @@ static enum err read_all(struct reading *reading, struct store_reader *reader, r
 
 static struct shadow_case case_of(const struct reading *reading, const json_t *incident)
 {
-    return (struct shadow_case){.stood_at = time_of(incident, "stood_at"),
-                                .would_at = time_of(incident, "would_at"),
-                                .fell_at = time_of(incident, "fell_at"),
-                                .resolved_at = time_of(incident, "resolved_at"),
+    return (struct shadow_case){.stood_at = api_time(incident, "stood_at"),
+                                .would_at = api_time(incident, "would_at"),
+                                .fell_at = api_time(incident, "fell_at"),
+                                .resolved_at = api_time(incident, "resolved_at"),
                                 .most_votes = (int)json_integer_value(json_object_get(incident, "most_votes")),
-                                .is_moved = json_object_get(reading->moved, text_of(incident, "id")) != NULL};
+                                .is_moved = json_object_get(reading->moved, api_text(incident, "id")) != NULL};
 }
 
 static json_t *case_json(const json_t *incident, const struct shadow_case *given, const struct shadow_rules *rules)

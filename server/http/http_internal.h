@@ -329,6 +329,9 @@ int api_limit(struct request *request);
 
 /* The `after` parameter where it is a number, 0 when absent; false after answering 400. */
 bool api_cursor(struct request *request, int64_t *ret);
+/* Of what the store has answered: a text, "" where there is none, and a time in wall ms, 0 where there is none. */
+const char *api_text(const json_t *object, const char *key);
+int64_t api_time(const json_t *object, const char *key);
 /* {"items", "next"}; takes the items. No `next`: 0. */
 json_t *api_page(json_t *items, int64_t next);
 

@@ -226,6 +226,10 @@ class Daemon:
             return runs[0] if runs and runs[0]["state"] == state else None
         return wait_for(found, timeout_s, "the newest run to be " + state)
 
+    def wait_question(self, service="shop"):
+        """The id of the run that waits for a person's yes or no."""
+        return wait_for(lambda: self.service(service)["waiting"], 20, "a run of %s that asks" % service)["run"]
+
     def move(self, direction="failover", **body):
         return self.post("/api/v1/services/shop/" + direction, dict({"reason": "a test"}, **body))
 

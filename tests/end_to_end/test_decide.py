@@ -62,10 +62,6 @@ def held_back(daemon, reason, words, service="shop"):
     return entry
 
 
-def waiting(daemon):
-    return wait_for(lambda: [run for run in daemon.runs() if run["state"] == "waiting"], 10, "a run that waits")[0]["id"]
-
-
 def hold_writes(sandbox):
     for method in ("PUT", "POST"):
         sandbox.fault("linode", "status", method=method, status=503, times=-1)
@@ -225,7 +221,7 @@ def test_the_kill_switch_stops_a_persons_run_before_its_apply(make_daemon, sandb
 def test_a_yes_after_a_crash(serve, sandbox):
     daemon = serve({"mode": "approval"})
     say(daemon)
-    run = waiting(daemon)
+    run = daemon.wait_question()
     crash(daemon)
     assert daemon.service()["waiting"]["run"] == run and daemon.service()["active"] == "gra"
     assert sandbox.dig("app.example.com") == [GRA]
@@ -240,7 +236,7 @@ def test_a_yes_after_a_crash(serve, sandbox):
 def test_a_no_lasts_as_long_as_the_incident(serve):
     daemon = serve({"mode": "approval"})
     say(daemon)
-    run = waiting(daemon)
+    run = daemon.wait_question()
     assert daemon.post("/api/v1/runs/%s/reject" % run, {"reason": "a drill"}).status in (200, 202)
     say(daemon, source="second")
     crash(daemon)
@@ -249,13 +245,13 @@ def test_a_no_lasts_as_long_as_the_incident(serve):
     say(daemon, status="resolved")
     say(daemon, source="second", status="resolved")
     say(daemon, starts="2026-11-21T12:00:00Z")
-    waiting(daemon)
+    daemon.wait_question()
 
 
 def test_the_deadline_answers_after_a_crash(serve):
     daemon = serve({"mode": "approval", "approval": {"deadline": "3s", "then": "approve", "remind": "1s"}})
     say(daemon)
-    waiting(daemon)
+    daemon.wait_question()
     wait_for(lambda: daemon.audit(kind="run.reminder"), 10, "a reminder")
     assert any("waits" in line for line in daemon.log)
     crash(daemon)
@@ -266,7 +262,7 @@ def test_the_deadline_answers_after_a_crash(serve):
 def test_yes_is_refused_for_a_target_that_is_down(serve):
     daemon = serve({"mode": "approval", "votes": 1}, top={"flood_guard": {"sites": 5, "within": "1s"}})
     say(daemon)
-    run = waiting(daemon)
+    run = daemon.wait_question()
     # A vote against the target takes back a run that waits: there is nothing left to approve.
     say(daemon, "rbx", "second")
     wait_for(lambda: daemon.run(run)["state"] == "cancelled", 10, "the run to be taken back")

@@ -54,7 +54,7 @@ def waiting_run(daemon, service):
 
 def asking_run(daemon, service):
     assert daemon.deliver(delivery(alert("gra", service=service))).status == 202
-    return wait_for(lambda: (daemon.service(service)["waiting"] or {}).get("run"), 20, "the run of %s to ask" % service)
+    return daemon.wait_question(service)
 
 
 def with_something_to_do(daemon):

@@ -117,14 +117,10 @@ def test_manual_mode_says_how_to_start_it(make_shop):
 # ---- a run that waits ------------------------------------------------------------------------------------------------
 
 
-def waiting(daemon):
-    return wait_for(lambda: daemon.service()["waiting"], 15, "a run that waits")["run"]
-
-
 def test_the_command_that_status_shows_approves(make_shop, sandbox):
     daemon = make_shop(mode="approval")
     down(daemon)
-    run = waiting(daemon)
+    run = daemon.wait_question()
     status = said(daemon, "status")
     assert status.startswith("WAITING      the failover of shop to rbx waits for a yes or no"), status
     shown = re.search(r"turnout (approve \S+ --reason) TEXT", status)[1].split()
@@ -140,7 +136,7 @@ def test_the_command_that_status_shows_approves(make_shop, sandbox):
 def test_a_no_is_the_reason_afterwards(make_shop):
     daemon = make_shop(mode="approval")
     down(daemon)
-    run = waiting(daemon)
+    run = daemon.wait_question()
     assert daemon.post("/api/v1/runs/%s/reject" % run, {"reason": "the check is wrong"}, CHIEF_TOKEN).status == 200
     daemon.wait_run("cancelled")
     wait_for(lambda: daemon.service()["waiting"] is None, 15, "nothing to wait")
