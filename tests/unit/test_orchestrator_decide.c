@@ -579,7 +579,7 @@ static void a_person_votes_and_takes_it_back(void **state)
     struct fixture *f = *state;
     f->service.votes = 2;
     adopt(f, "gra");
-    assert_refused(send(f, vote("gra", VOTE_UNKNOWN)), "wrong_state", "nobody");
+    assert_refused(send(f, vote("gra", VOTE_UNKNOWN)), "wrong_state", "no person");
     assert_int_equal(send(f, vote("gra", VOTE_DOWN))->err, ERR_OK);
     assert_int_equal(count(f, "SELECT count(*) FROM vote WHERE source = 'operator' AND vote = 'down'"), 1);
     assert_int_equal(count(f, "SELECT count(*) FROM audit WHERE kind = 'operator.call' AND text LIKE '%cast: down%'"),
