@@ -103,10 +103,20 @@ static int site_now(const struct orchestrator *o, int service)
     return view->active == ACTIVE_SITE && !is_put_off(o, service) ? view->active_site : SITE_NONE;
 }
 
+/* The site that was active at that time: after the clock was set back behind the last change, the one that is now. */
+static int site_at(const struct orchestrator *o, int service, int64_t wall)
+{
+    const struct service_state *state = &o->world->services[service];
+    bool is_set_back = state->n_history > 0 && state->history[state->n_history - 1].since > o->wall;
+    if (!is_set_back)
+        return active_site_at(state, wall);
+    return state->view.active == ACTIVE_SITE ? state->view.active_site : SITE_NONE;
+}
+
 /* Whether it has been active for so long that no copy of an alert from before is on its way any more. */
 static bool is_old(const struct orchestrator *o, int service, int site)
 {
-    return active_site_at(&o->world->services[service], o->wall - ALERT_TIME_TRUST_MS) == site;
+    return site_at(o, service, o->wall - ALERT_TIME_TRUST_MS) == site;
 }
 
 /* `site: active` means the site that was active at the alert's own time, where its sender's clock can be believed. What
@@ -119,7 +129,7 @@ static int resolve_site(const struct orchestrator *o, const struct alert_target 
     int64_t at = o->wall;
     if (!is_repeat && starts_at != TIME_UNKNOWN && starts_at <= o->wall && starts_at >= o->wall - ALERT_TIME_TRUST_MS)
         at = starts_at;
-    return is_put_off(o, target->service) ? SITE_NONE : active_site_at(&o->world->services[target->service], at);
+    return is_put_off(o, target->service) ? SITE_NONE : site_at(o, target->service, at);
 }
 
 /* Whether a repeat would vote of another site than the alert has voted of so far (`match`; NULL: of none). */

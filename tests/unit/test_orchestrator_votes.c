@@ -408,6 +408,21 @@ static void a_late_copy_moves_no_vote_to_the_new_site(void **state)
     assert_int_equal(count(f, "SELECT site = 'rbx' FROM match"), 1);
 }
 
+/* The clock is set back behind the last change: what comes now speaks of what is active now. */
+static void a_clock_that_is_set_back_brings_no_former_site_back(void **state)
+{
+    struct fixture *f = *state;
+    adopt(f, "gra");
+    pass(120 * MINUTE);
+    adopt(f, "rbx");
+    pass(10 * MINUTE);
+    atomic_fetch_sub(&wall_shift, 60 * MINUTE);
+    deliver(f, 0, SITE_OF_ALERT_TIME, ALERT_FIRING, clock_wall_ms(), TIME_UNKNOWN);
+    assert_int_equal(count(f, "SELECT site = 'rbx' FROM match"), 1);
+    deliver(f, 1, SITE_OF_ALERT_TIME, ALERT_FIRING, clock_wall_ms() - 1000, TIME_UNKNOWN);
+    assert_int_equal(count(f, "SELECT count(*) FROM match WHERE site = 'rbx'"), 2);
+}
+
 /* ---- labels that change ------------------------------------------------------------------------------------------ */
 
 static struct command *about(int source, int site, enum alert_state state)
@@ -507,6 +522,7 @@ int main(void)
         VOTES(the_active_site_is_never_said_to_be_up),
         VOTES(while_a_run_moves_it_nobody_knows_which_site_is_meant),
         VOTES(a_late_copy_moves_no_vote_to_the_new_site),
+        VOTES(a_clock_that_is_set_back_brings_no_former_site_back),
         VOTES(an_alert_takes_its_votes_along),
         VOTES(a_probe_is_a_voter_like_the_others),
     };
