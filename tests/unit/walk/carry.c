@@ -317,8 +317,6 @@ bool deliver(struct walk *w, struct protected *p, const struct event *event)
          vote_text(event->says), event->delta);
     bool is_silent = may_be_silent(p, event);
     p->is_touched = true;
-    watch(w, p);
-    watch_places(w);
     w->outlook->wall = wall(w);
     w->outlook->wall_at = w->now;
     decide(&w->services[p - w->all], &w->model, &p->view, w->outlook, event, w->now, &things);
@@ -326,6 +324,12 @@ bool deliver(struct walk *w, struct protected *p, const struct event *event)
     r->service = (int)(p - w->all);
     r->event = *event;
     r->answer = digest_of(&things);
+    for (int i = 0; i < things.count; i++)
+        is_refused |= things.items[i].kind == THING_REFUSED;
+    if (!is_refused) { /* a refusal looks at nothing */
+        watch(w, p);
+        watch_places(w);
+    }
     PROMISE(things.count > 0 || is_silent, "an event left no reason");
     PROMISE(things.count < MAX_THINGS, "more things than there is room for");
     if (things.count > w->most_things)
@@ -333,7 +337,6 @@ bool deliver(struct walk *w, struct protected *p, const struct event *event)
     for (int i = 0; i < things.count; i++) {
         const struct thing *thing = &things.items[i];
         note(w, p, "  %d/%s: %s", (int)thing->kind, reason_text(thing->reason), thing->text);
-        is_refused |= thing->kind == THING_REFUSED;
         check_thing(w, p, event, &things, i);
         view_apply(&p->view, thing);
         journal_thing(p, thing);
