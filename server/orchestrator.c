@@ -234,7 +234,11 @@ static enum err write_batch(struct orchestrator *o, struct command **commands, s
     for (size_t i = 0; i < n; i++) {
         if (!commands[i])
             continue;
+        enum command_kind kind = commands[i]->kind;
         process(o, commands[i]);
+        /* What the end of a run lets go is for whoever goes first, not for whom the next alert speaks of. */
+        if (kind == COMMAND_RESULT && o->world->seen_generation != o->world->outlook->generation)
+            outlook_look(o);
         if (intake_is_settled(o, commands[i]))
             complete(o, &commands[i]);
     }
