@@ -219,6 +219,8 @@ void watch_places(struct walk *w)
             w->began_at[place] = w->now;
         if (is_down || w->was_down[place])
             w->down_at[place] = w->now;
+        if (w->was_down[place] && !is_down && w->surely_down_till[place] == INT64_MAX)
+            w->surely_down_till[place] = w->now + w->model.flood.within_ms;
         w->was_down[place] = is_down;
     }
 }
