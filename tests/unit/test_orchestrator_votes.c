@@ -423,6 +423,42 @@ static void a_clock_that_is_set_back_brings_no_former_site_back(void **state)
     assert_int_equal(count(f, "SELECT count(*) FROM match WHERE site = 'rbx'"), 2);
 }
 
+/* ---- places ------------------------------------------------------------------------------------------------------ */
+
+/* Left an hour ago and down since: when the next site goes down right after a restart, that is no flood. */
+static void a_restart_makes_no_flood(void **state)
+{
+    struct fixture *f = *state;
+    f->service.votes = 1;
+    f->service.cool_down_ms = 0;
+    f->model.flood = (struct flood_rule){.places = 1, .within_ms = 10 * MINUTE};
+    for (int i = 0; i < 2; i++)
+        voter_rules[i].expires_ms = 0;
+    adopt(f, "gra");
+    deliver(f, 0, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
+    answer(f, next_attempt(f), OUTCOME_OK, true);
+    wait_active(f, "site", "rbx");
+    pass(60 * MINUTE);
+    stop(f);
+    start(f);
+    pass(MINUTE);
+    deliver(f, 1, 1, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN);
+    assert_int_equal(count(f, "SELECT count(*) FROM incident WHERE site = 'rbx' AND last_reason = 'no_target'"), 1);
+    /* What went down at once stays a flood over the next one. */
+    deliver(f, 1, 1, ALERT_RESOLVED, 10 * HOUR, 11 * HOUR);
+    deliver(f, 0, 0, ALERT_RESOLVED, 10 * HOUR, 11 * HOUR);
+    pass(11 * MINUTE);
+    deliver(f, 0, 0, ALERT_FIRING, 12 * HOUR, TIME_UNKNOWN);
+    pass(MINUTE);
+    deliver(f, 1, 1, ALERT_FIRING, 12 * HOUR, TIME_UNKNOWN);
+    assert_int_equal(count(f, "SELECT count(*) FROM incident WHERE resolved_at IS NULL AND last_reason = 'flood'"), 1);
+    pass(60 * MINUTE);
+    stop(f);
+    start(f);
+    assert_int_equal(count(f, "SELECT count(*) FROM incident WHERE resolved_at IS NULL AND last_reason = 'flood'"), 1);
+    assert_int_equal(count(f, "SELECT count(*) FROM incident WHERE last_reason = 'no_target'"), 0);
+}
+
 /* ---- labels that change ------------------------------------------------------------------------------------------ */
 
 static struct command *about(int source, int site, enum alert_state state)
@@ -522,6 +558,7 @@ int main(void)
         VOTES(the_active_site_is_never_said_to_be_up),
         VOTES(while_a_run_moves_it_nobody_knows_which_site_is_meant),
         VOTES(a_late_copy_moves_no_vote_to_the_new_site),
+        VOTES(a_restart_makes_no_flood),
         VOTES(a_clock_that_is_set_back_brings_no_former_site_back),
         VOTES(an_alert_takes_its_votes_along),
         VOTES(a_probe_is_a_voter_like_the_others),
