@@ -192,8 +192,9 @@ json_t *record_outside(const struct orchestrator *o)
     for (int i = 0; i < model->n_sources; i++)
         if (outlook_is_stale(outlook, i, o->now))
             json_array_append_new(stale, json_string(model->source_names[i]));
-    return json_pack("{s:b, s:b, s:o, s:o, s:o}", "cut_off", (int)outlook->is_cut_off, "kill_switch",
-                     (int)outlook->is_killed, "places_down", places, "suspects", suspects, "stale", stale);
+    return json_pack("{s:b, s:b, s:o, s:o, s:o}", "cut_off", (int)(outlook->is_cut_off || outlook->is_unsure),
+                     "kill_switch", (int)outlook->is_killed, "places_down", places, "suspects", suspects, "stale",
+                     stale);
 }
 
 json_t *record_before(const struct orchestrator *o, int index)

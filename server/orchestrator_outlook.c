@@ -30,9 +30,9 @@ static void look(struct orchestrator *o, int index)
 /* ---- the daemon's own surroundings ------------------------------------------------------------------------------- */
 
 /* Without a self-check nobody will ever say that we are not cut off. */
-static bool is_cut_off(const struct orchestrator *o)
+static bool is_unsure(const struct orchestrator *o)
 {
-    return o->outside.cut_off_text[0] ? o->outside.is_cut_off : o->settings.has_self_check;
+    return o->settings.has_self_check && !o->outside.cut_off_text[0];
 }
 
 static void set_outside(struct orchestrator *o)
@@ -40,9 +40,11 @@ static void set_outside(struct orchestrator *o)
     struct outlook *outlook = o->world->outlook;
     outlook->wall = o->wall;
     outlook->wall_at = o->now;
-    if (outlook->is_cut_off == is_cut_off(o) && outlook->is_killed == o->outside.is_killed)
+    if (outlook->is_cut_off == o->outside.is_cut_off && outlook->is_unsure == is_unsure(o) &&
+        outlook->is_killed == o->outside.is_killed)
         return;
-    outlook->is_cut_off = is_cut_off(o);
+    outlook->is_cut_off = o->outside.is_cut_off;
+    outlook->is_unsure = is_unsure(o);
     outlook->is_killed = o->outside.is_killed;
     outlook->generation++;
 }
@@ -244,9 +246,8 @@ static json_t *flood_json(const struct orchestrator *o, const json_t *places)
 
 static json_t *cut_off_json(const struct orchestrator *o)
 {
-    bool is_known = o->outside.cut_off_text[0];
-    return sentence_or_null(is_cut_off(o), is_known ? o->outside.cut_off_text
-                                                    : "the daemon has not yet made sure that it is not cut off itself");
+    return is_unsure(o) ? text_json("the daemon has not yet made sure that it is not cut off itself")
+                        : sentence_or_null(o->outside.is_cut_off, o->outside.cut_off_text);
 }
 
 static void add_services(const struct orchestrator *o, json_t *paused, json_t *waiting, json_t *attention)

@@ -61,6 +61,13 @@ function siteChoice(verb, service) {
             sites.map((name) => h("option", {value: name}, name))));
 }
 
+// What a yes would rest on.
+function presentVotes(service) {
+    return h("ul", {class: "foreign"}, service.sites.map((site) => h("li", null,
+        h("b", null, site.name), ` has ${site.down_votes} of ${service.votes_needed} votes for down now`,
+        site.down_votes ? ` (${site.voters.filter((v) => v.vote === "down").map((v) => v.voter).join(", ")})` : "")));
+}
+
 function voteChoice() {
     return h("label", null, "It is",
         h("select", {name: "says"}, h("option", {value: "down"}, "down"), h("option", {value: "up"}, "up"),
@@ -82,6 +89,7 @@ export function open(verbName, {service = null, run = null}) {
         h("h2", {id: "ask-title", class: "foreign"}, verb.title({name: service ? service.name : ""})),
         h("p", null, verb.means),
         isVague ? h("p", {class: "means"}, `The service is ${service.active} now. Look at the providers first.`) : null,
+        verbName === "approve" && service ? presentVotes(service) : null,
         siteChoice(verb, service), verb.hasVote ? voteChoice() : null,
         verb.canPlan ? check("planned", "planned", "Planned: both sites work (steps for `planned` are taken)") : null,
         h("label", null, "Reason, for the audit log",

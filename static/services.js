@@ -102,8 +102,10 @@ const TIMERS = {
     failback: "home is well; long enough ",
 };
 
-function timer(t) {
-    return h("span", {class: "timer"}, TIMERS[t.kind] || `${t.kind}: `, until(t.due_at));
+function timer(t, waiting = null) {
+    const text = t.kind === "approval" && waiting
+        ? `unanswered, the run is ${waiting.then === "approve" ? "approved" : "rejected"} ` : TIMERS[t.kind];
+    return h("span", {class: "timer"}, text || `${t.kind}: `, until(t.due_at));
 }
 
 // Why an incident that is open does not stand.
@@ -226,7 +228,7 @@ function card(service) {
             h("span", {class: "quiet"}, `${service.mode}: ${plural(service.votes_needed, "vote")} held for `,
                 h("span", {class: "number"}, duration(service.hold_ms).replace(".0 s", " s")),
                 service.failback_mode === "manual" ? null : `; back home: ${service.failback_mode}`)),
-        holds(service), activeLine(service), sitesTable(service), coolDown.map((t) => h("p", null, timer(t))), latestRun(service),
+        holds(service), activeLine(service), sitesTable(service), coolDown.map((t) => h("p", null, timer(t, service.waiting))), latestRun(service),
         actions(service));
 }
 

@@ -99,9 +99,10 @@ static int busy_provider_find(const struct decision *d, enum occasion occasion)
 static struct verdict guard_common(const struct decision *d, enum direction direction, int site, bool is_start)
 {
     struct verdict verdict = {.reason = REASON_NONE, .target = SITE_NONE, .other = -1};
+    bool is_unsure = d->outlook->is_unsure && (is_start || d->event->kind == EVENT_RUN_POINT);
     if (freeze_find(d->service, d->model, d->outlook->wall, &verdict.until))
         verdict.reason = REASON_FREEZE;
-    else if (d->outlook->is_cut_off)
+    else if (d->outlook->is_cut_off || is_unsure)
         verdict.reason = REASON_CUT_OFF;
     else if (is_start && d->outlook->is_killed)
         verdict.reason = REASON_KILL_SWITCH;

@@ -121,7 +121,7 @@ static const struct {
     {REASON_PAUSED, NULL, "the service is paused: resume it, or start a run by hand"},
     {REASON_COOL_DOWN, put_cool_down, NULL},
     {REASON_FREEZE, put_freeze, NULL},
-    {REASON_CUT_OFF, NULL, "this daemon itself seems to be cut off from the network"},
+    {REASON_CUT_OFF, NULL, "this daemon itself seems to be cut off from the network, or has not made sure yet"},
     {REASON_KILL_SWITCH, NULL, "the kill switch is on: its file has to go before anything starts"},
     {REASON_FLOOD, put_flood, NULL},
     {REASON_SUSPECT, put_suspect, NULL},

@@ -19,13 +19,15 @@ struct outlook {
     const struct model *model;
     int64_t wall;    /* for `freeze` */
     int64_t wall_at; /* steady: when it was `wall`; 0: not told, and the end of a freeze is nothing to wait for */
-    bool is_cut_off; /* by our own checks, the network is gone here, or that is not known yet */
+    bool is_cut_off; /* by our own checks, the network is gone here */
+    bool is_unsure;  /* whether it is, is not known yet: nothing starts, and no run has its first effect; but a restart
+                        takes nothing back */
     bool is_killed;  /* the kill switch file exists */
     struct source_outlook sources[MAX_SOURCES];
     const struct service_view *const *views; /* by service: for dependencies */
     int64_t generation; /* raised whenever what a guard says may be another than before, and when a source is heard
-                           again or a heartbeat begins or ends: look at all services. Who changes `is_cut_off` or
-                           `is_killed` raises it */
+                           again or a heartbeat begins or ends: look at all services. Who changes `is_cut_off`,
+                           `is_unsure` or `is_killed` raises it */
     /* made by outlook_take() */
     struct outlook_place *places; /* by place */
     struct outlook_share *shares; /* by service: what it has added */

@@ -291,6 +291,22 @@ static void before_the_first_self_check_nothing_starts(void **state)
     let_it_succeed(f, "rbx");
 }
 
+static void a_restart_takes_no_waiting_run_back_for_want_of_a_self_check(void **state)
+{
+    struct fixture *f = *state;
+    f->service.mode = MODE_APPROVAL;
+    adopt(f, "gra");
+    gra_is_down(f, 0);
+    stop(f);
+    f->has_self_check = true;
+    start(f);
+    assert_int_equal(count(f, "SELECT count(*) FROM run WHERE state = 'waiting'"), 1);
+    outside(f, false, false);
+    assert_int_equal(count(f, "SELECT count(*) FROM run WHERE state = 'waiting'"), 1);
+    outside(f, true, false);
+    wait_count(f, "SELECT count(*) FROM run WHERE state = 'cancelled'", 1);
+}
+
 /* The daemon starts with the file there, and an incident that stands. */
 static void a_kill_switch_is_seen_before_anything_starts(void **state)
 {
@@ -856,6 +872,7 @@ int main(void)
         T(a_shadow_says_what_it_would_have_done),
         T(the_kill_switch_and_a_cut_hold_back_and_let_go),
         T(before_the_first_self_check_nothing_starts),
+        T(a_restart_takes_no_waiting_run_back_for_want_of_a_self_check),
         T(a_kill_switch_is_seen_before_anything_starts),
         T(in_shadow_no_deadline_says_yes),
         T(a_freeze_begins_and_ends),
