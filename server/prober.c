@@ -9,6 +9,7 @@
 #include "base/utf8.h"
 #include "prober_opinion.h"
 
+#include <assert.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -312,6 +313,7 @@ static enum err probes_make(struct prober *prober, int n_probes, struct errmsg *
         const struct service *service = &prober->model->services[i];
         for (int site = 0; service->probe.check && site < service->n_sites; site++) {
             int n = prober->n_probes++;
+            assert(n_probes > 0); /* it counts the same */
             struct probe *probe = &prober->probes[n];
             *probe = (struct probe){.service = service, .service_index = i, .site = site};
             enum err err = args_resolve(service, SITE_NONE, site, service->probe.check->args, &probe->args, why);

@@ -51,6 +51,8 @@ void reader_end(struct reader *r);                           /* there must be no
 int64_t reader_duration(struct reader *r, const char *what); /* "1m30s"; ms; 0 where it fails */
 bool duration_read(const char *text, int64_t *ret);          /* the same of a text */
 int reader_number(struct reader *r, int min, int max, const char *what);
+bool has_shape(const char *text, const char *shape); /* `d` stands for a digit, everything else for itself */
+int two_digits(const char *text);
 bool wall_read(const char *text, int64_t *ret); /* "2026-11-02T12:00:00Z", ms */
 /* `text` with "%" replaced by a number; NULL: out of memory, or too long for a line. Owned by the caller. */
 char *line_numbered(const char *text, int number);

@@ -167,7 +167,7 @@ int reader_number(struct reader *r, int min, int max, const char *what)
 {
     if (!reader_need(r, what))
         return min;
-    char *end = NULL;
+    char *end = r->word;
     long number = strlen(r->word) < 10 && isdigit((unsigned char)r->word[0]) ? strtol(r->word, &end, 10) : -1;
     if (number < min || number > max || *end) {
         reader_fail(r, "%.64s; %s would be right, from %d to %d", r->word, what, min, max);
@@ -186,14 +186,26 @@ static int64_t days_of(int year, int month, int day)
     return days + before[month - 1] + (month > 2 && is_leap) + day - 1;
 }
 
+bool has_shape(const char *text, const char *shape)
+{
+    for (; *shape; shape++, text++)
+        if (*shape == 'd' ? !isdigit((unsigned char)*text) : *text != *shape)
+            return false;
+    return *text == '\0';
+}
+
+int two_digits(const char *text)
+{
+    return (text[0] - '0') * 10 + text[1] - '0';
+}
+
 bool wall_read(const char *text, int64_t *ret)
 {
-    int year, month, day, hour, minute, second;
-    int len = 0;
-    if (strlen(text) != 20 || strspn(text, "0123456789-:TZ") != 20 ||
-        sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2dZ%n", &year, &month, &day, &hour, &minute, &second, &len) != 6 ||
-        len != 20)
+    static const char shape[] = "dddd-dd-ddTdd:dd:ddZ";
+    if (!has_shape(text, shape))
         return false;
+    int year = two_digits(text) * 100 + two_digits(text + 2), month = two_digits(text + 5), day = two_digits(text + 8);
+    int hour = two_digits(text + 11), minute = two_digits(text + 14), second = two_digits(text + 17);
     if (year < 1971 || year > 9000 || month < 1 || month > 12 || day < 1 || hour < 0 || hour > 23 || minute < 0 ||
         minute > 59 || second < 0 || second > 59)
         return false;

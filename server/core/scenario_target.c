@@ -138,9 +138,9 @@ static void read_days(struct reader *r, struct freeze *freeze)
 
 static int read_minute(struct reader *r, const char *word)
 {
-    int hour = 0, minute = 0, len = 0;
-    if (strlen(word) != 5 || strspn(word, "0123456789:") != 5 || sscanf(word, "%2d:%2d%n", &hour, &minute, &len) != 2 ||
-        len != 5 || hour > 23 || minute > 59)
+    bool is_time = has_shape(word, "dd:dd");
+    int hour = is_time ? two_digits(word) : 0, minute = is_time ? two_digits(word + 3) : 0;
+    if (!is_time || hour > 23 || minute > 59)
         reader_fail(r, "%.64s is no time of the day; one such as 22:00 would be right", word);
     return hour * 60 + minute;
 }
@@ -230,7 +230,8 @@ void target_end(struct reader *r, struct model *model)
 {
     if (model->n_services == 0)
         reader_fail(r, "there is no service; TARGET with a line `service NAME sites A,B …` would be right");
-    model->by_priority = r->is_failed ? NULL : calloc((size_t)model->n_services, sizeof *model->by_priority);
+    model->by_priority =
+        r->is_failed || model->n_services == 0 ? NULL : calloc((size_t)model->n_services, sizeof *model->by_priority);
     for (int i = 0; model->by_priority && i < model->n_services; i++) {
         model->by_priority[i] = i;
         if (model->services[i].n_rules == 0)

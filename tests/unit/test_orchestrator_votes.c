@@ -18,7 +18,6 @@ static int set_up_votes(void **state)
     atomic_store(&steady_shift, 0);
     set_up(state);
     struct fixture *f = *state;
-    stop(f);
     for (int i = 0; i < 2; i++) {
         voter_rules[i] = (struct voter_rule){.weight = 1, .expires_ms = 15 * MINUTE};
         rules[i] = (struct alert_rule){.source = i, .site = 0};
@@ -27,7 +26,6 @@ static int set_up_votes(void **state)
     f->service.rules = rules;
     f->service.n_rules = 2;
     f->service.votes = 2; /* nothing starts */
-    start(f);
     return 0;
 }
 
