@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#define MAX_LIMIT 500
-
 static enum sql incidents_sql(const char *service, bool is_open)
 {
     if (service)
@@ -15,51 +13,18 @@ static enum sql incidents_sql(const char *service, bool is_open)
     return is_open ? SQL_INCIDENTS_OPEN : SQL_INCIDENTS;
 }
 
-static enum err read_page(struct connection *connection, const struct bind *bind, int limit, json_t *items,
-                          struct id *ret_next, struct errmsg *why)
+static json_t *incident_of_page(struct columns *columns, struct id *ret_id)
 {
-    struct columns columns = {0};
-    struct id last = {0};
-    bool is_added = true;
-    *ret_next = (struct id){0};
-    while (is_added && query_next(bind, &columns)) {
-        if (json_array_size(items) == (size_t)limit) {
-            *ret_next = last;
-            break;
-        }
-        struct incident_row row = incident_from_columns(&columns);
-        last = row.id;
-        is_added = json_array_append_new(items, incident_json(&row)) == 0;
-    }
-    enum err err = query_end(connection, bind, &columns, why);
-    return err != ERR_OK || is_added ? err : err_set(why, ERR_NO_MEMORY, "out of memory");
+    struct incident_row row = incident_from_columns(columns);
+    *ret_id = row.id;
+    return incident_json(&row);
 }
 
 enum err store_incidents_page(struct store_reader *reader, const struct id *before, int limit, const char *service,
                               bool is_open, json_t **ret_items, struct id *ret_next, struct errmsg *why)
 {
-    if (limit < 1 || limit > MAX_LIMIT)
-        return err_set(why, ERR_INVALID, "limit is %d, and can be 1 to %d", limit, MAX_LIMIT);
-    struct id from = *before;
-    if (id_is_nil(before))
-        memset(from.bytes, 0xff, sizeof from.bytes);
-    struct bind bind = {0};
-    enum err err = query_begin(&reader->connection, incidents_sql(service, is_open), &bind, why);
-    if (err != ERR_OK)
-        return err;
-    bind_text(&bind, service);
-    bind_blob(&bind, from.bytes, sizeof from.bytes);
-    bind_int(&bind, limit + 1);
-    json_t *items = json_array();
-    struct id next;
-    err = read_page(&reader->connection, &bind, limit, items, &next, why);
-    if (err != ERR_OK) {
-        json_decref(items);
-        return err;
-    }
-    *ret_items = items;
-    *ret_next = next;
-    return ERR_OK;
+    const struct page page = {incidents_sql(service, is_open), service, NULL, *before, limit, incident_of_page};
+    return page_read(&reader->connection, &page, ret_items, ret_next, why);
 }
 
 /* ---- the chain --------------------------------------------------------------------------------------------------- */

@@ -137,6 +137,18 @@ bool batch_is_broken(const struct store_batch *batch);
 MUST_CHECK enum err read_begin(struct connection *connection, struct errmsg *why);
 MUST_CHECK enum err read_end(struct connection *connection, enum err err, struct errmsg *why);
 
+/* One page of rows that have an id, newest first. The statement's parameters are service, state, before, limit. */
+struct page {
+    enum sql sql;
+    const char *service, *state;                                 /* NULL: any */
+    struct id before;                                            /* nil: from the newest */
+    int limit;                                                   /* 1..500 */
+    json_t *(*make)(struct columns *columns, struct id *ret_id); /* NULL: out of memory */
+};
+/* *ret_next: the last of this page, nil when no more follow. */
+MUST_CHECK enum err page_read(struct connection *connection, const struct page *page, json_t **ret_items,
+                              struct id *ret_next, struct errmsg *why);
+
 /* ---- audit_page.c ------------------------------------------------------------------------------------------------ */
 
 /* An entry as pages give it, from its hash and text in the next two columns. NULL: out of memory. */

@@ -130,6 +130,54 @@ enum err read_end(struct connection *connection, enum err err, struct errmsg *wh
     return err;
 }
 
+/* ---- pages of what has an id ------------------------------------------------------------------------------------- */
+
+static enum err page_rows(struct connection *connection, const struct page *page, const struct bind *bind,
+                          json_t *items, struct id *ret_next, struct errmsg *why)
+{
+    struct columns columns = {0};
+    struct id last = {0};
+    bool is_added = true;
+    *ret_next = (struct id){0};
+    while (is_added && query_next(bind, &columns)) {
+        if (json_array_size(items) == (size_t)page->limit) {
+            *ret_next = last;
+            break;
+        }
+        is_added = json_array_append_new(items, page->make(&columns, &last)) == 0;
+    }
+    enum err err = query_end(connection, bind, &columns, why);
+    return err != ERR_OK || is_added ? err : err_set(why, ERR_NO_MEMORY, "out of memory");
+}
+
+enum err page_read(struct connection *connection, const struct page *page, json_t **ret_items, struct id *ret_next,
+                   struct errmsg *why)
+{
+    if (page->limit < 1 || page->limit > MAX_LIMIT)
+        return err_set(why, ERR_INVALID, "limit is %d, and can be 1 to %d", page->limit, MAX_LIMIT);
+    struct id from = page->before;
+    if (id_is_nil(&from))
+        memset(from.bytes, 0xff, sizeof from.bytes);
+    struct bind bind = {0};
+    enum err err = query_begin(connection, page->sql, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    bind_text(&bind, page->service);
+    bind_text(&bind, page->state);
+    bind_blob(&bind, from.bytes, sizeof from.bytes);
+    bind_int(&bind, page->limit + 1);
+    json_t *items = json_array();
+    struct id next;
+    err = page_rows(connection, page, &bind, items, &next, why);
+    if (err != ERR_OK) {
+        json_decref(items);
+        return err;
+    }
+    *ret_items = items;
+    *ret_next = next;
+    return ERR_OK;
+}
+
 /* ---- runs -------------------------------------------------------------------------------------------------------- */
 
 static enum sql runs_sql(const char *service, const char *state)
@@ -139,52 +187,18 @@ static enum sql runs_sql(const char *service, const char *state)
     return state ? SQL_RUNS_IN_STATE : SQL_RUNS;
 }
 
-static enum err read_runs(struct connection *connection, const struct bind *bind, int limit, json_t *items,
-                          struct id *ret_next, struct errmsg *why)
+static json_t *run_of_page(struct columns *columns, struct id *ret_id)
 {
-    struct columns columns = {0};
-    struct id last = {0};
-    bool is_added = true;
-    *ret_next = (struct id){0};
-    while (is_added && query_next(bind, &columns)) {
-        if (json_array_size(items) == (size_t)limit) {
-            *ret_next = last;
-            break;
-        }
-        struct run_row row = run_from_columns(&columns);
-        last = row.id;
-        is_added = json_array_append_new(items, run_json(&row)) == 0;
-    }
-    enum err err = query_end(connection, bind, &columns, why);
-    return err != ERR_OK || is_added ? err : err_set(why, ERR_NO_MEMORY, "out of memory");
+    struct run_row row = run_from_columns(columns);
+    *ret_id = row.id;
+    return run_json(&row);
 }
 
 enum err store_runs_page(struct store_reader *reader, const struct id *before, int limit, const char *service,
                          const char *state, json_t **ret_items, struct id *ret_next, struct errmsg *why)
 {
-    if (limit < 1 || limit > MAX_LIMIT)
-        return err_set(why, ERR_INVALID, "limit is %d, and can be 1 to %d", limit, MAX_LIMIT);
-    struct id from = *before;
-    if (id_is_nil(before))
-        memset(from.bytes, 0xff, sizeof from.bytes);
-    struct bind bind = {0};
-    enum err err = query_begin(&reader->connection, runs_sql(service, state), &bind, why);
-    if (err != ERR_OK)
-        return err;
-    bind_text(&bind, service);
-    bind_text(&bind, state);
-    bind_blob(&bind, from.bytes, sizeof from.bytes);
-    bind_int(&bind, limit + 1);
-    json_t *items = json_array();
-    struct id next;
-    err = read_runs(&reader->connection, &bind, limit, items, &next, why);
-    if (err != ERR_OK) {
-        json_decref(items);
-        return err;
-    }
-    *ret_items = items;
-    *ret_next = next;
-    return ERR_OK;
+    const struct page page = {runs_sql(service, state), service, state, *before, limit, run_of_page};
+    return page_read(&reader->connection, &page, ret_items, ret_next, why);
 }
 
 /* ---- one run ----------------------------------------------------------------------------------------------------- */

@@ -91,7 +91,7 @@
     X(SQL_IDEMPOTENCY_GET, "SELECT request, run FROM idempotency WHERE who = ? AND key = ?")                           \
     X(SQL_RUN_IS_KNOWN, "SELECT 1 FROM run WHERE id = ?")
 
-/* Of readers. The parameters of the four streams are service, kind, before, limit, whichever of them there are; of the
+/* Of readers. The parameters of the five streams are service, kind, before, limit, whichever of them there are; of the
  * deliveries source, before, limit; of the incidents service, before, limit. */
 #define SQL_READER_LIST(X)                                                                                             \
     X(SQL_READ_BEGIN, "BEGIN")                                                                                         \
@@ -107,14 +107,14 @@
     X(SQL_AUDIT_GET, "SELECT hash, text FROM audit WHERE seq = ?")                                                     \
     X(SQL_AUDIT_SCAN, "SELECT seq, hash, text, kind, service, at, incident FROM audit WHERE seq > ? "                  \
                       "ORDER BY seq LIMIT ?")                                                                          \
-    X(SQL_INCIDENTS, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id < ?2 ORDER BY id DESC LIMIT ?3")              \
+    X(SQL_INCIDENTS, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id < ?3 ORDER BY id DESC LIMIT ?4")              \
     X(SQL_INCIDENTS_OF_SERVICE, "SELECT " INCIDENT_COLUMNS " FROM incident INDEXED BY incident_service "               \
-                                "WHERE service = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")                            \
+                                "WHERE service = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?4")                            \
     X(SQL_INCIDENTS_OPEN, "SELECT " INCIDENT_COLUMNS " FROM incident INDEXED BY incident_open_id "                     \
-                          "WHERE resolved_at IS NULL AND id < ?2 ORDER BY id DESC LIMIT ?3")                           \
+                          "WHERE resolved_at IS NULL AND id < ?3 ORDER BY id DESC LIMIT ?4")                           \
     X(SQL_INCIDENTS_OPEN_OF_SERVICE,                                                                                   \
       "SELECT " INCIDENT_COLUMNS " FROM incident INDEXED BY incident_open "                                            \
-      "WHERE resolved_at IS NULL AND service = ?1 AND id < ?2 ORDER BY id DESC LIMIT ?3")                              \
+      "WHERE resolved_at IS NULL AND service = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?4")                              \
     X(SQL_INCIDENT_GET, "SELECT " INCIDENT_COLUMNS " FROM incident WHERE id = ?")                                      \
     X(SQL_INCIDENT_CHAIN, "SELECT seq, hash, text FROM audit INDEXED BY audit_incident "                               \
                           "WHERE incident = ? AND seq > ? ORDER BY seq LIMIT ?")                                       \
