@@ -9,141 +9,67 @@
 
 /* ---- what would change it ---------------------------------------------------------------------------------------- */
 
+/* Of each reason for not acting: why, as the end of a sentence, and what would change it. %1$s: the service. What is
+ * no such reason has no row, or a part of one. */
+static const struct {
+    const char *phrase, *mend;
+} words[] = {
+    [REASON_OPERATOR] = {"a person said no",
+                         "it does not start by itself again before this incident has fallen; a person can move it"},
+    [REASON_DEADLINE] = {"nobody said yes in time",
+                         "it does not start by itself again before this incident has fallen; a person can move it"},
+    [REASON_MANUAL_MODE] = {"the mode is manual", "`turnout failover %1$s --reason TEXT` starts it"},
+    [REASON_SHADOW_MODE] = {"the mode is shadow", "with the mode automatic or approval it would have"},
+    [REASON_APPROVAL] = {"a run waits for a yes or no", "somebody has to say yes or no: `turnout approve` or `reject`"},
+    [REASON_NOT_ACTIVE] = {"it is not the active site", "it counts when that site becomes the active one"},
+    [REASON_ACTIVE_UNKNOWN] =
+        {"nobody knows which site is active",
+         "say where the service is, `turnout adopt %1$s --to SITE --reason TEXT`, or move it yourself"},
+    [REASON_ACTIVE_SPLIT] =
+        {"a run stands half-way",
+         "look at the providers, then `turnout adopt %1$s --to SITE --reason TEXT`, or move it yourself"},
+    [REASON_RUN_IN_PROGRESS] =
+        {"a run is in progress",
+         "that run has to end first; a person takes it over by `turnout failover %1$s --replace --reason TEXT`"},
+    [REASON_PAUSED] = {"the service is paused",
+                       "`turnout resume %1$s --reason TEXT` ends the pause; a person can move it meanwhile"},
+    [REASON_COOL_DOWN] = {"the cool-down after the last run is not over",
+                          "it starts when that is over and the votes still stand; a person need not wait"},
+    [REASON_FREEZE] = {"there is a freeze",
+                       "it starts when that is over and the votes still stand; a person need not wait"},
+    [REASON_CUT_OFF] = {"the daemon itself seems to be cut off",
+                        "it starts when our own checks see the network again; a person need not wait"},
+    [REASON_KILL_SWITCH] = {"the kill switch file is there", "the kill switch file has to be taken away"},
+    [REASON_FLOOD] =
+        {"several places went down at once",
+         "look whether the monitors or this daemon are wrong; if not, `turnout failover %1$s --reason TEXT`"},
+    [REASON_SUSPECT] = {"a source says down of everything, and without it there are not votes enough",
+                        "a voter that does not say down of everything has to agree, or a person moves it"},
+    [REASON_DEPENDENCY] = {"another service goes first", "the service that goes first has to be well at another site"},
+    [REASON_PROVIDER_BUSY] = {"a provider is busy with other runs", "it starts when one of the provider's runs ends"},
+    [REASON_NO_TARGET] = {"every other site has a down vote",
+                          "another site without a down vote is needed; who knows better: `turnout failover %1$s --to "
+                          "SITE --override target_down --reason TEXT`"},
+    [REASON_TARGET_DOWN] = {"the site to move to is said to be down",
+                            "another site without a down vote is needed; who knows better: `turnout failover %1$s --to "
+                            "SITE --override target_down --reason TEXT`"},
+    [REASON_PREFLIGHT] = {"a check before the first effect failed",
+                          "mend what the check found; or `turnout failover %1$s --override preflight --reason TEXT`"},
+    [REASON_UNKNOWN_FROM] = {NULL, "say which site is active: `turnout adopt %1$s --to SITE --reason TEXT`"},
+};
+
 const char *why_phrase(enum reason reason)
 {
-    switch (reason) {
-    case REASON_MANUAL_MODE:
-        return "the mode is manual";
-    case REASON_SHADOW_MODE:
-        return "the mode is shadow";
-    case REASON_NOT_ACTIVE:
-        return "it is not the active site";
-    case REASON_ACTIVE_UNKNOWN:
-        return "nobody knows which site is active";
-    case REASON_ACTIVE_SPLIT:
-        return "a run stands half-way";
-    case REASON_RUN_IN_PROGRESS:
-        return "a run is in progress";
-    case REASON_PAUSED:
-        return "the service is paused";
-    case REASON_COOL_DOWN:
-        return "the cool-down after the last run is not over";
-    case REASON_FREEZE:
-        return "there is a freeze";
-    case REASON_CUT_OFF:
-        return "the daemon itself seems to be cut off";
-    case REASON_KILL_SWITCH:
-        return "the kill switch file is there";
-    case REASON_FLOOD:
-        return "several places went down at once";
-    case REASON_SUSPECT:
-        return "a source says down of everything, and without it there are not votes enough";
-    case REASON_DEPENDENCY:
-        return "another service goes first";
-    case REASON_PROVIDER_BUSY:
-        return "a provider is busy with other runs";
-    case REASON_NO_TARGET:
-        return "every other site has a down vote";
-    case REASON_TARGET_DOWN:
-        return "the site to move to is said to be down";
-    case REASON_PREFLIGHT:
-        return "a check before the first effect failed";
-    case REASON_APPROVAL:
-        return "a run waits for a yes or no";
-    case REASON_OPERATOR:
-        return "a person said no";
-    case REASON_DEADLINE:
-        return "nobody said yes in time";
-    case REASON_NONE:
-    case REASON_VOTES:
-    case REASON_EXPIRED:
-    case REASON_STALE:
-    case REASON_HEARTBEAT:
-    case REASON_EVIDENCE:
-    case REASON_FLAPPING:
-    case REASON_OBSERVED:
-    case REASON_RUN:
-    case REASON_CONFIGURATION:
-    case REASON_TIMER:
-    case REASON_REPLACED:
-    case REASON_ALREADY_ACTIVE:
-    case REASON_WRONG_STATE:
-    case REASON_UNKNOWN_FROM:
-        break;
-    }
-    return reason_text(reason);
-}
-
-/* %1$s: the service. */
-static const char *mend_format(enum reason reason)
-{
-    switch (reason) {
-    case REASON_MANUAL_MODE:
-        return "`turnout failover %1$s --reason TEXT` starts it";
-    case REASON_SHADOW_MODE:
-        return "with the mode automatic or approval it would have";
-    case REASON_NOT_ACTIVE:
-        return "it counts when that site becomes the active one";
-    case REASON_ACTIVE_UNKNOWN:
-        return "say where the service is, `turnout adopt %1$s --to SITE --reason TEXT`, or move it yourself";
-    case REASON_ACTIVE_SPLIT:
-        return "look at the providers, then `turnout adopt %1$s --to SITE --reason TEXT`, or move it yourself";
-    case REASON_RUN_IN_PROGRESS:
-        return "that run has to end first; a person takes it over by `turnout failover %1$s --replace --reason TEXT`";
-    case REASON_PAUSED:
-        return "`turnout resume %1$s --reason TEXT` ends the pause; a person can move it meanwhile";
-    case REASON_COOL_DOWN:
-    case REASON_FREEZE:
-        return "it starts when that is over and the votes still stand; a person need not wait";
-    case REASON_CUT_OFF:
-        return "it starts when our own checks see the network again; a person need not wait";
-    case REASON_KILL_SWITCH:
-        return "the kill switch file has to be taken away";
-    case REASON_FLOOD:
-        return "look whether the monitors or this daemon are wrong; if not, `turnout failover %1$s --reason TEXT`";
-    case REASON_SUSPECT:
-        return "a voter that does not say down of everything has to agree, or a person moves it";
-    case REASON_DEPENDENCY:
-        return "the service that goes first has to be well at another site";
-    case REASON_PROVIDER_BUSY:
-        return "it starts when one of the provider's runs ends";
-    case REASON_NO_TARGET:
-    case REASON_TARGET_DOWN:
-        return "another site without a down vote is needed; who knows better: "
-               "`turnout failover %1$s --to SITE --override target_down --reason TEXT`";
-    case REASON_PREFLIGHT:
-        return "mend what the check found; or `turnout failover %1$s --override preflight --reason TEXT`";
-    case REASON_APPROVAL:
-        return "somebody has to say yes or no: `turnout approve` or `reject`";
-    case REASON_OPERATOR:
-    case REASON_DEADLINE:
-        return "it does not start by itself again before this incident has fallen; a person can move it";
-    case REASON_UNKNOWN_FROM:
-        return "say which site is active: `turnout adopt %1$s --to SITE --reason TEXT`";
-    case REASON_NONE:
-    case REASON_VOTES:
-    case REASON_EXPIRED:
-    case REASON_STALE:
-    case REASON_HEARTBEAT:
-    case REASON_EVIDENCE:
-    case REASON_FLAPPING:
-    case REASON_OBSERVED:
-    case REASON_RUN:
-    case REASON_CONFIGURATION:
-    case REASON_TIMER:
-    case REASON_REPLACED:
-    case REASON_ALREADY_ACTIVE:
-    case REASON_WRONG_STATE:
-        break;
-    }
-    return "";
+    size_t i = (size_t)reason;
+    return i < sizeof words / sizeof words[0] && words[i].phrase ? words[i].phrase : reason_text(reason);
 }
 
 /* %1$s where the format has it, by hand: a format that is no literal is none that the compiler can check. */
 struct why_mend why_mend(enum reason reason, const char *service)
 {
     struct why_mend mend = {""};
-    const char *format = mend_format(reason);
+    size_t i = (size_t)reason;
+    const char *format = i < sizeof words / sizeof words[0] && words[i].mend ? words[i].mend : "";
     const char *name = strstr(format, "%1$s");
     if (!name)
         (void)snprintf(mend.text, sizeof mend.text, "%s", format);
