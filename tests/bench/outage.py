@@ -121,7 +121,7 @@ def inversions(runs):
 
 def measure(turnout_class, call, args, folder, tokens):
     source_token, operator_token = tokens
-    with Sandbox(seed=seed(), linode_rate_limit=0) as sandbox:
+    with Sandbox(seed=seed(), dns=False, linode_rate_limit=0) as sandbox:
         turnout = turnout_class(args.binary, folder)
         with open(os.path.join(folder, "turnout.yaml"), "w", encoding="utf-8") as file:
             yaml.safe_dump(configuration(turnout.hooks, turnout.api, sandbox.linode_url), file)
