@@ -122,37 +122,3 @@ enum err store_source_get(struct store_reader *reader, const char *source, int64
     *ret_last_at = last_at;
     return ERR_OK;
 }
-
-static enum err read_sources(struct connection *connection, const struct bind *bind, json_t *items, struct errmsg *why)
-{
-    struct columns columns = {0};
-    bool is_added = true;
-    while (is_added && query_next(bind, &columns)) {
-        struct source_row row = source_from_columns(&columns);
-        struct json_maker source = json_make();
-        make_text(&source, "name", row.name);
-        make_int(&source, "open_alerts", row.open_alerts);
-        make_int(&source, "heard_at", row.heard_at);
-        make_int(&source, "beat_at", row.beat_at);
-        make_int(&source, "offset_ms", row.offset_ms);
-        make_text(&source, "boot_id", row.boot_id);
-        is_added = json_array_append_new(items, json_made(&source)) == 0;
-    }
-    enum err err = query_end(connection, bind, &columns, why);
-    return err != ERR_OK || is_added ? err : err_set(why, ERR_NO_MEMORY, "out of memory");
-}
-
-enum err store_sources(struct store_reader *reader, json_t **ret, struct errmsg *why)
-{
-    struct bind bind = {0};
-    enum err err = query_begin(&reader->connection, SQL_LOAD_SOURCES, &bind, why);
-    if (err != ERR_OK)
-        return err;
-    json_t *items = json_array();
-    err = read_sources(&reader->connection, &bind, items, why);
-    if (err == ERR_OK)
-        *ret = items;
-    else
-        json_decref(items);
-    return err;
-}

@@ -315,9 +315,6 @@ MUST_CHECK enum err store_incidents_page(struct store_reader *reader, const stru
 #define STORE_MAX_CHAIN 1000
 MUST_CHECK enum err store_incident_get(struct store_reader *reader, const struct id *id, json_t **ret,
                                        struct errmsg *why);
-/* What stands in the store of each source, in the order of names: {"name", "open_alerts", "heard_at", "beat_at",
- * "offset_ms", "boot_id"}, the times as struct source_row has them. */
-MUST_CHECK enum err store_sources(struct store_reader *reader, json_t **ret, struct errmsg *why);
 
 /* Runs newest first, in UUID order; `before` nil: from the newest; at most `limit` (1..500); service/state NULL: any.
  * Each item: {"id", "service", "kind", "occasion", "is_ours", "overrides", "from": SITE|null, "to", "state",

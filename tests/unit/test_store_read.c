@@ -400,23 +400,6 @@ static void what_is_known_of_a_source(void **state)
     store_reader_close(reader);
 }
 
-static void sources_as_they_stand(void **state)
-{
-    struct fixture *f = *state;
-    batch_source(f->batch,
-                 &(struct source_row){
-                     .name = "robot", .open_alerts = 2, .heard_at = 50, .beat_at = 40, .offset_ms = 3, .boot_id = "b"});
-    batch_source(f->batch, &(struct source_row){.name = "pingdom"});
-    fixture_write(f);
-    struct store_reader *reader = fixture_reader(f);
-    json_t *sources = NULL;
-    assert_ok(f, store_sources(reader, &sources, &f->why));
-    assert_json(sources, "[{'name': 'pingdom', 'open_alerts': 0, 'heard_at': 0, 'beat_at': 0, 'offset_ms': 0, "
-                         "'boot_id': ''}, {'name': 'robot', 'open_alerts': 2, 'heard_at': 50, 'beat_at': 40, "
-                         "'offset_ms': 3, 'boot_id': 'b'}]");
-    store_reader_close(reader);
-}
-
 /* ---- incidents --------------------------------------------------------------------------------------------------- */
 
 static void add_incident(struct fixture *f, int n, const char *service, bool is_open)
@@ -772,7 +755,6 @@ int main(void)
         DATABASE(deliveries_by_pages),
         DATABASE(delivery_with_its_body),
         DATABASE(what_is_known_of_a_source),
-        DATABASE(sources_as_they_stand),
         DATABASE(incidents_by_pages),
         DATABASE(incident_with_its_chain),
         DATABASE(long_chain_has_both_ends),
