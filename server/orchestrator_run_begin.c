@@ -238,6 +238,11 @@ void run_approved(struct orchestrator *o, int index, const struct thing *thing, 
         batch_break(o, ERR_INTERNAL, &(struct errmsg){"a run was approved that does not wait"});
         return;
     }
+    char *reason = strdup(thing->text); /* it waits no more */
+    if (reason) {
+        free(live->reason);
+        live->reason = reason;
+    }
     set_overrides(live, thing->overrides);
     live->run.state = RUN_RUNNING;
     note_begin(o, live, thing, cause);

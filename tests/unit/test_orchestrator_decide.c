@@ -125,6 +125,8 @@ static void a_run_waits_and_begins_with_a_yes(void **state)
     assert_refused(call_run(f, &run, RUN_CALL_RETRY, 0, "now"), "wrong_state", "approve or reject");
     assert_nothing_goes_out(f);
     assert_int_equal(call_run(f, &run, RUN_CALL_APPROVE, 0, "I have looked")->err, ERR_OK);
+    assert_int_equal(count(f, "SELECT count(*) FROM run WHERE reason LIKE '%begins:%' AND reason NOT LIKE '%waits%'"),
+                     1);
     wait_active(f, "moving", "gra");
     assert_int_equal(count(f, "SELECT count(*) FROM audit WHERE kind = 'decision.approved' AND text LIKE "
                               "'%vote%' AND text LIKE '%I have looked%'"),
