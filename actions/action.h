@@ -51,6 +51,7 @@ struct action_call {
     int64_t timeout_ms;  /* of this call; the action divides it among its exchanges */
     int64_t deadline_at; /* steady; now + timeout_ms when the call began */
     const atomic_bool *cancel;
+    bool is_lag_accepted;     /* a person has overridden the guard `rpo`: what would be lost is on record */
     bool after_unknown_apply; /* observe: an apply of this step has no recorded result: what looks right may be our own
                                  change on its way and not served; say is_right only when it is certainly served */
     const json_t *observed;   /* apply: what the observation it is based on left in action_result.token; may be NULL */
@@ -67,6 +68,10 @@ struct action_result {
         *current; /* observe: the state found, for people: {"target": "192.0.2.10", "ttl": 30}; owned by the caller */
     json_t *desired;        /* observe: the state wanted, the same keys */
     json_t *token;          /* for the next phase: ids, serials, change ids */
+    json_t *previous;       /* observe: the arguments, over the step's own, whose apply would put back what was found:
+                               {"target": "192.0.2.10", "ttl": 30}. NULL: it cannot be put back */
+    int64_t clock_skew_ms;  /* observe: how far the other side's clock, as its answer says, is ahead of ours, where that
+                               is  known for certain to the second; 0 otherwise */
     int64_t retry_after_ms; /* -1: none */
     struct errmsg text;     /* one sentence; for failures the provider's own words */
 };
@@ -82,13 +87,29 @@ struct action {
     /* What the rows cannot say of a step: an address that does not fit the type, a TTL that the provider refuses. Asked
      * when the configuration is read, with the arguments resolved for each pair of sites. Pure. May be NULL. */
     enum err (*check_args)(const json_t *args, struct errmsg *why);
-    /* Reads the outside world. Outcome OK with is_right, or TEMPORARY / PERMANENT. No effect. */
+    /* A second writer, unless the first is fenced before: an automatic failover needs a step with `fence` before it. */
+    bool is_promotion;
+    /* Whether it can look, with these arguments (raw: ${...} may be in them). NULL: it can where `observe` is there. */
+    bool (*can_observe)(const json_t *args);
+    /* Reads the outside world. Outcome OK with is_right, or TEMPORARY / PERMANENT. No effect. NULL: it cannot look. */
     void (*observe)(struct action_call *call, struct action_result *ret);
-    /* Makes it so: OK (accepted), TEMPORARY (certainly without effect), PERMANENT, UNKNOWN. NULL for checks. */
+    /* Makes it so: OK (accepted), TEMPORARY (certainly without effect), PERMANENT, UNKNOWN. NULL for checks. Based on
+     * call->observed: where the world is another one by now it sends nothing, and is TEMPORARY with a text that says
+     * what was found; where the provider can compare and swap, the request itself does. */
     void (*apply)(struct action_call *call, struct action_result *ret);
     /* Is it visible where users are? OK, NOT_YET, TEMPORARY, PERMANENT; UNKNOWN: the change seems to be lost on its
      * way, observe again as after an apply without result. NULL: nothing beyond observe. */
     void (*settled)(struct action_call *call, struct action_result *ret);
+    /* What else stands in the zone that the step works on, and holds one of `addresses` (texts, NULL at the end): OK
+     * with `current` an array of {"zone", "record": the whole name, "type", "target", "ttl"}, or TEMPORARY / PERMANENT.
+     * The caller takes out what its steps move. No effect. NULL: there is no such thing. */
+    void (*survey)(struct action_call *call, const char *const *addresses, struct action_result *ret);
+    /* The same by hand, for the day the daemon is down: adds lines of POSIX sh that use curl and openssl, with the ids
+     * that `token` (of an observation) holds, and secrets as variables of the environment, `${NAME_ROW}` with the
+     * provider's name and the row in capitals. They end with a status other than 0 where the provider refuses. NULL:
+     * the runbook says in words what to do. */
+    void (*write_script)(struct strbuf *script, const json_t *args, const struct provider *provider,
+                         const json_t *token);
 };
 
 const struct action *action_find(const char *name);

@@ -70,7 +70,8 @@ void action_result_done(struct action_result *result)
     json_decref(result->current);
     json_decref(result->desired);
     json_decref(result->token);
-    result->current = result->desired = result->token = NULL;
+    json_decref(result->previous);
+    result->current = result->desired = result->token = result->previous = NULL;
 }
 
 /* ---- sending ----------------------------------------------------------------------------------------------------- */

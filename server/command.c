@@ -50,6 +50,7 @@ static void operator_done(struct command_operator *call)
     free(call->site);
     free(call->reason);
     free(call->idempotency_key);
+    json_decref(call->answer);
 }
 
 static void result_done(struct command_result *result)
@@ -57,7 +58,18 @@ static void result_done(struct command_result *result)
     json_decref(result->current);
     json_decref(result->desired);
     json_decref(result->token);
+    json_decref(result->previous);
     json_decref(result->requests);
+}
+
+static void looked_done(struct command_looked *looked)
+{
+    json_decref(looked->current);
+    json_decref(looked->desired);
+    json_decref(looked->token);
+    json_decref(looked->previous);
+    json_decref(looked->requests);
+    free(looked->script);
 }
 
 void command_free(struct command *command)
@@ -73,10 +85,15 @@ void command_free(struct command *command)
     case COMMAND_PAUSE:
     case COMMAND_VOTE:
     case COMMAND_RUN:
+    case COMMAND_PLAN:
+    case COMMAND_DRILL:
         operator_done(&command->as.operator_call);
         break;
     case COMMAND_RESULT:
         result_done(&command->as.result);
+        break;
+    case COMMAND_LOOKED:
+        looked_done(&command->as.looked);
         break;
     case COMMAND_OBSERVED:
         free(command->as.observed.text);
@@ -168,7 +185,10 @@ static struct command_list *list_of(struct command_queue *queue, enum command_ki
     case COMMAND_PAUSE:
     case COMMAND_VOTE:
     case COMMAND_RUN:
+    case COMMAND_PLAN:
+    case COMMAND_DRILL:
     case COMMAND_RESULT:
+    case COMMAND_LOOKED:
     case COMMAND_OBSERVED:
     case COMMAND_OUTSIDE:
         return &queue->urgent;
@@ -182,9 +202,14 @@ static struct command_list *list_of(struct command_queue *queue, enum command_ki
     return &queue->others;
 }
 
+bool command_is_report(enum command_kind kind)
+{
+    return kind == COMMAND_RESULT || kind == COMMAND_LOOKED || kind == COMMAND_OBSERVED;
+}
+
 static enum err may_push(const struct command_queue *queue, const struct command_list *list, enum command_kind kind)
 {
-    if (kind == COMMAND_RESULT || kind == COMMAND_OBSERVED)
+    if (command_is_report(kind))
         return ERR_OK;
     if (queue->is_closed || (queue->is_refusing && kind == COMMAND_DELIVERY))
         return ERR_BUSY;

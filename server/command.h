@@ -21,9 +21,12 @@ enum command_kind {
     COMMAND_ADOPT,        /* operator */
     COMMAND_PAUSE,        /* operator: pause, resume */
     COMMAND_VOTE,         /* operator */
-    COMMAND_RUN,          /* operator: approve, reject, retry, skip, cancel */
+    COMMAND_RUN,          /* operator: approve, reject, retry, skip, done, undo, cancel */
+    COMMAND_PLAN,         /* operator: what a move would change; answered when everything was looked at */
+    COMMAND_DRILL,        /* operator */
     COMMAND_RESULT,       /* executor: an attempt ended. Kept and retried when the commit fails */
     COMMAND_OBSERVED,     /* executor: an observation round of a service with unknown active site ended */
+    COMMAND_LOOKED,       /* executor: a look or a survey ended */
     COMMAND_PROBED,       /* prober: what a probe of a site says now, news or not; nobody waits for it */
     COMMAND_OUTSIDE,      /* watch: what is known of the daemon's own surroundings, news or not. Its answer proves that
                              the orchestrator is alive */
@@ -47,7 +50,15 @@ struct command_delivery {
     bool is_duplicate;
 };
 
-enum run_call { RUN_CALL_APPROVE, RUN_CALL_REJECT, RUN_CALL_RETRY, RUN_CALL_SKIP, RUN_CALL_CANCEL };
+enum run_call {
+    RUN_CALL_APPROVE,
+    RUN_CALL_REJECT,
+    RUN_CALL_RETRY,
+    RUN_CALL_SKIP,
+    RUN_CALL_DONE,
+    RUN_CALL_UNDO,
+    RUN_CALL_CANCEL,
+};
 
 struct command_operator {
     char who[64];  /* the operator's name */
@@ -57,15 +68,20 @@ struct command_operator {
     char *reason;  /* owned; never NULL: "" when not given */
     enum direction direction;
     bool is_planned, is_replacing; /* MOVE */
-    uint64_t overrides;            /* MOVE and approve: see struct event */
-    bool is_pausing;               /* PAUSE: else resume */
-    enum vote says;                /* VOTE: of `site`; VOTE_UNKNOWN withdraws */
-    struct id run;                 /* run calls */
+    uint64_t overrides;            /* MOVE, approve and retry: see struct event */
+    char plan[65];   /* MOVE and approve: hash that the plan must have by now, hex; "": it need not be any */
+    bool is_pausing; /* PAUSE: else resume */
+    enum vote says;  /* VOTE: of `site`; VOTE_UNKNOWN withdraws */
+    struct id run;   /* run calls */
     enum run_call run_call;
+    int step;              /* run calls: -1, every step that waits for a person */
+    enum drill_kind drill; /* DRILL */
+    bool is_scripted;      /* PLAN: with each step by hand */
     char *idempotency_key; /* owned; NULL: none */
     int64_t answer_by;     /* the orchestrator's, of a move that waits: steady; it is refused then */
     /* the answer */
     struct id answer_run; /* the run started, or the one that the idempotency key already started */
+    json_t *answer;       /* PLAN, a plan drill, and a refusal because the plan is another one now: the plan; owned */
     char code[64];        /* of a refusal: reason_text() or "not_found", … */
 };
 
@@ -76,7 +92,19 @@ struct command_result {
     enum outcome outcome;
     bool is_right;
     int64_t retry_after_ms;
-    json_t *current, *desired, *token, *requests; /* owned; may be NULL */
+    json_t *current, *desired, *token, *previous, *requests; /* owned; may be NULL */
+    struct errmsg text;
+};
+
+struct command_looked {
+    int64_t round;
+    int index;
+    bool is_survey;
+    enum outcome outcome;
+    bool is_right;
+    json_t *current, *desired, *token, *previous, *requests; /* owned; may be NULL */
+    char *script;                                            /* owned; NULL: none */
+    int64_t took_ms, clock_skew_ms;                          /* the second as in struct action_result */
     struct errmsg text;
 };
 
@@ -121,6 +149,7 @@ struct command {
         struct command_operator operator_call;
         struct command_result result;
         struct command_observed observed;
+        struct command_looked looked;
         struct command_probed probed;
         struct command_outside outside;
         struct command_refused refused;
@@ -130,7 +159,9 @@ struct command {
 struct command_queue;
 
 struct command *command_new(enum command_kind kind); /* zeroed; NULL: out of memory */
-void command_free(struct command *command);          /* with all it owns; accepts NULL */
+/* The end of a job: always taken, and kept when a commit fails. */
+bool command_is_report(enum command_kind kind);
+void command_free(struct command *command); /* with all it owns; accepts NULL */
 
 struct command_queue *command_queue_new(size_t max_commands);
 void command_queue_free(struct command_queue *queue);

@@ -52,6 +52,7 @@ void job_free(struct job *job)
     json_decref(job->observed);
     json_decref(job->applied);
     json_decref(job->sites);
+    json_decref(job->addresses);
     free(job);
 }
 

@@ -1,8 +1,9 @@
 /* Jobs: work that goes out after a commit, from the orchestrator to the executor's threads.
  *
- * A job is one attempt of one step, or one observation round of a service whose active site is unknown. Its end is a
- * command (COMMAND_RESULT, COMMAND_OBSERVED) whose `context` is the job. The orchestrator may set `cancel` as long as
- * it has not taken that command back; it frees the job with it. */
+ * A job is one attempt of one step of a run, or a look without a run: one observation of one step for a plan or a
+ * round of readiness, one survey of a zone, or one observation round of a service whose active site is unknown. Its end
+ * is a command (COMMAND_RESULT, COMMAND_LOOKED, COMMAND_OBSERVED) whose `context` is the job. The orchestrator may set
+ * `cancel` as long as it has not taken that command back; it frees the job with it. */
 #ifndef TURNOUT_SERVER_COMMAND_JOB_H
 #define TURNOUT_SERVER_COMMAND_JOB_H
 
@@ -14,7 +15,12 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-enum job_kind { JOB_ATTEMPT, JOB_OBSERVE };
+enum job_kind {
+    JOB_ATTEMPT,
+    JOB_OBSERVE, /* which site is active? */
+    JOB_LOOK,    /* one step, observed once */
+    JOB_SURVEY,  /* the zone of one step */
+};
 
 struct job {
     enum job_kind kind;
@@ -25,8 +31,16 @@ struct job {
     int step, attempt;
     enum phase phase;
     bool after_unknown_apply;
-    json_t *step_text;          /* owned: the step as the run's playbook has it */
+    bool is_lag_accepted; /* see struct action_call */
+    int64_t deadline_at;  /* steady: no effect may begin later; 0: none */
+    json_t *step_text;    /* owned: the step as the run's playbook has it, with what to put back while undoing; also
+                             of a look and a survey */
     json_t *observed, *applied; /* owned tokens; may be NULL */
+    /* a look or a survey: `round` says to what it belongs, `index` where in it */
+    int64_t round;
+    int index;
+    bool is_scripted;  /* the look is asked for the step by hand, too: action->write_script */
+    json_t *addresses; /* owned: of a survey, an array of texts */
     /* an observation round: owned; [{"site": INDEX, "steps": [step as in a playbook]}] */
     int service;
     json_t *sites;

@@ -32,6 +32,29 @@ const struct row config_step_rows[] = {
      .help =
          "of a check: how often it is tried again when it finds something else, -1 for until the deadline; default: "
          "the action's"},
+    {.name = "backoff",
+     .type = ROW_DURATION,
+     .default_text = "500ms",
+     .min = 10,
+     .max = 3600 * 1000,
+     .help = "the first pause behind a temporary error; it doubles, to 15 s or to this where that is longer"},
+    {.name = "on_failure",
+     .type = ROW_CHOICE,
+     .default_text = "attention",
+     .choices = "attention|stop|continue|undo|owe",
+     .help =
+         "what becomes of the run when the step fails for good: it waits for a person, ends as failed, goes on, puts "
+         "back what it has changed, or goes on and owes the step, which is tried until it is done"},
+    {.name = "idempotent",
+     .type = ROW_BOOL,
+     .default_text = "false",
+     .help = "of an action that cannot look: doing it twice is as good as once, so it is done again when nobody knows "
+             "whether it was done"},
+    {.name = "fence",
+     .type = ROW_BOOL,
+     .default_text = "false",
+     .help = "that behind it the site that is left can neither serve nor write any more; a promotion in an automatic "
+             "failover needs one before it"},
     {.name = "when",
      .type = ROW_CHOICES,
      .choices = "outage|planned|failback",
@@ -44,9 +67,7 @@ const struct row config_step_rows[] = {
     {.name = NULL},
 };
 
-static const struct later step_later[] = {{"on_failure", NULL}, {"idempotent", NULL}, {"backoff", NULL},
-                                          {"parallel", NULL},   {"use", NULL},        {"with", NULL},
-                                          {NULL, NULL}};
+static const struct later step_later[] = {{"use", NULL}, {"with", NULL}, {NULL, NULL}};
 
 struct step_reading {
     struct reading *reading;
@@ -130,6 +151,7 @@ static void read_common(const struct step_reading *s, const json_t *values)
     const char *name = json_string_value(json_object_get(values, "name"));
     step->name = new_text(s->reading, name ? name : action->name);
     step->action_name = action->name;
+    step->can_observe = action->observe != NULL;
     step->can_apply = action->apply != NULL;
     step->can_settle = action->settled != NULL;
     step->timeout_ms = timeout ? json_integer_value(timeout) : action->default_timeout_ms;
@@ -143,6 +165,13 @@ static void read_common(const struct step_reading *s, const json_t *values)
     if (timeout && step->deadline_ms > 0 && step->timeout_ms > step->deadline_ms)
         complain(s->reading, child(s->node, "timeout"), "\"timeout\" is longer than \"deadline\"; it must be shorter");
     read_when(child(s->node, "when"), json_object_get(values, "when"), step);
+    step->backoff_ms = json_integer_value(json_object_get(values, "backoff"));
+    const char *on_failure = json_string_value(json_object_get(values, "on_failure"));
+    if (on_failure)
+        (void)on_failure_parse(on_failure, &step->on_failure); /* the row lets nothing else pass */
+    step->is_idempotent = json_is_true(json_object_get(values, "idempotent"));
+    step->is_fence = json_is_true(json_object_get(values, "fence"));
+    step->is_promotion = action->is_promotion;
     const bool has_no_return = json_is_true(json_object_get(values, "point_of_no_return"));
     step->is_point_of_no_return = has_no_return && step->can_apply;
     if (has_no_return && !step->can_apply)

@@ -150,8 +150,17 @@ static void process(struct orchestrator *o, struct command *command)
     case COMMAND_RUN:
         call_run(o, command);
         return;
+    case COMMAND_PLAN:
+        plan_call(o, command);
+        return;
+    case COMMAND_DRILL:
+        drill_call(o, command);
+        return;
     case COMMAND_RESULT:
         run_result(o, command);
+        return;
+    case COMMAND_LOOKED:
+        round_looked(o, command);
         return;
     case COMMAND_OBSERVED:
         observe_result(o, command);
@@ -206,7 +215,7 @@ static void complete(struct orchestrator *o, struct command **slot)
 {
     struct command *command = *slot;
     *slot = NULL;
-    if (command->kind == COMMAND_RESULT || command->kind == COMMAND_OBSERVED) {
+    if (command_is_report(command->kind)) {
         struct job *job = command->context;
         in_flight_remove(o, job);
         job_free(job);
@@ -289,7 +298,7 @@ static enum err try_batch(struct orchestrator *o, struct command **commands, siz
 /* A result cannot be asked for again: it is kept. Everybody else is told to come back. */
 static void fail_command(struct orchestrator *o, struct command *command, enum err err, const struct errmsg *why)
 {
-    if (command->kind == COMMAND_RESULT || command->kind == COMMAND_OBSERVED) {
+    if (command_is_report(command->kind)) {
         struct command **last = &o->retained;
         while (*last)
             last = &(*last)->next;

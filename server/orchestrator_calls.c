@@ -232,6 +232,10 @@ static const char *run_call_text(enum run_call call)
         return "retry";
     case RUN_CALL_SKIP:
         return "skip";
+    case RUN_CALL_DONE:
+        return "done";
+    case RUN_CALL_UNDO:
+        return "undo";
     case RUN_CALL_CANCEL:
         break;
     }
@@ -294,7 +298,7 @@ static void move_run(struct call *call, struct live_run *live)
                                  .text = reason[0] ? reason : NULL},
              o->now, &moves);
     /* What the decision is taking back already: the person's no goes on record, and holds. */
-    bool is_no_as_well = kind == RUN_CALL_CANCEL && live->run.is_cancelling && !live->cancelled_by;
+    bool is_no_as_well = kind == RUN_CALL_CANCEL && live->run.ending != ENDING_NONE && !live->cancelled_by;
     if (moves.count > 0 && moves.items[0].kind == RUN_MOVE_REFUSED && is_no_as_well) {
         moves.count = 0;
     } else if (moves.count > 0 && moves.items[0].kind == RUN_MOVE_REFUSED) {

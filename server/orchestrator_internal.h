@@ -357,6 +357,13 @@ void call_stop(struct orchestrator *o);            /* the daemon stops: answers 
 void observe_if_unknown(struct orchestrator *o, int service); /* sends somebody to look for the active site */
 void observe_result(struct orchestrator *o, struct command *command);
 
+/* orchestrator_rounds.c: looking at all that a move would change, for a plan, for readiness */
+void plan_call(struct orchestrator *o, struct command *command);
+void round_looked(struct orchestrator *o, struct command *command);
+
+/* orchestrator_drill.c */
+void drill_call(struct orchestrator *o, struct command *command);
+
 /* orchestrator_outlook.c */
 void outlook_begin(struct orchestrator *o); /* the world was read: what the outlook is made of */
 void outlook_outside(struct orchestrator *o, const struct command *command);

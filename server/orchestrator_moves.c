@@ -135,7 +135,7 @@ static void hold(struct call *call, struct live_run *live)
     call_note(call, "operator.call", text);
     call->operator_call->answer_by = o->now + HOLD_MS;
     o->held_now[o->n_held_now++] = call->command;
-    if (!live->run.is_cancelling)
+    if (live->run.ending == ENDING_NONE)
         live_run_cancel(o, call->service, text, &call->cause);
 }
 

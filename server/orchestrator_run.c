@@ -121,6 +121,7 @@ static void carry_out_move(struct orchestrator *o, struct live_run *live, const 
         if (o->n_stop_attempts < MAX_BATCH)
             o->stop_attempts[o->n_stop_attempts++] = live->run.id;
         break;
+    case RUN_MOVE_UNDO:
     case RUN_MOVE_REFUSED:
         break; /* the caller has seen it in the core's answer */
     }
@@ -181,7 +182,7 @@ static void say_who_cancels(struct live_run *live)
 {
     char text[sizeof BEING_CANCELLED_BY + 64];
     snprintf(text, sizeof text, BEING_CANCELLED_BY "%s", live->cancelled_by ? live->cancelled_by : "");
-    if (live->run.is_cancelling)
+    if (live->run.ending != ENDING_NONE)
         set_text(&live->error, live->cancelled_by ? text : "is being cancelled");
 }
 

@@ -33,7 +33,8 @@ void run_put(struct orchestrator *o, const struct live_run *live)
                                          .to = batch_keep(o->rows, live->to),
                                          .state = live->run.state,
                                          .has_effect = live->run.has_effect,
-                                         .is_cancelling = live->run.is_cancelling,
+                                         .ending = live->run.ending,
+                                         .is_undoing = live->run.is_undoing,
                                          .current = live->run.current,
                                          .reason = batch_keep(o->rows, live->reason),
                                          .started_by = batch_keep(o->rows, live->started_by),
@@ -41,6 +42,7 @@ void run_put(struct orchestrator *o, const struct live_run *live)
                                          .started_at = live->started_at,
                                          .finished_at = live->finished_at,
                                          .error = batch_keep(o->rows, or_empty(live->error)),
+                                         .plan = "",
                                          .playbook = batch_keep(o->rows, live->playbook)});
 }
 
@@ -72,7 +74,8 @@ void run_put_step(struct orchestrator *o, const struct live_run *live, int n)
                                            .finished_at = record->finished_at,
                                            .error = batch_keep(o->rows, or_empty(record->error)),
                                            .token = batch_keep(o->rows, or_empty(record->token)),
-                                           .observed = batch_keep(o->rows, or_empty(record->observed))});
+                                           .observed = batch_keep(o->rows, or_empty(record->observed)),
+                                           .previous = ""});
 }
 
 void run_note(struct orchestrator *o, const struct live_run *live, const char *kind, const struct cause *cause,
@@ -96,11 +99,14 @@ json_t *step_resolve(const struct model *model, const struct service *service, c
     if (args_resolve(service, from, to, step->args, &args, why) != ERR_OK)
         return NULL;
     json_t *provider = step->provider >= 0 ? json_string(model->provider_names[step->provider]) : json_null();
-    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:i, s:b, s:b, s:b, s:o}", "name", step->name, "action",
-                     step->action_name, "provider", provider, "timeout_ms", (json_int_t)step->timeout_ms, "deadline_ms",
-                     (json_int_t)step->deadline_ms, "retries", step->retries, "can_apply", (int)step->can_apply,
-                     "can_settle", (int)step->can_settle, "is_point_of_no_return", (int)step->is_point_of_no_return,
-                     "args", args);
+    return json_pack("{s:s, s:s, s:o, s:I, s:I, s:I, s:i, s:i, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:o}", "name",
+                     step->name, "action", step->action_name, "provider", provider, "timeout_ms",
+                     (json_int_t)step->timeout_ms, "deadline_ms", (json_int_t)step->deadline_ms, "backoff_ms",
+                     (json_int_t)step->backoff_ms, "retries", step->retries, "group", step->group, "on_failure",
+                     on_failure_text(step->on_failure), "can_observe", (int)step->can_observe, "can_apply",
+                     (int)step->can_apply, "can_settle", (int)step->can_settle, "is_idempotent",
+                     (int)step->is_idempotent, "is_fence", (int)step->is_fence, "is_point_of_no_return",
+                     (int)step->is_point_of_no_return, "args", args);
 }
 
 static int count_steps(const struct service *service, enum occasion occasion)
@@ -144,10 +150,15 @@ static enum err add_step(const struct model *model, const struct service *servic
     if (!text || json_array_append_new(live->steps_text, text) != 0)
         return err_set(why, ERR_INTERNAL, "step %s cannot be resolved: %s", step->name, why->text);
     live->run.steps[n] = (struct step_run){.state = STEP_PENDING,
+                                           .can_observe = step->can_observe,
                                            .can_apply = step->can_apply,
                                            .can_settle = step->can_settle,
                                            .is_point = step->is_point_of_no_return,
+                                           .is_idempotent = step->is_idempotent,
+                                           .on_failure = step->on_failure,
+                                           .group = step->group,
                                            .deadline_ms = step->deadline_ms,
+                                           .backoff_ms = step->backoff_ms,
                                            .retries = step->retries};
     return ERR_OK;
 }

@@ -262,6 +262,9 @@ static void carry_out(struct act *act, const struct thing *thing)
     case THING_RUN_HALT:
         note_thing(act, "decision.halt", thing);
         break;
+    case THING_DEBTS:
+        note_thing(act, "decision.debts", thing);
+        break;
     case THING_REMIND:
         remind(act, thing);
         break;
@@ -309,6 +312,7 @@ static void tell_run(struct act *act, const struct thing *thing)
     case THING_NOT_ACTED:
     case THING_ACTIVE:
     case THING_RUN_STATE:
+    case THING_DEBTS:
     case THING_REMIND:
     case THING_PAUSED:
     case THING_NOTICE:

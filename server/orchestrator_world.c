@@ -267,14 +267,15 @@ static void load_run(void *context, const struct run_row *row)
     live->run.to = site_of(loader, index, row->to);
     live->run.state = row->state;
     live->run.has_effect = row->has_effect;
-    live->run.is_cancelling = row->is_cancelling;
+    live->run.ending = row->ending;
+    live->run.is_undoing = row->is_undoing;
     live->run.current = row->current;
     live->incident = row->incident;
     live->started_at = row->started_at;
     live->finished_at = row->finished_at;
     live->run.is_forced = (live->overrides & (uint64_t)1 << REASON_PREFLIGHT) != 0;
     size_t len = strlen(BEING_CANCELLED_BY);
-    if (row->is_cancelling && strncmp(row->error, BEING_CANCELLED_BY, len) == 0)
+    if (row->ending == ENDING_CANCEL && strncmp(row->error, BEING_CANCELLED_BY, len) == 0)
         live->cancelled_by = strdup(row->error + len);
     live_run_free(state->run);
     state->run = live;
@@ -286,7 +287,7 @@ static void load_run(void *context, const struct run_row *row)
     state->view.run_from = live->run.from;
     state->view.run_to = live->run.to;
     state->view.run_has_effect = row->has_effect;
-    state->view.run_is_cancelling = row->is_cancelling && !live->cancelled_by;
+    state->view.run_is_cancelling = row->ending == ENDING_CANCEL && !live->cancelled_by;
     state->view.run_overrides = live->overrides;
 }
 

@@ -308,6 +308,8 @@ static void read_event(struct reading *r, const json_t *what)
     case EVENT_RUN_STATE:
         read_run_state(r, what);
         break;
+    case EVENT_DEBTS:
+        break;
     case EVENT_RUN_POINT:
         event(r, "run %s %s", name, is_true(what, "has_effect") ? "point" : "effect");
         break;

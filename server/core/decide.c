@@ -114,6 +114,17 @@ static void look_again(struct decision *d)
     look_at_failback(d);
 }
 
+static void on_debts(struct decision *d)
+{
+    struct thing debts = thing_of(THING_DEBTS, REASON_RUN, d->event->site);
+    debts.count = d->event->delta;
+    if (debts.count > 0)
+        say(d, debts, "%d step%s owed at %.48s: nothing moves there before", debts.count,
+            debts.count == 1 ? " is" : "s are", site_name(d, debts.site));
+    else
+        say(d, debts, "nothing is owed at %.48s any more", site_name(d, debts.site));
+}
+
 /* Writes the event itself down. Whether there is anything to look at again: a refusal changes nothing, and a run that a
  * person starts comes last, since carrying it out may bring the next event. */
 static bool take_event(struct decision *d)
@@ -144,6 +155,9 @@ static bool take_event(struct decision *d)
         return on_reject(d);
     case EVENT_RUN_STATE:
         return on_run_state(d);
+    case EVENT_DEBTS:
+        on_debts(d);
+        return true;
     }
     return false;
 }

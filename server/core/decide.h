@@ -57,6 +57,7 @@ enum event_kind {
     EVENT_RUN_STATE,     /* the run is now in `run_state`; `has_effect` as far as it got */
     EVENT_RUN_POINT,     /* the run is about to have its first effect, or at its next point of no return: asked right
                             before. THING_RUN_GOES, THING_RUN_CANCEL or THING_RUN_HALT answers */
+    EVENT_DEBTS,         /* so many debts (`delta`) stand at `site` now */
 };
 
 struct event {
@@ -115,6 +116,8 @@ struct event {
     X(REASON_TARGET_DOWN, "target_down") /* a guard that an operator may override */                                   \
     X(REASON_PREFLIGHT, "preflight")     /* likewise: a check before the first effect failed */                        \
     X(REASON_ALREADY_ACTIVE, "already_active")                                                                         \
+    X(REASON_DEBT, "debt") /* of an earlier run at the site: likewise. What woke up there could serve or write */      \
+    X(REASON_RPO, "rpo")   /* likewise: a promotion would lose more than its `max_lag`; asked by the step itself */    \
     X(REASON_WRONG_STATE, "wrong_state")   /* approve without a run that waits, resume without a pause */              \
     X(REASON_UNKNOWN_FROM, "unknown_from") /* the playbook needs ${from.…}, and from is not known */
 
@@ -156,6 +159,7 @@ enum thing_kind {
     THING_RUN_HALT,     /* likewise: behind its first effect, and `reason` stands in the way of the next point of no
                            return: it is to wait for a person */
     THING_RUN_STATE,    /* mirrors the event into the view: run_state, flag = has_effect */
+    THING_DEBTS,        /* `count` stand at `site` */
     THING_REMIND,       /* people, of the run that waits */
     THING_PAUSED,       /* `flag`: paused or not */
     THING_NOTICE,       /* nothing changes: said for the record, for `reason` */

@@ -8,7 +8,7 @@ static const char *const texts[] = {
     [EVENT_HEARD] = "heard",         [EVENT_OBSERVED] = "observed", [EVENT_OPERATOR_MOVE] = "operator_move",
     [EVENT_ADOPT] = "adopt",         [EVENT_PAUSE] = "pause",       [EVENT_RESUME] = "resume",
     [EVENT_APPROVE] = "approve",     [EVENT_REJECT] = "reject",     [EVENT_RUN_STATE] = "run_state",
-    [EVENT_RUN_POINT] = "run_point",
+    [EVENT_RUN_POINT] = "run_point", [EVENT_DEBTS] = "debts",
 };
 
 const char *event_kind_text(enum event_kind kind)

@@ -144,6 +144,7 @@ static void step_done(struct step *step)
 {
     free(step->name);
     json_decref(step->args);
+    json_decref(step->drill);
 }
 
 static void freezes_free(struct freeze *freezes, int n)
@@ -167,6 +168,9 @@ static void service_done(struct service *service)
     for (int i = 0; service->steps && i < service->n_steps; i++)
         step_done(&service->steps[i]);
     free(service->steps);
+    for (int i = 0; service->objective.measures && i < service->objective.n_measures; i++)
+        step_done(&service->objective.measures[i]);
+    free(service->objective.measures);
     if (service->probe.check)
         step_done(service->probe.check);
     free(service->probe.check);

@@ -17,6 +17,7 @@
 #define MAX_PROVIDERS 64
 #define MAX_SERVICES 10000
 #define MAX_STEPS 100 /* per playbook */
+#define MAX_GROUP 16  /* steps that go at the same time */
 #define SITE_NONE (-1)
 #define SITE_OF_ALERT_TIME (-2) /* `site: active`: the site that was active at the alert's own time */
 
@@ -50,15 +51,23 @@ struct step {
     char *name;
     const char *action_name;
     const struct action *action;
+    bool can_observe;    /* the action can look, with these arguments */
     bool can_apply;      /* the action has apply: it has an effect */
     bool can_settle;     /* the action has settled */
     int provider;        /* index, or -1 */
     int64_t timeout_ms;  /* of one attempt */
     int64_t deadline_ms; /* of the step as a whole, from its first attempt */
     int retries;         /* of a check that does not find what it expects; -1: until the deadline */
+    int64_t backoff_ms;  /* the first pause behind a temporary error; doubled from then on */
     unsigned when;       /* bit 1 << enum occasion: the runs that it is part of; 0: all */
+    int group;           /* neighbours with the same number, but 0, go at the same time */
+    enum on_failure on_failure;
+    bool is_idempotent; /* of one that cannot look: doing it twice is as good as once */
     bool is_point_of_no_return;
-    json_t *args; /* the action's rows, validated; strings may still hold ${from.…} and ${to.…} */
+    bool is_fence;     /* behind it the site that is left cannot serve or write any more */
+    bool is_promotion; /* the action makes a second writer, unless the first is fenced */
+    json_t *args;      /* the action's rows, validated; strings may still hold ${from.…} and ${to.…} */
+    json_t *drill;     /* the same rows, only those that are others in a canary drill; NULL: it has no stand-in */
 };
 
 /* ---- when and how a service is moved ----------------------------------------------------------------------------- */
@@ -95,6 +104,21 @@ struct freeze {
     char *reason; /* "" when none was given */
 };
 
+/* What the service is to hold when it fails over. */
+struct objective {
+    int64_t rto_ms; /* from the first alert until users are served again; 0: none is given */
+    /* Checks of what users see through the new path: polled when the steps are done, timed, never in the way. */
+    struct step *measures;
+    int n_measures;
+};
+
+enum drill_kind { DRILL_PLAN, DRILL_CANARY };
+
+struct drill_rule {
+    enum drill_kind kind;
+    int64_t every_ms; /* 0: only when somebody asks */
+};
+
 struct service {
     char *name;
     struct site *sites; /* in the order of `prefer`: [0] is home */
@@ -119,6 +143,9 @@ struct service {
     int n_after;
     struct step *steps;
     int n_steps;
+    struct objective objective;
+    int64_t ready_every_ms; /* how often it is looked at whether it could be moved; 0: never */
+    struct drill_rule drill;
 };
 
 /* How a voter's word counts. */

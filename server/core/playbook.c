@@ -103,6 +103,7 @@ static void apply(struct advance *a, const char *why)
         return;
     }
     a->run->is_at_point = true;
+    a->run->point = a->run->current;
     struct run_move point = {.kind = RUN_MOVE_POINT, .step = a->run->current, .phase = PHASE_APPLY};
     move(a, point, "%s", why);
 }
@@ -376,7 +377,8 @@ static void end_cancelled(struct advance *a, const char *text)
     else if (step->state == STEP_RUNNING)
         set_step(a, STEP_FAILED, text);
     step->next_at = 0;
-    a->run->is_cancelling = a->run->is_at_point = false;
+    a->run->ending = ENDING_NONE;
+    a->run->is_at_point = false;
     set_state(a, RUN_CANCELLED, text);
 }
 
@@ -393,7 +395,7 @@ static void on_result(struct advance *a)
     enum phase phase = current(a)->phase;
     if (phase == PHASE_APPLY)
         note_apply(a);
-    if (a->run->is_cancelling) {
+    if (a->run->ending != ENDING_NONE) {
         end_cancelled(a, a->run->has_effect ? "cancelled after something had been changed"
                                             : "cancelled before anything was changed");
         return;
@@ -423,7 +425,7 @@ static void on_start(struct advance *a)
     run->is_at_point = false;
     if (run->current < run->n_steps && is_under_way(run) && current(a)->phase == PHASE_APPLY)
         current(a)->has_applied = current(a)->has_unknown_apply = true;
-    if (run->is_cancelling && run->current < run->n_steps) {
+    if (run->ending != ENDING_NONE && run->current < run->n_steps) {
         end_cancelled(a, "cancelled; the daemon had ended meanwhile");
         return;
     }
@@ -486,10 +488,10 @@ static void on_cancel(struct advance *a)
     struct run *run = a->run;
     if (run_state_is_final(run->state)) {
         refuse(a, "the run is over");
-    } else if (run->is_cancelling) {
+    } else if (run->ending != ENDING_NONE) {
         refuse(a, "the run is being cancelled already: it ends with the attempt under way");
     } else if (is_under_way(run)) {
-        run->is_cancelling = true;
+        run->ending = ENDING_CANCEL;
         struct run_move stop = {.kind = RUN_MOVE_STOP_ATTEMPT,
                                 .step = run->current,
                                 .attempt = current(a)->n_attempts,
@@ -536,5 +538,43 @@ void run_next(struct run *run, const struct run_event *event, int64_t now, struc
     case RUN_EVENT_HALT:
         on_answer(&a);
         break;
+    case RUN_EVENT_DONE:
+    case RUN_EVENT_UNDO:
+        refuse(&a, "this does not work yet");
+        break;
+    case RUN_EVENT_PAST:
+        break;
     }
+}
+
+bool step_is_under_way(const struct run *run, int step)
+{
+    return step == run->current && is_under_way(run);
+}
+
+bool run_is_busy(const struct run *run)
+{
+    return is_under_way(run);
+}
+
+int64_t run_due_at(const struct run *run)
+{
+    int64_t due = INT64_MAX;
+    for (int i = 0; i < run->n_steps; i++)
+        if (run->steps[i].state == STEP_RUNNING && run->steps[i].next_at > 0 && run->steps[i].next_at < due)
+            due = run->steps[i].next_at;
+    return due;
+}
+
+bool run_is_at_rest(const struct run *run)
+{
+    return run_state_is_final(run->state);
+}
+
+int run_n_debts(const struct run *run)
+{
+    int n = 0;
+    for (int i = 0; i < run->n_steps; i++)
+        n += run->steps[i].state == STEP_OWED;
+    return n;
 }

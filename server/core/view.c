@@ -332,6 +332,9 @@ void view_apply(struct service_view *view, const struct thing *thing)
     case THING_PAUSED:
         view->is_paused = thing->flag;
         break;
+    case THING_DEBTS:
+        view->sites[thing->site].n_debts = thing->count;
+        break;
     case THING_RUN_HALT:
     case THING_REMIND:
     case THING_NOTICE:

@@ -26,6 +26,7 @@ struct site_view {
     bool has_incident;   /* from the first down vote until there is none */
     bool is_standing;    /* of the incident: the quorum has held for `hold` and still stands, and the site has not
                             become active, nor another one, since */
+    int n_debts;         /* steps of earlier runs that are still owed there: nothing moves to it */
     int last_reason;     /* enum reason last recorded for not acting; REASON_NONE */
 };
 

@@ -35,16 +35,19 @@ VOCABULARY_DEFINE(direction, direction, DIRECTION_LIST)
 VOCABULARY_DEFINE(occasion, occasion, OCCASION_LIST)
 VOCABULARY_DEFINE(run_state, run_state, RUN_STATE_LIST)
 VOCABULARY_DEFINE(step_state, step_state, STEP_STATE_LIST)
+VOCABULARY_DEFINE(ending, ending, ENDING_LIST)
+VOCABULARY_DEFINE(on_failure, on_failure, ON_FAILURE_LIST)
+VOCABULARY_DEFINE(readiness, readiness, READINESS_LIST)
 VOCABULARY_DEFINE(phase, phase, PHASE_LIST)
 VOCABULARY_DEFINE(outcome, outcome, OUTCOME_LIST)
 VOCABULARY_DEFINE(role, role, ROLE_LIST)
 
 bool run_state_is_final(enum run_state state)
 {
-    return state == RUN_SUCCEEDED || state == RUN_CANCELLED;
+    return state == RUN_SUCCEEDED || state == RUN_FAILED || state == RUN_CANCELLED || state == RUN_UNDONE;
 }
 
 bool step_state_is_final(enum step_state state)
 {
-    return state == STEP_DONE || state == STEP_ALREADY_DONE || state == STEP_SKIPPED;
+    return state == STEP_DONE || state == STEP_ALREADY_DONE || state == STEP_SKIPPED || state == STEP_UNDONE;
 }

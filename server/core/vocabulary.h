@@ -53,14 +53,24 @@
 #define OCCASION_LIST(X)                                                                                               \
     X(OCCASION_OUTAGE, "outage")                                                                                       \
     X(OCCASION_PLANNED, "planned") /* a switchover while both sites work */                                            \
-    X(OCCASION_FAILBACK, "failback")
+    X(OCCASION_FAILBACK, "failback")                                                                                   \
+    X(OCCASION_DRILL, "drill") /* there and back with a stand-in; the service itself stays where it is */
 
 #define RUN_STATE_LIST(X)                                                                                              \
     X(RUN_WAITING, "waiting") /* for a person's yes; nothing of it has begun */                                        \
     X(RUN_RUNNING, "running")                                                                                          \
-    X(RUN_ATTENTION, "attention") /* stopped, waits for a person: retry, skip or cancel */                             \
+    X(RUN_ATTENTION, "attention") /* stopped, waits for a person: retry, skip, done, undo or cancel */                 \
     X(RUN_SUCCEEDED, "succeeded")                                                                                      \
-    X(RUN_CANCELLED, "cancelled")
+    X(RUN_FAILED, "failed") /* a step with `on_failure: stop` did */                                                   \
+    X(RUN_CANCELLED, "cancelled")                                                                                      \
+    X(RUN_UNDONE, "undone") /* all that it had changed is as it was before */
+
+/* What a run does when what is under way has ended. */
+#define ENDING_LIST(X)                                                                                                 \
+    X(ENDING_NONE, "none") /* it goes on */                                                                            \
+    X(ENDING_CANCEL, "cancel")                                                                                         \
+    X(ENDING_STOP, "stop")                                                                                             \
+    X(ENDING_UNDO, "undo")
 
 #define STEP_STATE_LIST(X)                                                                                             \
     X(STEP_PENDING, "pending")                                                                                         \
@@ -68,7 +78,25 @@
     X(STEP_DONE, "done")                                                                                               \
     X(STEP_ALREADY_DONE, "already done") /* observed right before any effect of ours */                                \
     X(STEP_FAILED, "failed")                                                                                           \
-    X(STEP_SKIPPED, "skipped") /* by an operator */
+    X(STEP_SKIPPED, "skipped") /* by an operator, or since what it is for is there no more */                          \
+    X(STEP_UNDONE, "undone")   /* what it had changed is as it was before */                                           \
+    X(STEP_OWED, "owed")       /* a debt: tried again behind the end of the run, until it is done */                   \
+    X(STEP_UNKNOWN, "unknown") /* its effect may be there or not, and nobody can look */
+
+/* What becomes of the run when a step fails for good. */
+#define ON_FAILURE_LIST(X)                                                                                             \
+    X(ON_FAILURE_ATTENTION, "attention") /* it waits for a person */                                                   \
+    X(ON_FAILURE_STOP, "stop")                                                                                         \
+    X(ON_FAILURE_CONTINUE, "continue")                                                                                 \
+    X(ON_FAILURE_UNDO, "undo")                                                                                         \
+    X(ON_FAILURE_OWE, "owe")
+
+/* Whether a move would work, as far as looking tells. */
+#define READINESS_LIST(X)                                                                                              \
+    X(READINESS_UNKNOWN, "unknown") /* nobody has looked so far */                                                     \
+    X(READINESS_READY, "ready")                                                                                        \
+    X(READINESS_DEGRADED, "degraded") /* it would work, slower or with less known than promised */                     \
+    X(READINESS_NOT_READY, "not ready")
 
 /* What an attempt does. Each is one call into the action. */
 #define PHASE_LIST(X)                                                                                                  \
@@ -106,11 +134,14 @@ VOCABULARY_DECLARE(direction, direction, DIRECTION_LIST)
 VOCABULARY_DECLARE(occasion, occasion, OCCASION_LIST)
 VOCABULARY_DECLARE(run_state, run_state, RUN_STATE_LIST)
 VOCABULARY_DECLARE(step_state, step_state, STEP_STATE_LIST)
+VOCABULARY_DECLARE(ending, ending, ENDING_LIST)
+VOCABULARY_DECLARE(on_failure, on_failure, ON_FAILURE_LIST)
+VOCABULARY_DECLARE(readiness, readiness, READINESS_LIST)
 VOCABULARY_DECLARE(phase, phase, PHASE_LIST)
 VOCABULARY_DECLARE(outcome, outcome, OUTCOME_LIST)
 VOCABULARY_DECLARE(role, role, ROLE_LIST)
 
-bool run_state_is_final(enum run_state state);   /* succeeded, cancelled */
-bool step_state_is_final(enum step_state state); /* done, already done, skipped */
+bool run_state_is_final(enum run_state state);   /* succeeded, failed, cancelled, undone */
+bool step_state_is_final(enum step_state state); /* done, already done, skipped, undone */
 
 #endif

@@ -199,15 +199,15 @@ static void tell_entry(const struct why_entry *entries, size_t n, size_t at, con
 
 /* ---- where it stands --------------------------------------------------------------------------------------------- */
 
-struct ending {
+struct conclusion {
     const struct why_now *now;
     why_say say;
     void *context;
 };
 
-static void finish(const struct ending *e, const char *format, ...) PRINTF_LIKE(2, 3);
+static void finish(const struct conclusion *e, const char *format, ...) PRINTF_LIKE(2, 3);
 
-static void finish(const struct ending *e, const char *format, ...)
+static void finish(const struct conclusion *e, const char *format, ...)
 {
     char text[WHY_TEXT];
     va_list args;
@@ -222,7 +222,7 @@ static struct phrase until(const struct why_now *now, int64_t at)
     return duration_phrase(at > now->now ? at - now->now : 0);
 }
 
-static void end_resolved(const struct ending *e)
+static void end_resolved(const struct conclusion *e)
 {
     const struct why_now *now = e->now;
     if (now->stood_at == 0 && now->model && now->most_votes < now->model->votes)
@@ -245,7 +245,7 @@ static void end_resolved(const struct ending *e)
         finish(e, "it is over: nobody says any more that %.63s is down", now->site);
 }
 
-static void end_with_run(const struct ending *e)
+static void end_with_run(const struct conclusion *e)
 {
     const struct why_now *now = e->now;
     const char *direction = direction_text(now->run.direction);
@@ -262,7 +262,7 @@ static void end_with_run(const struct ending *e)
                now->model->approval.is_yes ? "approved by itself" : "rejected by itself");
 }
 
-static void end_elsewhere(const struct ending *e)
+static void end_elsewhere(const struct conclusion *e)
 {
     const struct why_now *now = e->now;
     switch (now->active) {
@@ -290,7 +290,7 @@ static bool has_quorum(const struct why_now *now)
            (now->has_probe || !now->model->probe.is_required);
 }
 
-static void end_without_quorum(const struct ending *e)
+static void end_without_quorum(const struct conclusion *e)
 {
     const struct why_now *now = e->now;
     int missing = now->model->votes - now->votes;
@@ -308,7 +308,7 @@ static void end_without_quorum(const struct ending *e)
         finish(e, "silent of %.63s: %.400s", now->site, now->silent);
 }
 
-static void end_refused(const struct ending *e)
+static void end_refused(const struct conclusion *e)
 {
     const struct why_now *now = e->now;
     const struct why_mend mend = why_mend(now->reason, now->service);
@@ -322,7 +322,7 @@ static void end_refused(const struct ending *e)
         finish(e, "%.63s counts as down", now->site);
 }
 
-static void tell_end(const struct ending *e)
+static void tell_end(const struct conclusion *e)
 {
     const struct why_now *now = e->now;
     bool is_here = now->active == ACTIVE_SITE && strcmp(now->active_site, now->site) == 0;
@@ -346,7 +346,7 @@ static void tell_end(const struct ending *e)
 void why_tell(const struct why_entry *entries, size_t n, size_t gap, int64_t left_out, const struct why_now *now,
               why_say say, void *context)
 {
-    const struct ending ending = {now, say, context};
+    const struct conclusion ending = {now, say, context};
     for (size_t i = 0; i < n; i++) {
         if (left_out > 0 && i == gap) {
             char text[WHY_TEXT];

@@ -29,7 +29,7 @@ bool reason_parse(const char *text, enum reason *ret)
 
 bool reason_is_overridable(enum reason reason)
 {
-    return reason == REASON_TARGET_DOWN || reason == REASON_PREFLIGHT;
+    return reason == REASON_TARGET_DOWN || reason == REASON_PREFLIGHT || reason == REASON_DEBT || reason == REASON_RPO;
 }
 
 struct overrides_text overrides_text(uint64_t overrides)
@@ -180,7 +180,9 @@ struct phrase run_phrase(const struct service *service, const struct service_vie
         phrase_add(&phrase, "waits for a person");
         break;
     case RUN_SUCCEEDED:
+    case RUN_FAILED:
     case RUN_CANCELLED:
+    case RUN_UNDONE:
         phrase_add(&phrase, "is over");
         break;
     }

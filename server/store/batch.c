@@ -406,7 +406,8 @@ static void bind_run(struct bind *bind, const void *data)
     bind_text(bind, row->to);
     bind_text(bind, run_state_text(row->state));
     bind_int(bind, row->has_effect);
-    bind_int(bind, row->is_cancelling);
+    bind_text(bind, ending_text(row->ending));
+    bind_int(bind, row->is_undoing);
     bind_int(bind, row->current);
     bind_text(bind, row->reason);
     bind_text(bind, row->started_by);
@@ -414,6 +415,7 @@ static void bind_run(struct bind *bind, const void *data)
     bind_int(bind, row->started_at);
     bind_ms(bind, row->finished_at);
     bind_text(bind, row->error);
+    bind_text(bind, row->plan ? row->plan : "");
     bind_text(bind, row->playbook);
 }
 
@@ -431,6 +433,7 @@ static void bind_step(struct bind *bind, const void *data)
     bind_ms(bind, row->attempt_at);
     bind_int(bind, row->has_applied);
     bind_int(bind, row->has_unknown_apply);
+    bind_int(bind, row->is_undoing);
     bind_ms(bind, row->began_at);
     bind_ms(bind, row->next_at);
     bind_int(bind, row->offset_ms);
@@ -440,6 +443,7 @@ static void bind_step(struct bind *bind, const void *data)
     bind_text(bind, row->error);
     bind_text(bind, row->token);
     bind_text(bind, row->observed);
+    bind_text(bind, row->previous ? row->previous : "");
 }
 
 static void bind_attempt(struct bind *bind, const void *data)
@@ -449,6 +453,7 @@ static void bind_attempt(struct bind *bind, const void *data)
     bind_int(bind, row->step);
     bind_int(bind, row->n);
     bind_text(bind, phase_text(row->phase));
+    bind_int(bind, row->is_undo);
     bind_text(bind, outcome_text(row->outcome));
     bind_int(bind, row->started_at);
     bind_ms(bind, row->finished_at);

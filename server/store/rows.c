@@ -14,7 +14,8 @@ struct run_row run_from_columns(struct columns *columns)
     row.to = column_text(columns);
     COLUMN_WORD(columns, run_state, &row.state);
     row.has_effect = column_int(columns) != 0;
-    row.is_cancelling = column_int(columns) != 0;
+    COLUMN_WORD(columns, ending, &row.ending);
+    row.is_undoing = column_int(columns) != 0;
     row.current = (int)column_int(columns);
     row.reason = column_text(columns);
     row.started_by = column_text(columns);
@@ -22,6 +23,7 @@ struct run_row run_from_columns(struct columns *columns)
     row.started_at = column_int(columns);
     row.finished_at = column_int(columns);
     row.error = column_text(columns);
+    row.plan = column_text(columns);
     return row;
 }
 
@@ -39,6 +41,7 @@ struct step_row step_from_columns(struct columns *columns)
     row.attempt_at = column_int(columns);
     row.has_applied = column_int(columns) != 0;
     row.has_unknown_apply = column_int(columns) != 0;
+    row.is_undoing = column_int(columns) != 0;
     row.began_at = column_int(columns);
     row.next_at = column_int(columns);
     row.offset_ms = column_int(columns);
@@ -48,6 +51,7 @@ struct step_row step_from_columns(struct columns *columns)
     row.error = column_text(columns);
     row.token = column_text(columns);
     row.observed = column_text(columns);
+    row.previous = column_text(columns);
     return row;
 }
 

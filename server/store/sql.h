@@ -5,11 +5,12 @@
 #define TURNOUT_STORE_SQL_H
 
 #define RUN_COLUMNS                                                                                                    \
-    "id, service, direction, occasion, is_ours, overrides, from_site, to_site, state, has_effect, is_cancelling, "     \
-    "current, reason, started_by, incident, started_at, finished_at, error"
+    "id, service, direction, occasion, is_ours, overrides, from_site, to_site, state, has_effect, ending, "            \
+    "is_undoing, "                                                                                                     \
+    "current, reason, started_by, incident, started_at, finished_at, error, plan"
 #define STEP_COLUMNS                                                                                                   \
-    "run, n, name, action, state, phase, tries, n_attempts, attempt_at, has_applied, has_unknown_apply, began_at, "    \
-    "next_at, offset_ms, boot_id, started_at, finished_at, error, token, observed"
+    "run, n, name, action, state, phase, tries, n_attempts, attempt_at, has_applied, has_unknown_apply, "              \
+    "is_undoing, began_at, next_at, offset_ms, boot_id, started_at, finished_at, error, token, observed, previous"
 #define DELIVERY_COLUMNS "seq, id, source, received_at, alerts, changed, services, length(body)"
 #define TIMER_COLUMNS "service, site, kind, count, due_at, offset_ms, boot_id"
 #define INCIDENT_COLUMNS                                                                                               \
@@ -41,11 +42,11 @@
     X(SQL_ACTIVE, "INSERT OR REPLACE INTO active (service, since, kind, site) VALUES (?, ?, ?, ?)")                    \
     X(SQL_ACTIVE_HISTORY, "INSERT OR REPLACE INTO active_history (service, since, kind, site) VALUES (?, ?, ?, ?)")    \
     X(SQL_RUN, "INSERT OR REPLACE INTO run (" RUN_COLUMNS ", playbook) "                                               \
-               "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                     \
+               "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                               \
     X(SQL_STEP, "INSERT OR REPLACE INTO step (" STEP_COLUMNS ") "                                                      \
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                 \
-    X(SQL_ATTEMPT, "INSERT OR REPLACE INTO attempt (run, step, n, phase, outcome, started_at, finished_at, text, "     \
-                   "detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)")                                                       \
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                           \
+    X(SQL_ATTEMPT, "INSERT OR REPLACE INTO attempt (run, step, n, phase, is_undo, outcome, started_at, finished_at, "  \
+                   "text, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                              \
     X(SQL_ALERT_REMOVE, "DELETE FROM alert WHERE key = ?")                                                             \
     X(SQL_DELIVERY_REMOVE, "DELETE FROM delivery WHERE seq = ?")                                                       \
     X(SQL_GIVE_BACK, "PRAGMA incremental_vacuum(32)")                                                                  \
@@ -82,7 +83,8 @@
       "coalesce((SELECT max(since) FROM active_history WHERE service = ?1 AND since < ?2), ?2) ORDER BY since")        \
     X(SQL_LOAD_RUNS,                                                                                                   \
       "SELECT " RUN_COLUMNS ", playbook FROM run WHERE state IN ('waiting', 'running', 'attention') OR id IN "         \
-      "(SELECT max(id) FROM run INDEXED BY run_service WHERE state IN ('succeeded', 'cancelled') GROUP BY service) "   \
+      "(SELECT max(id) FROM run INDEXED BY run_service WHERE state IN ('succeeded', 'failed', 'cancelled', 'undone') " \
+      "GROUP BY service) "                                                                                             \
       "ORDER BY id")                                                                                                   \
     X(SQL_LOAD_STEPS, "SELECT " STEP_COLUMNS " FROM step WHERE run IN "                                                \
                       "(SELECT id FROM run WHERE state IN ('waiting', 'running', 'attention')) ORDER BY run, n")       \
@@ -150,7 +152,7 @@
                          "WHERE run = ? AND step = ? ORDER BY n DESC LIMIT ?")                                         \
     X(SQL_ATTEMPT_IS_CURRENT, "SELECT count(*) FROM run JOIN attempt ON attempt.run = run.id "                         \
                               "AND attempt.step = run.current WHERE run.id = ? AND attempt.step = ? "                  \
-                              "AND attempt.n = ? AND run.state = 'running' AND run.is_cancelling = 0 "                 \
+                              "AND attempt.n = ? AND run.state = 'running' AND run.ending = 'none' "                   \
                               "AND attempt.outcome = 'started'")
 
 enum sql {

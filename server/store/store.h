@@ -112,12 +112,15 @@ struct run_row {
     const char *overrides; /* guards that its operator overrides: see overrides_text() */
     const char *from, *to; /* from "" when not known */
     enum run_state state;
-    bool has_effect, is_cancelling;
+    bool has_effect;
+    enum ending ending;
+    bool is_undoing;
     int current;
     const char *reason, *started_by; /* "operator NAME" or "decision" */
     struct id incident;              /* nil: none */
     int64_t started_at, finished_at; /* 0: not finished */
     const char *error;               /* last failure, "" */
+    const char *plan;                /* hash of the plan that it was started with, "" */
     const char *playbook;            /* JSON array of the steps as resolved for this run: see orchestrator */
 };
 
@@ -129,7 +132,7 @@ struct step_row {
     enum phase phase;
     int tries, n_attempts;
     int64_t attempt_at; /* wall: when the attempt under way was journaled; 0: none is */
-    bool has_applied, has_unknown_apply;
+    bool has_applied, has_unknown_apply, is_undoing;
     int64_t began_at, next_at; /* steady, of the process with offset_ms/boot_id below */
     int64_t offset_ms;
     const char *boot_id;
@@ -137,12 +140,14 @@ struct step_row {
     const char *error;
     const char *token;    /* JSON of the last accepted apply, "" */
     const char *observed; /* JSON token of the last observe, "" */
+    const char *previous; /* JSON: the arguments that put back what was found before its first effect, "" */
 };
 
 struct attempt_row {
     struct id run;
     int step, n;
     enum phase phase;
+    bool is_undo;
     enum outcome outcome;
     int64_t started_at, finished_at; /* 0: not finished */
     const char *text;

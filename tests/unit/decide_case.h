@@ -451,6 +451,9 @@ static void thing_put(struct strbuf *s, const struct world *world, const struct 
     case THING_TIMER_CLEAR:
         strbuf_addf(s, "clear %s %s", timer_kind_text(thing->timer), site);
         break;
+    case THING_DEBTS:
+        strbuf_addf(s, "debts %s %d", site, thing->count);
+        break;
     case THING_INCIDENT_OPEN:
         strbuf_addf(s, "open %s", site);
         break;

@@ -130,9 +130,12 @@ static inline void stand_in_answer(struct fixture *f, struct command *command)
     case COMMAND_PROBED:
     case COMMAND_OUTSIDE:
     case COMMAND_RUN:
+    case COMMAND_PLAN:
+    case COMMAND_DRILL:
         stand_in_call(f, command);
         break;
     case COMMAND_RESULT:
+    case COMMAND_LOOKED:
     case COMMAND_OBSERVED:
         break;
     }

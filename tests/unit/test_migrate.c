@@ -264,7 +264,7 @@ static void everything_of_the_second_schema_survives(void **state)
         "SELECT since = 70 AND kind = 'moving' FROM active",
         "SELECT count(*) = 2 FROM active_history",
         "SELECT group_concat(hex(substr(id, 16)) || direction || occasion || is_ours || overrides || from_site || "
-        "to_site || state || has_effect || is_cancelling || current || reason || started_by || hex(incident) || "
+        "to_site || state || has_effect || (ending = 'cancel') || current || reason || started_by || hex(incident) || "
         "started_at || coalesce(finished_at, '-') || error || playbook, ' ') = "
         "'C0failoveroutage1grarbxsucceeded102quorumdecision000000000000000000000000000000B08090[1] "
         "C1failbackfailback0rbxgrarunning111becauseoperator oncall81-slow[2]' FROM run",

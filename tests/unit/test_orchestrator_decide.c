@@ -656,7 +656,7 @@ static void a_run_that_is_under_way_is_replaced_with_its_result(void **state)
     assert_refused(send(f, move("gra")), "run_in_progress", "replaced");
     struct command *wish = replace("gra");
     push(f, wish);
-    wait_count(f, "SELECT count(*) FROM run WHERE is_cancelling", 1);
+    wait_count(f, "SELECT count(*) FROM run WHERE ending = 'cancel'", 1);
     wait_cancelled(job);
     assert_false(is_done(f, wish));
     assert_refused(send(f, replace("gra")), "run_in_progress", "waits until");
@@ -685,7 +685,8 @@ static void a_wish_that_waits_for_too_long_is_refused(void **state)
     push(f, wish);
     wait_done(f, wish);
     assert_refused(wish, "run_in_progress", "ask again");
-    assert_int_equal(count(f, "SELECT count(*) FROM run WHERE is_cancelling AND error LIKE '%by operator oncall'"), 1);
+    assert_int_equal(count(f, "SELECT count(*) FROM run WHERE ending = 'cancel' AND error LIKE '%by operator oncall'"),
+                     1);
     answer(f, job, OUTCOME_OK, false);
     wait_active(f, "split", "");
     assert_int_equal(count(f, "SELECT count(*) FROM run"), 1);

@@ -133,6 +133,7 @@ static void move_put(struct strbuf *s, const struct run_move *move, int64_t now)
     case RUN_MOVE_STOP_ATTEMPT:
         strbuf_addf(s, "stop %d.%d", move->step, move->attempt);
         break;
+    case RUN_MOVE_UNDO:
     case RUN_MOVE_REFUSED:
         strbuf_adds(s, "refused");
         break;
@@ -143,8 +144,9 @@ static void flags_put(struct strbuf *s, const struct play *play)
 {
     char flags[8];
     const struct step_run *step = current(play);
-    (void)snprintf(flags, sizeof flags, "%s%s%s%s", play->run.has_effect ? "e" : "", play->run.is_cancelling ? "x" : "",
-                   step && step->has_applied ? "a" : "", step && step->has_unknown_apply ? "u" : "");
+    (void)snprintf(flags, sizeof flags, "%s%s%s%s", play->run.has_effect ? "e" : "",
+                   play->run.ending != ENDING_NONE ? "x" : "", step && step->has_applied ? "a" : "",
+                   step && step->has_unknown_apply ? "u" : "");
     if (flags[0])
         strbuf_addf(s, "%s[%s]", s->len ? " " : "", flags);
 }

@@ -643,11 +643,11 @@ static void attempt_is_current_while_all_stands(void **state)
     assert_false(is_current(f, reader, 1, 1)); /* has ended */
     assert_false(is_current(f, reader, 0, 1)); /* another step */
     assert_false(is_current(f, reader, 1, 3)); /* not journaled */
-    run.is_cancelling = true;
+    run.ending = ENDING_CANCEL;
     batch_run(f->batch, &run);
     fixture_write(f);
     assert_false(is_current(f, reader, 1, 2));
-    run.is_cancelling = false;
+    run.ending = ENDING_NONE;
     run.state = RUN_ATTENTION;
     batch_run(f->batch, &run);
     fixture_write(f);

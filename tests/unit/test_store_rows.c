@@ -358,8 +358,8 @@ static void on_run(void *context, const struct run_row *row)
 {
     say(context, "run %d %s %s %s %d '%s' '%s' %s %s %d %d %d '%s' '%s' incident %d %d %d '%s' %s\n", row->id.bytes[15],
         row->service, direction_text(row->direction), occasion_text(row->occasion), row->is_ours, row->overrides,
-        row->from, row->to, run_state_text(row->state), row->has_effect, row->is_cancelling, row->current, row->reason,
-        row->started_by, row->incident.bytes[15], (int)row->started_at, (int)row->finished_at, row->error,
+        row->from, row->to, run_state_text(row->state), row->has_effect, row->ending == ENDING_CANCEL, row->current,
+        row->reason, row->started_by, row->incident.bytes[15], (int)row->started_at, (int)row->finished_at, row->error,
         row->playbook);
 }
 
@@ -512,7 +512,7 @@ static void add_runs(struct fixture *f)
                                           .to = "gra",
                                           .state = RUN_ATTENTION,
                                           .has_effect = true,
-                                          .is_cancelling = true,
+                                          .ending = ENDING_CANCEL,
                                           .current = 1,
                                           .reason = "it's \"down\"",
                                           .started_by = "operator oncall",

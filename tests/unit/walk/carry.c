@@ -277,6 +277,7 @@ static void check_thing(struct walk *w, struct protected *p, const struct event 
     case THING_INCIDENT_OPEN:
     case THING_INCIDENT_STANDING:
     case THING_INCIDENT_RESOLVED:
+    case THING_DEBTS:
     case THING_RUN_STATE:
     case THING_NOTICE:
     case THING_REFUSED:

@@ -90,6 +90,9 @@ void journal_thing(struct protected *p, const struct thing *thing)
         if (thing->from >= 0) /* the incident's row is written with it */
             j->sites[thing->from].last_reason = p->view.sites[thing->from].last_reason;
         break;
+    case THING_DEBTS:
+        j->sites[thing->site].n_debts = thing->count;
+        break;
     case THING_PAUSED:
         j->is_paused = thing->flag;
         break;
@@ -145,7 +148,7 @@ void view_read(const struct protected *p, struct service_view *view)
     view->run_from = j->run.from;
     view->run_to = j->run.to;
     view->run_has_effect = j->run.has_effect;
-    view->run_is_cancelling = j->run.is_cancelling && !j->is_persons_cancel;
+    view->run_is_cancelling = j->run.ending != ENDING_NONE && !j->is_persons_cancel;
     view->run_overrides = j->overrides;
 }
 
@@ -199,7 +202,7 @@ void check_journal(struct walk *w, struct protected *p)
     if (!p->journal.has_run)
         return;
     PROMISE(p->run.current == p->journal.run.current && p->run.has_effect == p->journal.run.has_effect &&
-                p->run.is_cancelling == p->journal.run.is_cancelling,
+                p->run.ending == p->journal.run.ending,
             "the run in the journal is not the run in memory");
     for (int i = 0; i < p->run.n_steps; i++)
         PROMISE(is_same_step(&p->step_runs[i], &p->journal.steps[i]), "a step changed and nobody was told");

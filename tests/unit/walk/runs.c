@@ -61,7 +61,7 @@ void run_begin(struct walk *w, struct protected *p)
 
 void run_withdraw(struct walk *w, struct protected *p, const char *text)
 {
-    if (p->truth.has_run && !p->run.is_cancelling)
+    if (p->truth.has_run && p->run.ending == ENDING_NONE)
         run_deliver(w, p, &(struct run_event){.kind = RUN_EVENT_CANCEL, .retry_after_ms = -1, .text = text});
 }
 
@@ -244,7 +244,7 @@ static void any_result(struct walk *w, struct protected *p)
     struct truth *t = &p->truth;
     int step = p->run.current;
     struct run_event event = {.kind = RUN_EVENT_RESULT,
-                              .outcome = any_outcome(w, t->phase, p->run.is_cancelling),
+                              .outcome = any_outcome(w, t->phase, p->run.ending != ENDING_NONE),
                               .retry_after_ms = is_lucky(w, 10) ? (int64_t)chance(w, 100000) : -1,
                               .random = (uint32_t)chance(w, UINT32_MAX),
                               .text = is_lucky(w, 80) ? "the provider's words" : NULL};
@@ -280,7 +280,7 @@ void run_goes_on(struct walk *w, struct protected *p)
 void run_call(struct walk *w, struct protected *p)
 {
     enum run_event_kind kind = (enum run_event_kind)(RUN_EVENT_RETRY + chance(w, 3));
-    bool fits = kind == RUN_EVENT_CANCEL ? !p->run.is_cancelling : p->truth.run_state == RUN_ATTENTION;
+    bool fits = kind == RUN_EVENT_CANCEL ? p->run.ending == ENDING_NONE : p->truth.run_state == RUN_ATTENTION;
     struct run_event event = {.kind = kind, .retry_after_ms = -1, .text = "by hand"};
     if (!p->truth.has_run || p->truth.run_state == RUN_WAITING)
         return;
