@@ -10,10 +10,11 @@ import * as ask from "./ask.js";
 import * as audit from "./audit.js";
 import * as incidents from "./incidents.js";
 import * as monitors from "./monitors.js";
+import * as plan from "./plan.js";
 import * as runs from "./runs.js";
 import * as services from "./services.js";
 
-const VIEWS = {services, incidents, runs, monitors, audit};
+const VIEWS = {services, incidents, runs, monitors, audit, plan};
 const QUICK_MS = 1000;
 const SLOW_MS = 5000;
 const BACK_OFF_MS = [2000, 4000, 8000, 15000, 30000];
@@ -288,10 +289,10 @@ const DO = {
         ask.close();
     },
     ask(button) {
-        const {verb, service, run} = button.dataset;
+        const {verb, service, run, step, plan: hash, to} = button.dataset;
         const known = shown && shown.data.services ? shown.data.services.find((s) => s.name === service) : null;
         if (run || known) {
-            ask.open(verb, {service: known || null, run});
+            ask.open(verb, {service: known || null, run, step, plan: hash, to});
         }
     },
     async verify() {

@@ -30,10 +30,18 @@ const VERBS = {
             "providers."},
     reject: {title: () => "Refuse this run?", go: "Refuse",
         means: "The run ends here and has changed nothing. It is not started again for the same incident."},
-    retry: {title: () => "Retry the failed step?", go: "Retry",
+    retry: {title: () => "Try the step again?", go: "Retry",
         means: "The step begins again by observing, with a new deadline, and the run goes on from there."},
-    skip: {title: () => "Skip the failed step?", go: "Skip",
-        means: "The step is left as it is, done or not, and the run goes on with the next one."},
+    skip: {title: () => "Skip the step?", go: "Skip",
+        means: "The step is left as it is, done or not, and the run goes on with the next one. A debt is given up."},
+    done: {title: () => "Is the step done?", go: "It is done",
+        means: "Turnout takes your word for it, without looking, and the run goes on with the next step. A debt is paid."},
+    undo: {title: () => "Undo this run?", go: "Undo",
+        means: "What the run has changed is put back as it was found, from the last step to the first, and looked at again. " +
+            "Behind a point of no return nothing is undone."},
+    drill: {title: (a) => `Rehearse a failover of ${a.name}?`, go: "Start the drill", hasDrill: true,
+        means: "A canary drill moves the stand-in names of the playbook there and back, for real; the service stays where " +
+            "it is. A plan drill only looks."},
     cancel: {title: () => "Cancel this run?", go: "Cancel the run",
         means: "The run ends here. If it has written anything already, the service is split: look at the " +
             "providers, then say where it is (adopt) or start a run."},
@@ -43,6 +51,8 @@ const VERBS = {
 const INSIST = {
     target_down: "Go there all the same, although it is said to be down",
     preflight: "Go on all the same where a check before the first change fails",
+    debt: "Go there all the same, although steps of earlier runs are still owed there",
+    rpo: "Promote all the same: accept the loss of what was not replicated",
     replace: "Cancel the run in progress first",
 };
 
@@ -74,15 +84,21 @@ function voteChoice() {
             h("option", {value: "nothing"}, "not for me to say: withdraw my vote")));
 }
 
+function drillChoice() {
+    return h("label", null, "Kind",
+        h("select", {name: "kind"}, h("option", {value: "canary"}, "canary: there and back with the stand-ins"),
+            h("option", {value: "plan"}, "plan: only look")));
+}
+
 function check(name, value, text) {
     return h("label", {class: "check", "data-key": value}, h("input", {type: "checkbox", name, value}), " ", text);
 }
 
-// `service` is as last read; for run verbs it is null.
-export function open(verbName, {service = null, run = null}) {
+// `service` is as last read; for run verbs it is null. `plan`: the hash that must still hold, of a move to `to`.
+export function open(verbName, {service = null, run = null, step = null, plan = null, to = null}) {
     const verb = VERBS[verbName];
     const target = run ? `runs/${encodeURIComponent(run)}` : `services/${encodeURIComponent(service.name)}`;
-    asked = {path: `${target}/${verbName}`, verb, isRepeatable: !run, key: idempotencyKey()};
+    asked = {path: `${target}/${verbName}`, verb, isRepeatable: !run, key: idempotencyKey(), step, plan, to};
     const isVague = service && NOT_A_SITE.includes(service.active) && verb.site !== "site" && verbName !== "adopt";
     const dialog = box();
     dialog.replaceChildren(h("form", {"data-view": "ask"},
@@ -90,8 +106,10 @@ export function open(verbName, {service = null, run = null}) {
         h("p", null, verb.means),
         isVague ? h("p", {class: "means"}, `The service is ${service.active} now. Look at the providers first.`) : null,
         verbName === "approve" && service ? presentVotes(service) : null,
-        siteChoice(verb, service), verb.hasVote ? voteChoice() : null,
-        verb.canPlan ? check("planned", "planned", "Planned: both sites work (steps for `planned` are taken)") : null,
+        plan ? h("p", {class: "means foreign"}, "It is refused when the plan is another one by then.")
+            : siteChoice(verb, service),
+        verb.hasVote ? voteChoice() : null, verb.hasDrill ? drillChoice() : null,
+        verb.canPlan && !plan ? check("planned", "planned", "Planned: both sites work (steps for `planned` are taken)") : null,
         h("label", null, "Reason, for the audit log",
             h("textarea", {name: "reason", rows: "3", maxlength: "500", required: true, autocomplete: "off"})),
         h("div", {id: "ask-error", role: "alert"}),
@@ -100,7 +118,7 @@ export function open(verbName, {service = null, run = null}) {
             h("button", {type: "button", "data-do": "close"}, "Do nothing"),
             h("button", {type: "submit", class: "strong"}, verb.go))));
     dialog.showModal();
-    dialog.querySelector(verb.site && !verb.isOptional ? "select" : "textarea").focus();
+    dialog.querySelector(verb.site && !verb.isOptional && !plan ? "select" : "textarea").focus();
 }
 
 export function close() {
@@ -139,6 +157,10 @@ function bodyOf(form, reason, site) {
         reason,
         ...(site ? {[verb.site]: site} : {}),
         ...(verb.hasVote ? {says: data.get("says")} : {}),
+        ...(verb.hasDrill ? {kind: data.get("kind")} : {}),
+        ...(asked.step !== null && asked.step !== undefined ? {step: Number(asked.step)} : {}),
+        ...(asked.plan ? {plan: asked.plan} : {}),
+        ...(asked.plan && asked.to && verb.site ? {[verb.site]: asked.to} : {}),
         ...(data.get("planned") ? {planned: true} : {}),
         ...(override.length ? {override} : {}),
         ...(insist.includes("replace") ? {replace: true} : {}),

@@ -7,7 +7,7 @@ import {
 } from "./words.js";
 
 const LIMIT = 50;
-const STATES = ["waiting", "running", "attention", "succeeded", "cancelled"];
+const STATES = ["waiting", "running", "attention", "succeeded", "failed", "cancelled", "undone"];
 
 export async function load(route, signal) {
     if (route.id) {
@@ -83,7 +83,9 @@ function renderList(route, data) {
 
 // ---- one run
 
-const STEP_MARKS = {done: "✓", "already done": "✓", running: "●", failed: "✕", skipped: "–", pending: "○"};
+const STEP_MARKS = {
+    done: "✓", "already done": "✓", running: "●", failed: "✕", skipped: "–", pending: "○", undone: "↶", owed: "!", unknown: "?",
+};
 
 // All steps in one line each, for the card of a service.
 export function stepStrip(run) {
@@ -175,23 +177,43 @@ function lastWord(step) {
     return attempt && !step.error ? h("p", {class: "foreign"}, attempt.text) : null;
 }
 
-function stepItem(step) {
+const WAITING = ["failed", "unknown"]; // for a person, while the run is at attention
+
+function stepActions(run, step) {
+    const button = (verb, label) => h("button", {type: "button", "data-do": "ask", "data-verb": verb, "data-run": run.id,
+        "data-step": step.n, "data-key": verb, "aria-label": `${label}: ${step.name}`}, `${label}…`);
+    const isWaiting = run.state === "attention" && WAITING.includes(step.state);
+    return isWaiting || step.state === "owed"
+        ? h("p", {class: "actions"}, button("retry", "Try again"), button("skip", step.state === "owed" ? "Give up" : "Skip"),
+            button("done", "It is done")) : null;
+}
+
+const MEANS = {
+    owed: "A debt: it is tried again until it is done, and nothing moves to that site before.",
+    unknown: "It may have been done or not, and nobody can look. Find out, then say what to do.",
+};
+
+function stepItem(run, step) {
     return h("li", {"data-key": step.n, class: `step ${step.state.replaceAll(" ", "-")}`},
         h("div", {class: "head"},
             h("span", {class: "ordinal number", "aria-hidden": "true"}, String(step.n + 1)),
             h("h3", {class: "foreign"}, step.name), badge(step.state),
             h("span", {class: "quiet"}, took(step.started_at, step.finished_at))),
-        h("p", {class: "quiet"}, h("code", null, step.action)),
+        h("p", {class: "quiet"}, h("code", null, step.action),
+            step.group ? `, at the same time as the others of group ${step.group}` : "",
+            step.is_measure ? ", measured" : "", step.is_undoing ? ", put back" : ""),
+        MEANS[step.state] ? h("p", {class: "means"}, MEANS[step.state]) : null,
+        stepActions(run, step),
         step.error ? h("p", {class: "error foreign"}, step.error) : null,
         change(step), lastWord(step),
         step.attempts.length ? h("details", // one that fails opens, though it stood there closed before
-            {"data-key": step.state === "failed" ? "attempts of the failed" : "attempts", open: step.state === "failed"},
+            {"data-key": WAITING.includes(step.state) ? "attempts of the failed" : "attempts", open: WAITING.includes(step.state)},
             h("summary", null, plural(step.attempts.length, "attempt")),
             h("ol", {class: "attempts"}, step.attempts.map(attemptItem))) : null);
 }
 
 function progress(run) {
-    const done = run.steps.filter((s) => ["done", "already done", "skipped"].includes(s.state)).length;
+    const done = run.steps.filter((s) => ["done", "already done", "skipped", "undone", "owed"].includes(s.state)).length;
     return h("div", {class: "progress"},
         h("p", {class: "quiet"}, `${done} of ${plural(run.steps.length, "step")} finished`),
         h("div", {class: "bar", "aria-hidden": "true"},
@@ -209,7 +231,9 @@ function runActions(run) {
         return h("p", {class: "actions"}, button("approve", "Approve"), button("reject", "Refuse"));
     }
     return h("p", {class: "actions"},
-        isStopped ? [button("retry", "Retry the step"), button("skip", "Skip the step")] : null,
+        isStopped && run.steps.filter((s) => WAITING.includes(s.state)).length > 1
+            ? [button("retry", "Retry all that wait"), button("skip", "Skip all that wait")] : null,
+        run.has_effect && !run.is_undoing ? button("undo", "Undo the run") : null,
         button("cancel", "Cancel the run"));
 }
 
@@ -225,7 +249,7 @@ function renderOne(run) {
         RUN_MEANS[run.state] ? h("p", {class: "means", "data-key": "means"}, RUN_MEANS[run.state]) : null,
         run.error ? h("p", {class: "error foreign", "data-key": "error"}, run.error) : null,
         progress(run), runActions(run),
-        h("ol", {class: "steps"}, run.steps.map(stepItem)),
+        h("ol", {class: "steps"}, run.steps.map((step) => stepItem(run, step))),
         h("dl", {class: "facts"},
             fact("Why", reason(run.reason || "no reason given")),
             fact("Kind", run.occasion === "planned" ? `${run.kind}, planned` : run.kind),

@@ -109,8 +109,9 @@ export function tick() {
 const TONES = {
     succeeded: "good", done: "good", "already done": "good", ok: "good",
     running: "busy", moving: "busy", started: "busy", "not yet": "busy",
-    attention: "bad", split: "bad", unknown: "bad", failed: "bad", permanent: "bad", down: "bad",
-    temporary: "warn", skipped: "warn", waiting: "warn",
+    attention: "bad", split: "bad", unknown: "bad", failed: "bad", permanent: "bad", down: "bad", "not ready": "bad",
+    temporary: "warn", skipped: "warn", waiting: "warn", owed: "warn", undone: "warn", degraded: "warn",
+    ready: "good",
 };
 
 export function badge(state, {big = false, tone = TONES[state] || "quiet"} = {}) {
@@ -136,7 +137,8 @@ export const TRUST_MEANS = {
 
 export const RUN_MEANS = {
     waiting: "The run waits for a person's yes or no. Nothing of it has begun.",
-    attention: "The run has stopped and waits for a person: retry the failed step, skip it, or cancel the run.",
+    attention: "The run has stopped and waits for a person: retry the step, skip it, say that it is done, undo the run, or cancel it.",
+    undone: "All that the run had changed is as it was before.",
 };
 
 // Of reasons that come as a bare name; everything else is shown as it comes.
@@ -163,6 +165,8 @@ const REASONS = {
     target_down: "the other site is said to be down",
     preflight: "a check before the first change failed",
     already_active: "it is active there already",
+    debt: "steps of earlier runs are still owed at that site",
+    rpo: "a promotion would lose more than is allowed",
     unknown_from: "the playbook needs the site to leave, and that is not known",
 };
 
@@ -184,7 +188,7 @@ export function fromTo(run) {
 }
 
 export function isUnfinished(run) {
-    return Boolean(run) && !run.finished_at && run.state !== "succeeded" && run.state !== "cancelled";
+    return Boolean(run) && !run.finished_at && !["succeeded", "failed", "cancelled", "undone"].includes(run.state);
 }
 
 export const isMoving = (run) => isUnfinished(run) && run.state === "running";
