@@ -255,7 +255,7 @@ def test_a_stopped_run_says_what_is_the_matter(browser, page_url, operator_token
         browser.wait_text("waits for a person")
         assert browser.text(".step.failed .error")
         assert "403" in browser.text(".step.failed .attempts")
-        assert browser.texts("main .actions button") == ["Retry the step…", "Skip the step…", "Cancel the run…"]
+        assert browser.texts("main .actions button") == ["Undo the run…", "Cancel the run…", "Try again…", "Skip…", "It is done…"]
         browser.script("void (location.hash = '#/services')")
         browser.wait_text("One service needs a person", "[data-key=notice]")
     finally:
