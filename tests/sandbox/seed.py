@@ -1,4 +1,5 @@
-"""What the providers hold at the start: one name to move at each, and neighbours that catch a careless client.
+"""What the providers hold at the start: names to move at each (app, api, cdn), one for drills (drill-app), some that hold the old
+site's address and that nobody moves (forgotten, the zone itself), and neighbours that catch a careless client.
 
 A seed file has the same shape. A provider left out of it is taken from here, and so is a key left out of a provider.
 """
@@ -35,6 +36,11 @@ def linode_seed():
         {"id": 36666861, "type": "A", "name": "pair", "target": "192.0.2.11", "ttl_sec": 30},
         {"id": 36666862, "type": "A", "name": "pair", "target": "192.0.2.12", "ttl_sec": 30},
         {"id": 36666863, "type": "CNAME", "name": "www", "target": "app.example.com", "ttl_sec": 300},
+        {"id": 36666880, "type": "A", "name": "api", "target": "192.0.2.10", "ttl_sec": 30},
+        {"id": 36666881, "type": "A", "name": "cdn", "target": "192.0.2.10", "ttl_sec": 30},
+        {"id": 36666882, "type": "A", "name": "drill-app", "target": "192.0.2.10", "ttl_sec": 30},
+        {"id": 36666883, "type": "AAAA", "name": "forgotten", "target": "2001:db8::10", "ttl_sec": 300},
+        {"id": 36666884, "type": "A", "name": "forgotten", "target": "192.0.2.10", "ttl_sec": 300},
         {"id": 36666865, "type": "A", "name": "app", "target": "192.0.2.10", "ttl_sec": 30},
     ]
     return {
@@ -74,6 +80,11 @@ def ovh_seed():
             {"id": 5001234570, "subDomain": "pair", "fieldType": "A", "target": "192.0.2.11", "ttl": 60},
             {"id": 5001234571, "subDomain": "pair", "fieldType": "A", "target": "192.0.2.12", "ttl": 60},
             {"id": 5001234572, "subDomain": "www", "fieldType": "CNAME", "target": "app", "ttl": 0},
+            {"id": 5001234580, "subDomain": "api", "fieldType": "A", "target": "192.0.2.10", "ttl": 60},
+            {"id": 5001234581, "subDomain": "cdn", "fieldType": "A", "target": "192.0.2.10", "ttl": 60},
+            {"id": 5001234582, "subDomain": "drill-app", "fieldType": "A", "target": "192.0.2.10", "ttl": 60},
+            {"id": 5001234583, "subDomain": "forgotten", "fieldType": "AAAA", "target": "2001:db8::10", "ttl": 60},
+            {"id": 5001234584, "subDomain": "", "fieldType": "A", "target": "192.0.2.10", "ttl": 0},
         ]}],
     }
 
@@ -95,12 +106,17 @@ def route53_seed():
             {"id": "Z1PA6795UKMFR9", "name": "example.org.", "records": frame + [
                 {"name": "\\052.example.org.", "type": "A", "ttl": 60, "values": ["203.0.113.1"]},
                 {"name": "aaa.example.org.", "type": "A", "ttl": 60, "values": ["203.0.113.5"]},
+                {"name": "api.example.org.", "type": "A", "ttl": 60, "values": ["192.0.2.10"]},
                 {"name": "app-2.example.org.", "type": "A", "ttl": 60, "values": ["203.0.113.6"]},
                 {"name": "app.example.org.", "type": "A", "ttl": 60, "values": ["192.0.2.10"]},
                 {"name": "app.example.org.", "type": "TXT", "ttl": 60, "values": ['"192.0.2.10"']},
                 {"name": "app2.example.org.", "type": "A", "ttl": 60, "values": ["203.0.113.2"]},
                 {"name": "app.example.org.", "type": "AAAA", "ttl": 60, "values": ["2001:db8::99"]},
+                {"name": "cdn.example.org.", "type": "A", "ttl": 60, "values": ["192.0.2.10"]},
                 {"name": "checked.example.org.", "type": "A", "ttl": 60, "values": ["192.0.2.10"], "HealthCheckId": HEALTH_CHECK},
+                {"name": "drill-app.example.org.", "type": "A", "ttl": 60, "values": ["192.0.2.10"]},
+                {"name": "example.org.", "type": "A", "ttl": 300, "values": ["192.0.2.10"]},
+                {"name": "forgotten.example.org.", "type": "AAAA", "ttl": 60, "values": ["2001:db8::10"]},
                 {"name": "guarded.example.org.", "type": "A", "SetIdentifier": "only", "MultiValueAnswer": "true", "ttl": 60,
                  "values": ["192.0.2.10"], "HealthCheckId": HEALTH_CHECK},
                 {"name": "pair.example.org.", "type": "A", "ttl": 60, "values": ["192.0.2.11", "192.0.2.12"]},

@@ -103,7 +103,7 @@ def test_linode_good_domain_has_an_errors_key(sandbox):
 
 def test_linode_pages(sandbox):
     first = linode(sandbox, "GET", "/domains/123/records").json()
-    assert (first["page"], first["pages"], first["results"], len(first["data"])) == (1, 2, 120, 100)
+    assert (first["page"], first["pages"], first["results"], len(first["data"])) == (1, 2, 125, 100)
     assert not [record for record in first["data"] if record["name"] == "app"]
     second = linode(sandbox, "GET", "/domains/123/records?page=2").json()
     assert {record["type"] for record in second["data"] if record["name"] == "app"} == {"A", "TXT"}
@@ -372,10 +372,11 @@ def test_route53_list_starts_at_and_does_not_filter(sandbox):
         ("app.example.org.", "A"), ("app.example.org.", "AAAA"), ("app.example.org.", "TXT")]
     assert found["IsTruncated"] and (found["NextRecordName"], found["NextRecordType"]) == ("app2.example.org.", "A")
     missing = route53.list_resource_record_sets(HostedZoneId=ZONE, StartRecordName="apq.example.org", StartRecordType="A", MaxItems="1")
-    assert missing["ResourceRecordSets"][0]["Name"] == "checked.example.org."
+    assert missing["ResourceRecordSets"][0]["Name"] == "cdn.example.org."
     everything = route53.list_resource_record_sets(HostedZoneId=ZONE)
     names = [r["Name"] for r in everything["ResourceRecordSets"]]
-    assert names[:6] == ["example.org.", "example.org.", "\\052.example.org.", "aaa.example.org.", "app-2.example.org.", "app.example.org."]
+    assert names[:5] == ["example.org.", "example.org.", "example.org.", "\\052.example.org.", "aaa.example.org."]
+    assert names[5:8] == ["api.example.org.", "app-2.example.org.", "app.example.org."]
     assert not everything["IsTruncated"] and everything["MaxItems"] == "300"
 
 
@@ -389,7 +390,7 @@ def test_route53_paging_reaches_every_set_once(sandbox):
         start = {"StartRecordName": page["NextRecordName"], "StartRecordType": page["NextRecordType"]}
         if "NextRecordIdentifier" in page:
             start["StartRecordIdentifier"] = page["NextRecordIdentifier"]
-    assert len(seen) == len(set(seen)) == 16
+    assert len(seen) == len(set(seen)) == 21
     assert ("weighted.example.org.", "A", "ovh") in seen
     wild = route53.list_resource_record_sets(HostedZoneId=ZONE, StartRecordName="*.example.org", StartRecordType="A", MaxItems="1")
     assert wild["ResourceRecordSets"][0]["Name"] == "\\052.example.org."
