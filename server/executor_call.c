@@ -1,0 +1,105 @@
+#include "executor_call.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static struct provider *provider_find(struct provider *providers, int n_providers, const char *name)
+{
+    for (int i = 0; name && i < n_providers; i++)
+        if (strcmp(providers[i].name, name) == 0)
+            return &providers[i];
+    return NULL;
+}
+
+void call_end(struct action_result *result, enum outcome outcome, const char *format, ...)
+{
+    result->outcome = outcome;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(result->text.text, sizeof result->text.text, format, args);
+    va_end(args);
+}
+
+void call_limit(struct action_call *call, int64_t timeout_ms)
+{
+    call->timeout_ms = call->timeout_ms < timeout_ms ? call->timeout_ms : timeout_ms;
+    call->deadline_at = clock_steady_ms() + call->timeout_ms;
+}
+
+bool call_prepare(struct provider *providers, int n_providers, const json_t *step, struct action_call *call,
+                  const struct action **ret, struct action_result *result)
+{
+    const char *name = json_string_value(json_object_get(step, "action"));
+    const struct action *action = name ? action_find(name) : NULL;
+    if (!action) {
+        call_end(result, OUTCOME_PERMANENT, "this version has no action %s", name ? name : "(none)");
+        return false;
+    }
+    const char *provider = json_string_value(json_object_get(step, "provider"));
+    call->provider = provider_find(providers, n_providers, provider);
+    if (action->provider_kind && !call->provider) {
+        call_end(result, OUTCOME_PERMANENT, "the configuration has no provider %s any more",
+                 provider ? provider : "(none)");
+        return false;
+    }
+    if (action->provider_kind && strcmp(call->provider->kind->name, action->provider_kind) != 0) {
+        call_end(result, OUTCOME_PERMANENT, "provider %s is of another kind now", provider);
+        return false;
+    }
+    call->args = json_object_get(step, "args");
+    call->timeout_ms = json_integer_value(json_object_get(step, "timeout_ms"));
+    call->deadline_at = clock_steady_ms() + call->timeout_ms;
+    *ret = action;
+    return true;
+}
+
+bool call_can_observe(const struct action *action, const json_t *args)
+{
+    return action->observe && (!action->can_observe || action->can_observe(args));
+}
+
+void call_phase(const struct action *action, enum phase phase, struct action_call *call, struct action_result *result)
+{
+    void (*function)(struct action_call *, struct action_result *) = NULL;
+    switch (phase) {
+    case PHASE_OBSERVE:
+        function = action->observe;
+        break;
+    case PHASE_APPLY:
+        function = action->apply;
+        break;
+    case PHASE_SETTLE:
+        function = action->settled;
+        break;
+    }
+    if (!function) {
+        call_end(result, OUTCOME_PERMANENT, "this version's action %s cannot do that", action->name);
+        return;
+    }
+    function(call, result);
+    /* "ok" on record beside "connection refused" would mislead: a check that looked and is not content says so. */
+    if (action->is_check && result->outcome == OUTCOME_OK && !result->is_right)
+        result->outcome = OUTCOME_NOT_YET;
+}
+
+bool call_is_killed(const char *kill_switch, struct action_result *result)
+{
+    struct stat info;
+    if (!kill_switch)
+        return false;
+    if (stat(kill_switch, &info) == 0) {
+        call_end(result, OUTCOME_TEMPORARY, "the kill switch %.120s exists: nothing is written until it is removed",
+                 kill_switch);
+        return true;
+    }
+    if (errno == ENOENT || errno == ENOTDIR)
+        return false;
+    call_end(result, OUTCOME_TEMPORARY, "whether the kill switch %.120s exists cannot be told (%s): nothing is written",
+             kill_switch, strerror(errno));
+    return true;
+}
