@@ -267,6 +267,19 @@ void result_of_record(struct action_result *ret, const char *target, int64_t ttl
                    (long long)ttl, wanted_target, (long long)wanted_ttl);
 }
 
+void result_of_change(struct action_result *ret, const char *target, int64_t ttl, const char *seen_target,
+                      int64_t seen_ttl)
+{
+    if (strcmp(target, seen_target) != 0)
+        result_set(ret, OUTCOME_TEMPORARY,
+                   "the record holds %.200s by now, not %.200s as was seen: nothing was sent, it is looked at again",
+                   target, seen_target);
+    else
+        result_set(ret, OUTCOME_TEMPORARY,
+                   "the record has TTL %lld by now, not %lld as was seen: nothing was sent, it is looked at again",
+                   (long long)ttl, (long long)seen_ttl);
+}
+
 bool args_are_good(const struct action_call *call, struct action_result *ret,
                    enum err (*check)(const json_t *args, struct errmsg *why))
 {

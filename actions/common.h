@@ -70,6 +70,10 @@ MUST_CHECK enum err record_check(const char *record, const char *zone, struct er
 void result_of_record(struct action_result *ret, const char *target, int64_t ttl, const char *wanted_target,
                       int64_t wanted_ttl);
 
+/* Ends an apply before anything was sent: the record is no longer what the observation saw. */
+void result_of_change(struct action_result *ret, const char *target, int64_t ttl, const char *seen_target,
+                      int64_t seen_ttl);
+
 /* The action's own check_args once more, for arguments that were never checked: false with a permanent result. */
 bool args_are_good(const struct action_call *call, struct action_result *ret,
                    enum err (*check)(const json_t *args, struct errmsg *why));

@@ -23,6 +23,8 @@ bool linode_ttl_is_rounded(int64_t wanted, int64_t got)
         if (kept[COUNT_OF(kept) - 1 - i] >= wanted)
             above = kept[COUNT_OF(kept) - 1 - i];
     }
+    if (wanted <= 0) /* the domain's own, which is not rounded */
+        return got == wanted;
     return got == above || (got == below && wanted - below <= above - wanted);
 }
 

@@ -28,6 +28,7 @@ struct rig {
     int64_t timeout_ms;
     bool after_unknown_apply;
     struct action_result result; /* of the last call */
+    char shown[2000];            /* of the last survey: "NAME TYPE TARGET TTL|" of each, sorted */
 };
 
 /* `secrets` is "row=value" up to a NULL. Borrows nothing. */
@@ -122,6 +123,43 @@ static inline enum outcome rig_settle(struct rig *rig, int64_t timeout_ms)
         if (outcome != OUTCOME_NOT_YET || clock_steady_ms() > until)
             return outcome;
         usleep(50000);
+    }
+}
+
+static inline int compare_texts(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static inline void rig_survey(struct rig *rig, const char *const *addresses)
+{
+    struct action_call call = {.args = rig->args,
+                               .provider = &rig->provider,
+                               .fetch = rig->fetch,
+                               .run_id = "",
+                               .timeout_ms = rig->timeout_ms,
+                               .deadline_at = clock_steady_ms() + rig->timeout_ms,
+                               .cancel = &rig->cancel,
+                               .requests = rig->requests};
+    char *lines[100];
+    size_t i, n = 0;
+    const json_t *found;
+    action_result_done(&rig->result);
+    rig->result = (struct action_result){.outcome = OUTCOME_TEMPORARY, .retry_after_ms = -1};
+    rig->action->survey(&call, addresses, &rig->result);
+    json_array_foreach(rig->result.current, i, found)
+    {
+        lines[n] = malloc(300);
+        assert_true(n < 99 && lines[n] && json_string_length(json_object_get(found, "zone")) > 0);
+        snprintf(lines[n++], 300, "%s %s %s %d|", json_string_value(json_object_get(found, "record")),
+                 json_string_value(json_object_get(found, "type")), json_string_value(json_object_get(found, "target")),
+                 (int)json_integer_value(json_object_get(found, "ttl")));
+    }
+    qsort(lines, n, sizeof(lines[0]), compare_texts);
+    rig->shown[0] = '\0';
+    for (i = 0; i < n; i++) {
+        strncat(rig->shown, lines[i], sizeof(rig->shown) - strlen(rig->shown) - 1);
+        free(lines[i]);
     }
 }
 
@@ -240,6 +278,23 @@ static inline json_t *sandbox_call(struct sandbox *sandbox, const char *method, 
 static inline void sandbox_do(struct sandbox *sandbox, const char *path, const char *body)
 {
     json_decref(sandbox_call(sandbox, "POST", path, body));
+}
+
+/* The rows of a zone, "accepted" or "served"; the caller's. */
+static inline json_t *sandbox_zone(struct sandbox *sandbox, const char *provider, const char *name, const char *which)
+{
+    json_t *all = sandbox_call(sandbox, "GET", "state", NULL), *rows = NULL;
+    const json_t *zone;
+    size_t i;
+    json_array_foreach(json_object_get(all, "zones"), i, zone)
+    {
+        if (!rows && strcmp(json_string_value(json_object_get(zone, "provider")), provider) == 0 &&
+            strcmp(json_string_value(json_object_get(zone, "zone")), name) == 0)
+            rows = json_incref(json_object_get(zone, which));
+    }
+    json_decref(all);
+    assert_non_null(rows);
+    return rows;
 }
 
 /* How many requests of a method have made an effect since the log was cleared. */

@@ -40,7 +40,7 @@ static void test_moves_a_record(void **state)
     assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
     assert_int_equal(sandbox_effects(&sandbox, "PUT"), 1);
     /* all that was sent is recorded, with the body of the write */
-    const json_t *put = json_array_get(rig.requests, 2);
+    const json_t *put = json_array_get(rig.requests, 3);
     assert_string_equal(json_string_value(json_object_get(put, "method")), "PUT");
     assert_int_equal(json_integer_value(json_object_get(put, "status")), 200);
     assert_string_equal(json_string_value(json_object_get(put, "body")),
@@ -294,6 +294,95 @@ static void test_no_time(void **state)
     rig_stop(&rig);
 }
 
+static void other_puts(const char *target)
+{
+    char url[256], text[100];
+    struct fetch_response response;
+    struct errmsg why;
+    snprintf(url, sizeof(url), "%s/linode/v4/domains/123/records/36666865", sandbox.url);
+    snprintf(text, sizeof(text), "{\"target\": \"%s\"}", target);
+    struct fetch_header headers[] = {{"Authorization", "Bearer sandbox-linode-token", true}};
+    struct fetch_request request = {.method = "PUT",
+                                    .url = url,
+                                    .headers = headers,
+                                    .n_headers = 1,
+                                    .body = text,
+                                    .body_len = strlen(text),
+                                    .timeout_ms = 5000};
+    assert_int_equal(sandbox.fetch->send(sandbox.fetch, &request, &response, &why), ERR_OK);
+    assert_int_equal(response.status, 200);
+    fetch_response_done(&response);
+}
+
+static void test_another_value_meanwhile(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    other_puts("203.0.113.77");
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_TEMPORARY);
+    assert_text_has(&rig, "holds 203.0.113.77 by now, not 192.0.2.10 as was seen: nothing was sent");
+    assert_int_equal(sandbox_effects(&sandbox, "PUT"), 1); /* the other's */
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+    /* what an older observation saw is not there any more either */
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_TEMPORARY);
+    assert_int_equal(sandbox_effects(&sandbox, "PUT"), 2);
+    rig_stop(&rig);
+}
+
+/* There and back; the zone is as it was to the letter. */
+static void test_puts_back_what_was_found(void **state)
+{
+    (void)state;
+    struct rig rig;
+    const char *const records[] = {"app", "@", "forgotten"};
+    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+        start(&rig);
+        json_t *before = sandbox_zone(&sandbox, "linode", "example.com", "accepted");
+        rig_set(&rig, "record", records[i]);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        json_t *previous = json_incref(rig.result.previous);
+        assert_non_null(previous);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+        json_object_update(rig.args, previous);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_false(rig.result.is_right);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_true(rig.result.is_right);
+        assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
+        json_t *after = sandbox_zone(&sandbox, "linode", "example.com", "accepted");
+        assert_true(json_equal(before, after));
+        json_decref(before);
+        json_decref(after);
+        json_decref(previous);
+        rig_stop(&rig);
+    }
+}
+
+static void test_survey(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    const char *const addresses[] = {"192.0.2.10", "2001:db8:0::10", "app.example.com.", NULL};
+    rig_survey(&rig, addresses);
+    assert_outcome(&rig, rig.result.outcome, OUTCOME_OK);
+    assert_string_equal(rig.shown, "api.example.com A 192.0.2.10 30|app.example.com A 192.0.2.10 30|"
+                                   "cdn.example.com A 192.0.2.10 30|drill-app.example.com A 192.0.2.10 30|"
+                                   "forgotten.example.com A 192.0.2.10 300|forgotten.example.com AAAA 2001:db8::10 300|"
+                                   "www.example.com CNAME app.example.com 300|");
+    rig_stop(&rig);
+    start(&rig);
+    fault("[{\"path_regex\":\"/records\",\"kind\":\"status\",\"status\":503}]");
+    rig_survey(&rig, addresses);
+    assert_outcome(&rig, rig.result.outcome, OUTCOME_TEMPORARY);
+    assert_null(rig.result.current);
+    rig_stop(&rig);
+}
+
 static void test_ttl_rounding(void **state)
 {
     (void)state;
@@ -304,6 +393,8 @@ static void test_ttl_rounding(void **state)
     assert_false(linode_ttl_is_rounded(100, 30));
     assert_false(linode_ttl_is_rounded(30, 300));
     assert_false(linode_ttl_is_rounded(30, 0));
+    assert_false(linode_ttl_is_rounded(0, 30)); /* the domain's own */
+    assert_true(linode_ttl_is_rounded(0, 0));
     assert_true(linode_ttl_is_rounded(3000, 3600));
     struct rig rig;
     start(&rig);
@@ -315,9 +406,13 @@ static void test_ttl_rounding(void **state)
     assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
     /* what the API made of it when this run set it is taken as it is */
-    rig.applied = json_pack("{s:i}", "ttl", 30);
+    rig.applied = json_pack("{s:i, s:i}", "ttl", 30, "ttl_asked", 300);
     assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_true(rig.result.is_right);
+    /* but not when another one is to be put back */
+    rig_set_int(&rig, "ttl", 0);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    assert_false(rig.result.is_right);
     rig_stop(&rig);
 }
 
@@ -419,6 +514,9 @@ int main(void)
         cmocka_unit_test(test_record_gone_between),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_no_time),
+        cmocka_unit_test(test_another_value_meanwhile),
+        cmocka_unit_test(test_puts_back_what_was_found),
+        cmocka_unit_test(test_survey),
         cmocka_unit_test(test_ttl_rounding),
         cmocka_unit_test(test_zone_file_lines),
         cmocka_unit_test(test_pages_and_client_side_comparison),
