@@ -2,12 +2,15 @@
  *
  * A zone has two states: the API shows a change at once, and nothing of it is served before POST /refresh has run. So a
  * right record is no proof, and an observation that finds one asks the zone's name servers too. One zone takes one
- * refresh at a time, and loses a second one silently: change and refresh are made under a lock, and not while an
- * earlier refresh of ours is still at work. A refresh publishes
- * what anybody has staged; taking back a staged change must not be added, it would publish as well. */
+ * refresh at a time, and loses a second one silently: changes are made one after another, those that wait share one
+ * refresh, and none is made while an earlier refresh of ours is still at work. Records have no version, so what was
+ * observed is read once more just before the write. A refresh publishes what anybody has staged; taking back a staged
+ * change behind a failed refresh must not be added, it would publish as well. */
 #include "actions/action.h"
+#include "actions/by_hand.h"
 #include "actions/common.h"
 #include "actions/ovh_api.h"
+#include "actions/ovh_find.h"
 #include "actions/served.h"
 #include "base/clock.h"
 
@@ -15,153 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_CANDIDATES 50 /* the filter may match more than was asked for */
-#define MAX_SHOWN_IDS 8
 #define LOST_AFTER_MS (2 * 60 * 1000) /* a refresh that shows nothing for so long was swallowed */
-
-struct ovh_record {
-    json_int_t id;
-    char target[512];
-    int64_t ttl;
-};
-
-static enum err ovh_check_args(const json_t *args, struct errmsg *why)
-{
-    int64_t ttl = arg_int(args, "ttl", 0);
-    struct dns_servers *servers = calloc(1, sizeof(*servers));
-    if (!servers)
-        return err_set(why, ERR_NO_MEMORY, "out of memory");
-    enum err err = served_servers(json_object_get(args, "nameservers"), servers, why);
-    free(servers);
-    if (err == ERR_OK && ttl != 0 && ttl < 60)
-        err = err_set(why, ERR_INVALID, "ttl %lld is not one that OVH takes: 60 or more, or 0 for the zone's own",
-                      (long long)ttl);
-    if (err == ERR_OK)
-        err = record_check(arg_text(args, "record", ""), arg_text(args, "zone", ""), why);
-    return err == ERR_OK ? target_check(arg_text(args, "type", ""), arg_text(args, "target", ""), why) : err;
-}
-
-/* The target as OVH is to hold it: a host name without its last dot would be taken as one within the zone. */
-static void target_wanted(const struct action_call *call, char *ret, size_t room)
-{
-    const char *target = arg_text(call->args, "target", "");
-    size_t len = strlen(target);
-    bool needs_dot = strcmp(arg_text(call->args, "type", ""), "CNAME") == 0 && len > 0 && target[len - 1] != '.';
-    snprintf(ret, room, "%s%s", target, needs_dot ? "." : "");
-}
-
-static bool target_is_right(const char *type, const char *held, const char *wanted)
-{
-    size_t len = strlen(held);
-    bool is_absolute = len > 0 && held[len - 1] == '.';
-    return target_equal(type, held, wanted) && (strcmp(type, "CNAME") != 0 || is_absolute);
-}
-
-static void zone_path(struct strbuf *path, const struct action_call *call, const char *rest)
-{
-    strbuf_adds(path, "/domain/zone/");
-    const char *zone = arg_text(call->args, "zone", "");
-    char *plain = strndup(zone, zone[0] && zone[strlen(zone) - 1] == '.' ? strlen(zone) - 1 : strlen(zone));
-    url_encode(path, plain ? plain : zone);
-    free(plain);
-    strbuf_adds(path, rest);
-}
-
-static json_t *zone_get(struct action_call *call, const char *rest, struct action_result *ret, int *ret_status)
-{
-    struct strbuf path = STRBUF_INIT;
-    json_t *body = NULL;
-    zone_path(&path, call, rest);
-    if (ovh_send(call, "GET", strbuf_text(&path), NULL, ret, ret_status, &body) && !body)
-        result_set(ret, OUTCOME_TEMPORARY, OVH_WHO " answers %d, but not with JSON", *ret_status);
-    strbuf_done(&path);
-    return body;
-}
-
-/* ---- finding the record ------------------------------------------------------------------------------------------ */
-
-static json_t *candidates_get(struct action_call *call, struct action_result *ret)
-{
-    struct strbuf rest = STRBUF_INIT;
-    int status;
-    strbuf_adds(&rest, "/record?fieldType=");
-    url_encode(&rest, arg_text(call->args, "type", ""));
-    strbuf_adds(&rest, "&subDomain=");
-    url_encode(&rest, record_label(arg_text(call->args, "record", "")));
-    json_t *ids = zone_get(call, strbuf_text(&rest), ret, &status);
-    strbuf_done(&rest);
-    if (!ids)
-        return NULL;
-    if (json_is_array(ids) && json_array_size(ids) <= MAX_CANDIDATES)
-        return ids;
-    result_set(ret, OUTCOME_TEMPORARY, OVH_WHO "'s list of records is not a list of at most %d ids", MAX_CANDIDATES);
-    json_decref(ids);
-    return NULL;
-}
-
-/* Whether this candidate is the record: the list is filtered by LIKE, and so proves nothing. */
-static bool candidate_is_it(const struct action_call *call, const json_t *candidate)
-{
-    const char *type = arg_text(candidate, "fieldType", ""), *name = arg_text(candidate, "subDomain", "");
-    return strcmp(type, arg_text(call->args, "type", "")) == 0 &&
-           strcasecmp(name, record_label(arg_text(call->args, "record", ""))) == 0 &&
-           arg_text(candidate, "target", NULL) != NULL;
-}
-
-static bool record_chosen(const struct action_call *call, int n_found, const char *ids, struct action_result *ret)
-{
-    const char *zone = arg_text(call->args, "zone", ""), *type = arg_text(call->args, "type", "");
-    const char *label = record_label(arg_text(call->args, "record", ""));
-    if (n_found == 0)
-        result_set(
-            ret, OUTCOME_PERMANENT,
-            "zone %s has no record %s of type %s; make it once in OVH's control panel, Turnout only changes records",
-            zone, label[0] ? label : "@", type);
-    else if (n_found > 1)
-        result_set(ret, OUTCOME_PERMANENT,
-                   "zone %s has %d records %s of type %s (ids %s%s); leave one, so that it is plain which to change",
-                   zone, n_found, label[0] ? label : "@", type, ids, n_found > MAX_SHOWN_IDS ? ", ..." : "");
-    return n_found == 1;
-}
-
-static bool record_find(struct action_call *call, struct action_result *ret, struct ovh_record *ret_record)
-{
-    json_t *ids = candidates_get(call, ret);
-    struct strbuf shown = STRBUF_INIT;
-    int n_found = 0;
-    bool is_read = ids != NULL;
-    for (size_t i = 0; is_read && i < json_array_size(ids); i++) {
-        json_int_t id = json_integer_value(json_array_get(ids, i));
-        char rest[64];
-        int status;
-        snprintf(rest, sizeof(rest), "/record/%lld", (long long)id);
-        json_t *candidate = zone_get(call, rest, ret, &status);
-        if (!candidate && status == 404) /* new ones are not found for a while, and others have just gone */
-            ret->outcome = OUTCOME_TEMPORARY;
-        is_read = candidate != NULL;
-        if (is_read && candidate_is_it(call, candidate)) {
-            if (n_found++ == 0) {
-                *ret_record = (struct ovh_record){.id = id, .ttl = arg_int(candidate, "ttl", 0)};
-                snprintf(ret_record->target, sizeof(ret_record->target), "%s", arg_text(candidate, "target", ""));
-            }
-            if (n_found <= MAX_SHOWN_IDS)
-                strbuf_addf(&shown, "%s%lld", shown.len ? ", " : "", (long long)id);
-        }
-        json_decref(candidate);
-    }
-    json_decref(ids);
-    bool is_found = is_read && record_chosen(call, n_found, strbuf_text(&shown), ret);
-    strbuf_done(&shown);
-    return is_found;
-}
-
-static bool record_is_right(const struct action_call *call, const struct ovh_record *record)
-{
-    char wanted[600];
-    target_wanted(call, wanted, sizeof(wanted));
-    return record->ttl == arg_int(call->args, "ttl", 0) &&
-           target_is_right(arg_text(call->args, "type", ""), record->target, wanted);
-}
 
 /* ---- what is served ---------------------------------------------------------------------------------------------- */
 
@@ -172,7 +29,7 @@ static enum err zone_servers_find(struct action_call *call, struct dns_servers *
     struct dns_patience patience = {clock_steady_ms() + call_left_ms(call) / 3, call->cancel}; /* leaves time to ask */
     struct action_result refused = {.retry_after_ms = -1};
     int status;
-    json_t *zone = zone_get(call, "", &refused, &status);
+    json_t *zone = ovh_zone_get(call, "", &refused, &status);
     const json_t *names = json_object_get(zone, "nameServers"), *name;
     struct dns_servers *resolvers = calloc(1, sizeof(*resolvers));
     enum err err = resolvers ? dns_system_resolvers(resolvers, why) : err_set(why, ERR_NO_MEMORY, "out of memory");
@@ -216,14 +73,14 @@ static enum err servers_find(struct action_call *call, struct dns_servers *ret, 
 static bool zone_served(struct action_call *call, struct served *ret)
 {
     const char *zone = arg_text(call->args, "zone", ""), *label = record_label(arg_text(call->args, "record", ""));
-    char name[600];
+    char name[600], target[600];
     struct errmsg why = {"out of memory"};
     struct dns_servers *servers = calloc(1, sizeof(*servers));
     snprintf(name, sizeof(name), "%s%s%s", label, label[0] ? "." : "", zone);
+    ovh_target_meant(call->args, target, sizeof(target));
     enum err err = servers ? servers_find(call, servers, &why) : ERR_NO_MEMORY;
     if (err == ERR_OK)
-        err = served_ask(call, servers, name, arg_text(call->args, "type", ""), arg_text(call->args, "target", ""), ret,
-                         NULL, &why);
+        err = served_ask(call, servers, name, arg_text(call->args, "type", ""), target, ret, NULL, &why);
     free(servers);
     if (err != ERR_OK) {
         *ret = (struct served){.n_silent = 1};
@@ -233,6 +90,15 @@ static bool zone_served(struct action_call *call, struct served *ret)
 }
 
 /* ---- the action -------------------------------------------------------------------------------------------------- */
+
+/* What puts back the record that was found, to the letter. */
+static json_t *previous_of(const struct action_call *call, const struct ovh_record *record)
+{
+    size_t len = strlen(record->target);
+    bool is_name = strcmp(arg_text(call->args, "type", ""), "CNAME") == 0;
+    return json_pack("{s:s, s:I, s:b}", "target", record->target, "ttl", (json_int_t)record->ttl, "is_relative",
+                     is_name && len > 0 && record->target[len - 1] != '.');
+}
 
 /* A change of this run was refreshed a moment ago: whether it is served is for settled to say. */
 static bool is_being_served(const struct action_call *call)
@@ -245,9 +111,9 @@ static void ovh_observe(struct action_call *call, struct action_result *ret)
 {
     char wanted[600];
     struct ovh_record record;
-    if (!args_are_good(call, ret, ovh_check_args) || !record_find(call, ret, &record))
+    if (!args_are_good(call, ret, ovh_check_args) || !ovh_record_find(call, ret, &record))
         return;
-    bool is_record_right = record_is_right(call, &record);
+    bool is_record_right = ovh_record_is_right(call, &record);
     struct served served = {.n_right = 0};
     bool is_asked = is_record_right && !is_being_served(call);
     if (is_asked && !zone_served(call, &served)) {
@@ -255,8 +121,10 @@ static void ovh_observe(struct action_call *call, struct action_result *ret)
         return;
     }
     ret->is_right = is_record_right && (!is_asked || (served.n_right > 0 && served.n_wrong == 0));
-    ret->token = json_pack("{s:I, s:b}", "record", record.id, "is_staged", is_record_right);
-    target_wanted(call, wanted, sizeof(wanted));
+    ret->token = json_pack("{s:I, s:s, s:s, s:I, s:b}", "record", record.id, "label", record.label, "target",
+                           record.target, "ttl", (json_int_t)record.ttl, "is_staged", is_record_right);
+    ret->previous = previous_of(call, &record);
+    ovh_target_wanted(call->args, wanted, sizeof(wanted));
     result_of_record(ret, record.target, record.ttl, wanted, arg_int(call->args, "ttl", 0));
     if (is_asked)
         json_object_set_new(ret->current, "served", json_string(served.text));
@@ -267,7 +135,7 @@ static void ovh_observe(struct action_call *call, struct action_result *ret)
 static bool serial_get(struct action_call *call, struct action_result *ret, uint32_t *ret_serial)
 {
     int status;
-    json_t *soa = zone_get(call, "/soa", ret, &status);
+    json_t *soa = ovh_zone_get(call, "/soa", ret, &status);
     const json_t *serial = json_object_get(soa, "serial");
     bool is_known = json_is_integer(serial);
     if (is_known)
@@ -278,17 +146,53 @@ static bool serial_get(struct action_call *call, struct action_result *ret, uint
     return is_known;
 }
 
-static bool record_put(struct action_call *call, json_int_t id, struct action_result *ret)
+/* What was observed; without an observation it is looked up now. */
+static bool seen_find(struct action_call *call, struct action_result *ret, struct ovh_record *ret_seen)
+{
+    const char *target = arg_text(call->observed, "target", "");
+    *ret_seen =
+        (struct ovh_record){.id = arg_int(call->observed, "record", 0), .ttl = arg_int(call->observed, "ttl", -1)};
+    if (ret_seen->id <= 0 || ret_seen->ttl < 0 || target[0] == '\0')
+        return ovh_record_find(call, ret, ret_seen);
+    snprintf(ret_seen->target, sizeof(ret_seen->target), "%s", target);
+    snprintf(ret_seen->label, sizeof(ret_seen->label), "%s", arg_text(call->observed, "label", ""));
+    return true;
+}
+
+/* Compares the record with what was seen. False with the result set when it is another one by now. */
+static bool record_is_as_seen(struct action_call *call, const struct ovh_record *seen, struct action_result *ret)
+{
+    char rest[64];
+    int status;
+    snprintf(rest, sizeof(rest), "/record/%lld", (long long)seen->id);
+    json_t *record = ovh_zone_get(call, rest, ret, &status);
+    if (!record && status == 404) /* gone since it was observed: the next observation says what is there */
+        ret->outcome = OUTCOME_TEMPORARY;
+    if (!record)
+        return false;
+    const char *target = arg_text(record, "target", "");
+    bool is_it = ovh_record_is_it(call, record);
+    bool is_as_seen = is_it && strcmp(target, seen->target) == 0 && arg_int(record, "ttl", 0) == seen->ttl;
+    if (!is_it)
+        result_set(ret, OUTCOME_TEMPORARY, "record %lld is another one by now; nothing was sent, it is looked at again",
+                   (long long)seen->id);
+    else if (!is_as_seen)
+        result_of_change(ret, target, arg_int(record, "ttl", 0), seen->target, seen->ttl);
+    json_decref(record);
+    return is_as_seen;
+}
+
+static bool record_put(struct action_call *call, const struct ovh_record *seen, struct action_result *ret)
 {
     char wanted[600], rest[64];
     struct strbuf path = STRBUF_INIT;
     int status = 0;
     json_t *answer = NULL;
-    target_wanted(call, wanted, sizeof(wanted));
-    snprintf(rest, sizeof(rest), "/record/%lld", (long long)id);
-    zone_path(&path, call, rest);
-    json_t *body = json_pack("{s:s, s:s, s:I}", "subDomain", record_label(arg_text(call->args, "record", "")), "target",
-                             wanted, "ttl", (json_int_t)arg_int(call->args, "ttl", 0));
+    ovh_target_wanted(call->args, wanted, sizeof(wanted));
+    snprintf(rest, sizeof(rest), "/record/%lld", (long long)seen->id);
+    ovh_zone_path(&path, call, rest);
+    json_t *body = json_pack("{s:s, s:s, s:I}", "subDomain", seen->label, "target", wanted, "ttl",
+                             (json_int_t)arg_int(call->args, "ttl", 0));
     char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
     json_decref(body);
     bool is_put = false;
@@ -304,67 +208,91 @@ static bool record_put(struct action_call *call, json_int_t id, struct action_re
     return is_put;
 }
 
-/* `is_put`: this attempt has staged a change, so what is left undone is no longer "without effect". */
-static bool zone_refresh(struct action_call *call, bool is_put, struct action_result *ret)
+/* What this attempt has staged is there, so what is left undone is no longer "without effect". */
+static void staged_note(bool is_put, struct action_result *ret)
+{
+    struct errmsg why = ret->text;
+    enum outcome outcome = ret->outcome;
+    if (is_put && (outcome == OUTCOME_TEMPORARY || outcome == OUTCOME_CANCELLED))
+        outcome = OUTCOME_UNKNOWN;
+    result_set(ret, outcome, "the record is staged but not served, its zone could not be refreshed: %.400s", why.text);
+}
+
+/* For all that have staged their records before. With OK a token that is the same for all. */
+static void zone_refresh(struct action_call *call, bool has_serial, uint32_t serial, struct action_result *ret)
 {
     struct strbuf path = STRBUF_INIT;
     int status;
     json_t *answer = NULL;
-    zone_path(&path, call, "/refresh");
-    bool is_refreshed = ovh_send(call, "POST", strbuf_text(&path), NULL, ret, &status, &answer);
-    if (!is_refreshed) {
-        struct errmsg why = ret->text;
-        enum outcome outcome = ret->outcome;
-        if (is_put && (outcome == OUTCOME_TEMPORARY || outcome == OUTCOME_CANCELLED))
-            outcome = OUTCOME_UNKNOWN;
-        result_set(ret, outcome, "the record is staged but not served, its zone could not be refreshed: %.400s",
-                   why.text);
+    const char *zone = arg_text(call->args, "zone", "");
+    if (!has_serial && !serial_get(call, ret, &serial))
+        return;
+    ovh_zone_path(&path, call, "/refresh");
+    if (ovh_send(call, "POST", strbuf_text(&path), NULL, ret, &status, &answer)) {
+        ovh_zone_refreshed(call, zone, serial);
+        ret->token = json_pack("{s:I, s:I}", "serial", (json_int_t)serial, "at", (json_int_t)clock_wall_ms());
+        result_set(ret, OUTCOME_OK, "zone %s is being refreshed (serial %lu before)", zone, (unsigned long)serial);
     }
     json_decref(answer);
     strbuf_done(&path);
-    return is_refreshed;
 }
 
-/* Under the zone's lock. */
-static void change_and_refresh(struct action_call *call, json_int_t id, bool is_staged, struct action_result *ret)
+/* The record is staged and the zone ours: leaves it to others that stage, until one of us refreshes for all. */
+static void refresh_share(struct action_call *call, bool is_put, bool has_serial, uint32_t serial,
+                          struct action_result *ret)
 {
     const char *zone = arg_text(call->args, "zone", "");
-    uint32_t serial;
-    if (!serial_get(call, ret, &serial))
-        return;
-    /* Our own refresh is made again only when it was judged to be lost. */
-    bool is_own = arg_int(call->applied, "serial", -1) == (int64_t)serial;
-    if (!is_own && ovh_zone_is_refreshing(call, zone, serial)) {
-        result_set(ret, OUTCOME_TEMPORARY, "zone %s is being refreshed for another change; nothing was sent", zone);
+    struct zone_batch batch;
+    int n_others = 0;
+    enum zone_share share = zone_share(ovh_queue(call), zone, call, NULL, true, false, &batch, ret);
+    if (share == ZONE_LEAD) {
+        n_others = batch.n - 1;
+        zone_refresh(call, has_serial, serial, ret);
+        zone_batch_end(ovh_queue(call), zone, call, &batch, ret, false);
+    }
+    if (ret->outcome != OUTCOME_OK) {
+        staged_note(is_put, ret);
         return;
     }
-    if ((!is_staged && !record_put(call, id, ret)) || !zone_refresh(call, !is_staged, ret))
-        return;
-    ovh_zone_refreshed(call, zone, serial);
-    ret->token = json_pack("{s:I, s:I, s:b}", "serial", (json_int_t)serial, "at", (json_int_t)clock_wall_ms(),
-                           "is_refresh_only", is_staged);
-    result_set(ret, OUTCOME_OK, "%s, and zone %s is being refreshed (serial %lu before)",
-               is_staged ? "the record was right already" : "the record is changed", zone, (unsigned long)serial);
+    struct errmsg refreshed = ret->text;
+    json_object_set_new(ret->token, "is_refresh_only", json_boolean(!is_put));
+    result_set(ret, OUTCOME_OK, "%s, and %.300s%s", is_put ? "the record is changed" : "the record was right already",
+               refreshed.text, share == ZONE_LEAD && n_others == 0 ? "" : ", together with others");
+}
+
+/* With the zone ours: stages the change, unless it is. False with the result set. */
+static bool record_stage(struct action_call *call, const struct ovh_record *seen, bool is_staged, bool *ret_has_serial,
+                         uint32_t *ret_serial, struct action_result *ret)
+{
+    const char *zone = arg_text(call->args, "zone", "");
+    *ret_has_serial = !zone_is_shared(ovh_queue(call), zone); /* others have looked, and wait to refresh */
+    if (*ret_has_serial) {
+        if (!serial_get(call, ret, ret_serial))
+            return false;
+        /* Our own refresh is made again only when it was judged to be lost. */
+        bool is_own = arg_int(call->applied, "serial", -1) == (int64_t)*ret_serial;
+        if (!is_own && ovh_zone_is_refreshing(call, zone, *ret_serial)) {
+            result_set(ret, OUTCOME_TEMPORARY, "zone %s is being refreshed for another change; nothing was sent", zone);
+            return false;
+        }
+    }
+    return record_is_as_seen(call, seen, ret) && (is_staged || record_put(call, seen, ret));
 }
 
 static void ovh_apply(struct action_call *call, struct action_result *ret)
 {
     const char *zone = arg_text(call->args, "zone", "");
-    json_int_t id = arg_int(call->observed, "record", 0);
-    bool is_staged = json_is_true(json_object_get(call->observed, "is_staged"));
-    struct ovh_record record;
-    if (!args_are_good(call, ret, ovh_check_args))
+    struct ovh_record seen;
+    bool has_serial;
+    uint32_t serial = 0;
+    if (!args_are_good(call, ret, ovh_check_args) || !seen_find(call, ret, &seen) ||
+        !zone_enter(ovh_queue(call), zone, call, ret))
         return;
-    if (id <= 0) {
-        if (!record_find(call, ret, &record))
-            return;
-        id = record.id;
-        is_staged = record_is_right(call, &record);
-    }
-    if (!ovh_zone_lock(call, zone, ret))
-        return;
-    change_and_refresh(call, id, is_staged, ret);
-    ovh_zone_unlock(call, zone);
+    bool is_staged = ovh_record_is_right(call, &seen);
+    if (record_stage(call, &seen, is_staged, &has_serial, &serial, ret))
+        refresh_share(call, !is_staged, has_serial, serial, ret);
+    else
+        zone_leave(ovh_queue(call), zone);
 }
 
 /* Not yet, or lost on its way when it has been so for long. */
@@ -408,6 +336,59 @@ static void ovh_settled(struct action_call *call, struct action_result *ret)
         result_set(ret, OUTCOME_OK, "%s", served.text);
 }
 
+/* ---- by hand ---- */
+
+/* A signed request, as a function of sh: METHOD URL BODY. The secrets are signed and sent through pipes. */
+static void signed_function_write(struct strbuf *script, const struct provider *provider)
+{
+    strbuf_adds(script, "ovh_signed() {\n  at=$(" BY_HAND_CURL " ");
+    by_hand_url(script, provider, ovh_endpoint_base(provider), "/auth/time");
+    strbuf_adds(script, ") || return 1\n  sum=$(printf '%s+%s+%s+%s+%s+%s' \"");
+    by_hand_variable(script, provider, "application_secret");
+    strbuf_adds(script, "\" \"");
+    by_hand_variable(script, provider, "consumer_key");
+    strbuf_adds(script, "\" \"$1\" \"$2\" \"$3\" \"$at\" |\n    openssl dgst -sha1 -r | cut -d' ' -f1)\n"
+                        "  printf 'header = \"X-Ovh-Application: %s\"\\nheader = \"X-Ovh-Consumer: %s\"\\n"
+                        "header = \"X-Ovh-Signature: $1$%s\"\\n' \\\n    \"");
+    by_hand_variable(script, provider, "application_key");
+    strbuf_adds(script, "\" \"");
+    by_hand_variable(script, provider, "consumer_key");
+    strbuf_adds(script, "\" \"$sum\" |\n    " BY_HAND_CURL " -K - -X \"$1\" -H \"X-Ovh-Timestamp: $at\" "
+                        "-H 'Content-Type: application/json' \\\n    --data-binary \"$3\" \"$2\"\n}\n");
+}
+
+static void ovh_write_script(struct strbuf *script, const json_t *args, const struct provider *provider,
+                             const json_t *token)
+{
+    json_int_t id = arg_int(token, "record", 0);
+    char wanted[600], record[64];
+    ovh_target_wanted(args, wanted, sizeof(wanted));
+    json_t *body = json_pack("{s:s, s:s, s:I}", "subDomain", arg_text(token, "label", ""), "target", wanted, "ttl",
+                             (json_int_t)arg_int(args, "ttl", 0));
+    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    struct action_call call = {.args = args};
+    struct strbuf path = STRBUF_INIT, refresh = STRBUF_INIT;
+    json_decref(body);
+    snprintf(record, sizeof(record), "/record/%lld", (long long)id);
+    ovh_zone_path(&path, &call, record);
+    ovh_zone_path(&refresh, &call, "/refresh");
+    if (!text || id <= 0) {
+        by_hand_unknown(script, "the id of this record at OVH is not known");
+    } else {
+        signed_function_write(script, provider);
+        strbuf_adds(script, "ovh_signed PUT ");
+        by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_text(&path));
+        strbuf_adds(script, " \\\n  ");
+        by_hand_quote(script, text);
+        strbuf_adds(script, " &&\n  ovh_signed POST ");
+        by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_text(&refresh));
+        strbuf_adds(script, " ''\n");
+    }
+    free(text);
+    strbuf_done(&path);
+    strbuf_done(&refresh);
+}
+
 const struct provider_kind provider_kind_ovh = {
     .name = "ovh",
     .help = "OVHcloud API 1.0 with application keys",
@@ -449,4 +430,6 @@ const struct action action_ovh_dns_record = {
     .observe = ovh_observe,
     .apply = ovh_apply,
     .settled = ovh_settled,
+    .survey = ovh_survey,
+    .write_script = ovh_write_script,
 };

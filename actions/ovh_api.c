@@ -9,10 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define TIME_TIMEOUT_MS 3000
-#define LOCK_POLL_MS 50
 #define SERVERS_KEPT_MS (10 * 60 * 1000)
 #define REFRESH_TAKES_MS (30 * 1000) /* at most; one that has not shown by then was swallowed */
 #define MAX_ZONES 1000
@@ -20,7 +18,6 @@
 struct zone {
     struct zone *next;
     char *name;
-    bool is_held;
     int64_t refreshed_at;        /* steady; 0: not by us */
     uint32_t serial;             /* before that refresh */
     struct dns_servers *servers; /* NULL: not known */
@@ -29,7 +26,7 @@ struct zone {
 
 struct ovh_state {
     pthread_mutex_t lock;
-    pthread_cond_t released; /* on CLOCK_MONOTONIC */
+    struct zone_queue *queue;
     struct zone *zones;
     int n_zones;
     bool has_offset;
@@ -40,14 +37,14 @@ struct ovh_state {
 enum err ovh_open(struct provider *provider, struct errmsg *why)
 {
     struct ovh_state *state = calloc(1, sizeof(*state));
-    pthread_condattr_t attributes;
-    if (!state)
+    struct zone_queue *queue = zone_queue_new();
+    if (!state || !queue) {
+        free(state);
+        zone_queue_free(queue);
         return err_set(why, ERR_NO_MEMORY, "out of memory");
+    }
     pthread_mutex_init(&state->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&state->released, &attributes);
-    pthread_condattr_destroy(&attributes);
+    state->queue = queue;
     provider->state = state;
     return ERR_OK;
 }
@@ -64,7 +61,7 @@ void ovh_close(struct provider *provider)
         free(zone->servers);
         free(zone);
     }
-    pthread_cond_destroy(&state->released);
+    zone_queue_free(state->queue);
     pthread_mutex_destroy(&state->lock);
     free(state);
     provider->state = NULL;
@@ -86,7 +83,13 @@ const struct row ovh_provider_rows[] = {
     {.name = NULL},
 };
 
-static const char *endpoint_base(const struct provider *provider)
+struct zone_queue *ovh_queue(const struct action_call *call)
+{
+    const struct ovh_state *state = call->provider->state;
+    return state->queue;
+}
+
+const char *ovh_endpoint_base(const struct provider *provider)
 {
     static const struct {
         const char *name, *base;
@@ -123,7 +126,7 @@ static int64_t server_time_ms(struct action_call *call)
         return clock_steady_ms() + offset_ms;
 
     struct strbuf url = STRBUF_INIT;
-    url_base(&url, call->provider, endpoint_base(call->provider));
+    url_base(&url, call->provider, ovh_endpoint_base(call->provider));
     strbuf_adds(&url, "/auth/time");
     int64_t third = call_left_ms(call) / 3;
     struct fetch_request request = {
@@ -248,7 +251,7 @@ bool ovh_send(struct action_call *call, const char *method, const char *path, co
     struct fetch_response response;
     struct errmsg why = {""};
     bool is_write = strcmp(method, "GET") != 0;
-    url_base(&url, call->provider, endpoint_base(call->provider));
+    url_base(&url, call->provider, ovh_endpoint_base(call->provider));
     strbuf_adds(&url, path);
     struct fetch_request request = {
         .method = method, .url = strbuf_text(&url), .body = body, .body_len = body ? strlen(body) : 0};
@@ -289,49 +292,6 @@ static struct zone *zone_get(struct ovh_state *state, const char *name)
     state->zones = zone;
     state->n_zones++;
     return zone;
-}
-
-static void wait_released(struct ovh_state *state)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += LOCK_POLL_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
-    pthread_cond_timedwait(&state->released, &state->lock, &until);
-}
-
-bool ovh_zone_lock(struct action_call *call, const char *name, struct action_result *ret)
-{
-    struct ovh_state *state = call->provider->state;
-    pthread_mutex_lock(&state->lock);
-    struct zone *zone = zone_get(state, name);
-    while (zone && zone->is_held && !call_is_cancelled(call) && call_left_ms(call) > 0)
-        wait_released(state);
-    bool is_ours = zone && !zone->is_held && !call_is_cancelled(call);
-    if (is_ours)
-        zone->is_held = true;
-    pthread_mutex_unlock(&state->lock);
-    if (is_ours)
-        return true;
-    if (!zone)
-        result_set(ret, OUTCOME_TEMPORARY, "out of memory, or more than %d zones", MAX_ZONES);
-    else if (call_is_cancelled(call))
-        result_set(ret, OUTCOME_CANCELLED, "cancelled while another change of zone %s was being made", name);
-    else
-        result_set(ret, OUTCOME_TEMPORARY, "another change of zone %s took all the time of this attempt", name);
-    return false;
-}
-
-void ovh_zone_unlock(struct action_call *call, const char *name)
-{
-    struct ovh_state *state = call->provider->state;
-    pthread_mutex_lock(&state->lock);
-    struct zone *zone = zone_get(state, name);
-    if (zone)
-        zone->is_held = false;
-    pthread_cond_broadcast(&state->released);
-    pthread_mutex_unlock(&state->lock);
 }
 
 void ovh_zone_refreshed(struct action_call *call, const char *name, uint32_t serial)

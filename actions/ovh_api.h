@@ -8,6 +8,7 @@
 
 #include "actions/action.h"
 #include "actions/dns_query.h"
+#include "actions/zone_queue.h"
 
 #define OVH_WHO "OVH"
 
@@ -15,15 +16,17 @@ enum err ovh_open(struct provider *provider, struct errmsg *why);
 void ovh_close(struct provider *provider);
 extern const struct row ovh_provider_rows[];
 
+/* The base that stands for the provider's `endpoint`. */
+const char *ovh_endpoint_base(const struct provider *provider);
+
 /* One signed request for `path` (with its query) below the base; `body` may be NULL. On any 2xx true, with the answer
  * as JSON of any kind in *ret_body (NULL when it is empty or not JSON); otherwise false with the result set.
  * *ret_status is 0 when there was no answer. */
 bool ovh_send(struct action_call *call, const char *method, const char *path, const char *body,
               struct action_result *ret, int *ret_status, json_t **ret_body);
 
-/* Waits for the zone to be ours. False with the result set when the call is cancelled or its time is over. */
-bool ovh_zone_lock(struct action_call *call, const char *zone, struct action_result *ret);
-void ovh_zone_unlock(struct action_call *call, const char *zone);
+/* Whose turn it is at a zone. */
+struct zone_queue *ovh_queue(const struct action_call *call);
 /* A refresh goes on after its request was answered, until the zone's serial has moved on from `serial`; meanwhile OVH
  * takes no other. Both with the zone locked. */
 void ovh_zone_refreshed(struct action_call *call, const char *zone, uint32_t serial);

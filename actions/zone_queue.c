@@ -182,6 +182,15 @@ void zone_leave(struct zone_queue *queue, const char *name)
     pthread_mutex_unlock(&queue->lock);
 }
 
+bool zone_is_shared(struct zone_queue *queue, const char *name)
+{
+    pthread_mutex_lock(&queue->lock);
+    const struct zone *zone = zone_get(queue, name);
+    bool is_shared = zone && first_waiting(zone) != NULL;
+    pthread_mutex_unlock(&queue->lock);
+    return is_shared;
+}
+
 /* ---- together ---------------------------------------------------------------------------------------------------- */
 
 static bool is_our_lead(const struct zone *zone, const struct part *part)

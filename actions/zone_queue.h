@@ -23,6 +23,9 @@ void zone_queue_free(struct zone_queue *queue); /* accepts NULL; nobody may be w
 bool zone_enter(struct zone_queue *queue, const char *zone, struct action_call *call, struct action_result *ret);
 void zone_leave(struct zone_queue *queue, const char *zone);
 
+/* With the zone ours: whether others share already, and wait for what ends their writes. */
+bool zone_is_shared(struct zone_queue *queue, const char *zone);
+
 enum zone_share {
     ZONE_LEAD,  /* the zone is ours: end the write for all in the batch, then zone_batch_end() */
     ZONE_DONE,  /* another call has ended it for us: the result is set, what it sent is in call->requests */

@@ -1,4 +1,5 @@
 #include "action_rig.h"
+#include "canned_server.h"
 
 #include <pthread.h>
 
@@ -391,34 +392,103 @@ static void applier_done(struct applier *applier)
     fetch_free(applier->fetch);
 }
 
-static void test_one_change_of_a_zone_at_a_time(void **state)
+/* What was made, in its order: a PUT is p, a refresh is r. */
+static void assert_order(const char *wanted)
 {
-    (void)state;
-    struct rig rig;
-    struct applier first = {.rig = NULL}, second = {.tries_again = true};
-    pthread_t threads[2];
-    start(&rig);
-    option("{\"ovh_refresh_ms\": 0}");
-    fault("[{\"method\":\"PUT\",\"kind\":\"slow\",\"ms\":400}]");
-    applier_start(&first, &rig, "app", "198.51.100.20", 5000, &threads[0]);
-    usleep(200000);
-    applier_start(&second, &rig, "app2", "198.51.100.21", 5000, &threads[1]);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
-    assert_outcome(&first, first.result.outcome, OUTCOME_OK);
-    assert_outcome(&second, second.result.outcome, OUTCOME_OK);
-    /* PUT, refresh, PUT, refresh: never PUT, PUT */
     json_t *log = sandbox_call(&sandbox, "GET", "requests?provider=ovh", NULL);
     const json_t *entry;
     size_t i;
-    char order[32] = "";
+    char order[64] = "";
     json_array_foreach(log, i, entry)
     {
         if (json_is_true(json_object_get(entry, "effect")))
-            strcat(order, strcmp(json_string_value(json_object_get(entry, "method")), "PUT") == 0 ? "p" : "r");
+            strncat(order, strcmp(json_string_value(json_object_get(entry, "method")), "PUT") == 0 ? "p" : "r", 1);
     }
-    assert_string_equal(order, "prpr");
+    assert_string_equal(order, wanted);
     json_decref(log);
+}
+
+static const char *const movable[] = {"app", "app2", "my-app", "my_app", "api", "cdn", "drill-app", "@"};
+
+static void test_one_refresh_for_all_that_wait(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct applier all[8];
+    pthread_t threads[8];
+    start(&rig);
+    memset(all, 0, sizeof(all));
+    fault("[{\"method\":\"PUT\",\"kind\":\"slow\",\"ms\":400}]");
+    for (int i = 0; i < 8; i++)
+        applier_start(&all[i], &rig, movable[i], "198.51.100.20", 10000, &threads[i]);
+    int n_refreshed = 0, n_told = 0;
+    for (int i = 0; i < 8; i++) {
+        pthread_join(threads[i], NULL);
+        assert_outcome(&all[i], all[i].result.outcome, OUTCOME_OK);
+        assert_non_null(strstr(all[i].result.text.text, "the record is changed, and zone example.net is being"));
+        assert_non_null(strstr(all[i].result.text.text, "together with others"));
+        assert_true(json_integer_value(json_object_get(all[i].result.token, "serial")) > 0);
+        /* the refresh is in the journal of each, and marked where another one has sent it */
+        const json_t *last = json_array_get(all[i].requests, json_array_size(all[i].requests) - 1);
+        assert_non_null(strstr(json_string_value(json_object_get(last, "url")), "/refresh"));
+        n_refreshed += !json_object_get(last, "is_shared");
+        n_told += json_is_true(json_object_get(last, "is_shared"));
+        applier_done(&all[i]);
+    }
+    assert_order("ppppppppr");
+    assert_int_equal(n_refreshed, 1);
+    assert_int_equal(n_told, 7);
+    rig_stop(&rig);
+}
+
+static void test_a_refresh_that_fails_fails_for_all(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct applier first = {.rig = NULL}, second = first;
+    pthread_t threads[2];
+    start(&rig);
+    fault("[{\"method\":\"PUT\",\"kind\":\"slow\",\"ms\":300},"
+          "{\"method\":\"POST\",\"path_regex\":\"/refresh\",\"kind\":\"status\",\"status\":503,"
+          "\"headers\":{\"Retry-After\":\"7\"}}]");
+    applier_start(&first, &rig, "app", "198.51.100.20", 5000, &threads[0]);
+    applier_start(&second, &rig, "app2", "198.51.100.21", 5000, &threads[1]);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    assert_outcome(&first, first.result.outcome, OUTCOME_UNKNOWN);
+    assert_outcome(&second, second.result.outcome, OUTCOME_UNKNOWN);
+    assert_non_null(strstr(first.result.text.text, "staged but not served, its zone could not be refreshed: OVH"));
+    assert_non_null(strstr(second.result.text.text, "staged but not served, its zone could not be refreshed: OVH"));
+    assert_int_equal(first.result.retry_after_ms, 7000);
+    assert_int_equal(second.result.retry_after_ms, 7000);
+    assert_order("pp");
+    applier_done(&first);
+    applier_done(&second);
+    rig_stop(&rig);
+}
+
+/* One that has staged its record and is cancelled while others still stage theirs: the others refresh. */
+static void test_gone_before_the_refresh(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct applier first = {.rig = NULL}, second = first;
+    pthread_t threads[2];
+    start(&rig);
+    fault("[{\"method\":\"PUT\",\"kind\":\"slow\",\"ms\":300},{\"method\":\"PUT\",\"kind\":\"slow\",\"ms\":900}]");
+    applier_start(&first, &rig, "app", "198.51.100.20", 5000, &threads[0]);
+    usleep(150000);
+    applier_start(&second, &rig, "app2", "198.51.100.21", 5000, &threads[1]);
+    usleep(600000);
+    int64_t cancelled_at = clock_steady_ms();
+    atomic_store(&first.cancel, true);
+    pthread_join(threads[0], NULL);
+    assert_in_range(clock_steady_ms() - cancelled_at, 0, 150);
+    assert_outcome(&first, first.result.outcome, OUTCOME_UNKNOWN); /* it is staged */
+    assert_non_null(strstr(first.result.text.text, "staged but not served"));
+    pthread_join(threads[1], NULL);
+    assert_outcome(&second, second.result.outcome, OUTCOME_OK);
+    assert_order("ppr");
     applier_done(&first);
     applier_done(&second);
     rig_stop(&rig);
@@ -471,6 +541,129 @@ static void test_busy_refresh_passes(void **state)
     rig_stop(&rig);
 }
 
+static void test_another_value_meanwhile(void **state)
+{
+    (void)state;
+    struct rig rig, other;
+    start(&rig);
+    start(&other);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    rig_set(&other, "target", "203.0.113.77");
+    assert_outcome(&other, rig_apply(&other), OUTCOME_OK);
+    assert_outcome(&other, rig_settle(&other, 5000), OUTCOME_OK);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_TEMPORARY);
+    assert_text_has(&rig, "holds 203.0.113.77 by now, not 192.0.2.10 as was seen: nothing was sent");
+    assert_order("pr");
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+    assert_order("prpr");
+    rig_stop(&rig);
+    rig_stop(&other);
+}
+
+/* There and back; the zone is as it was to the letter, and so is what is served. */
+static void test_puts_back_what_was_found(void **state)
+{
+    (void)state;
+    struct rig rig;
+    const struct {
+        const char *record, *type, *target;
+    } cases[] = {{"app", "A", "198.51.100.20"},
+                 {"@", "A", "198.51.100.20"},
+                 {"app", "AAAA", "2001:db8::20"}, /* which is written APP there */
+                 {"www", "CNAME", "other.example.com"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        start(&rig);
+        json_t *before = sandbox_zone(&sandbox, "ovh", "example.net", "accepted");
+        rig_set(&rig, "record", cases[i].record);
+        rig_set(&rig, "type", cases[i].type);
+        rig_set(&rig, "target", cases[i].target);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        json_t *previous = json_incref(rig.result.previous);
+        assert_non_null(previous);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
+        json_object_update(rig.args, previous);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_false(rig.result.is_right);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_true(rig.result.is_right);
+        assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
+        rig_forget(&rig);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK); /* also by what the name servers say */
+        assert_true(rig.result.is_right);
+        json_t *after = sandbox_zone(&sandbox, "ovh", "example.net", "accepted");
+        assert_true(json_equal(before, after));
+        json_decref(before);
+        json_decref(after);
+        json_decref(previous);
+        rig_stop(&rig);
+    }
+}
+
+static void test_survey(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    const char *const addresses[] = {"192.0.2.10", "2001:db8::10", "app.example.net", NULL};
+    rig_survey(&rig, addresses);
+    assert_outcome(&rig, rig.result.outcome, OUTCOME_OK);
+    assert_string_equal(rig.shown, "api.example.net A 192.0.2.10 60|app.example.net A 192.0.2.10 60|"
+                                   "cdn.example.net A 192.0.2.10 60|drill-app.example.net A 192.0.2.10 60|"
+                                   "example.net A 192.0.2.10 0|forgotten.example.net AAAA 2001:db8::10 60|"
+                                   "www.example.net CNAME app.example.net 0|");
+    /* one that is gone by the time it is asked for is none; another error is no survey */
+    fault("[{\"path_regex\":\"5001234580\",\"kind\":\"status\",\"status\":404}]");
+    rig_survey(&rig, addresses);
+    assert_outcome(&rig, rig.result.outcome, OUTCOME_OK);
+    assert_null(strstr(rig.shown, "api.example.net"));
+    fault("[{\"path_regex\":\"5001234580\",\"kind\":\"status\",\"status\":503}]");
+    rig_survey(&rig, addresses);
+    assert_outcome(&rig, rig.result.outcome, OUTCOME_TEMPORARY);
+    assert_null(rig.result.current);
+    rig_stop(&rig);
+}
+
+static void many_ids(void *context, const struct canned_request *request, struct canned_answer *ret)
+{
+    (void)context;
+    if (strstr(request->target, "/auth/time")) {
+        snprintf(ret->body, sizeof(ret->body), "%lld", (long long)(clock_wall_ms() / 1000));
+    } else if (strstr(request->target, "fieldType")) {
+        size_t at = (size_t)snprintf(ret->body, sizeof(ret->body), "[1");
+        for (int i = 2; i < 2000; i++)
+            at += (size_t)snprintf(ret->body + at, sizeof(ret->body) - at, ",%d", i);
+        snprintf(ret->body + at, sizeof(ret->body) - at, "]");
+    } else {
+        ret->delay_ms = 60; /* the time is over before all are asked for */
+        snprintf(ret->body, sizeof(ret->body),
+                 "{\"subDomain\":\"x\",\"fieldType\":\"A\",\"target\":\"192.0.2.10\",\"ttl\":0}");
+    }
+}
+
+static void test_survey_is_bounded(void **state)
+{
+    (void)state;
+    struct canned server;
+    struct rig rig;
+    char provider[100];
+    const char *const addresses[] = {"192.0.2.10", NULL};
+    canned_start(&server, many_ids, NULL);
+    snprintf(provider, sizeof(provider), "{\"url\": \"%s\"}", server.url);
+    rig_start(
+        &rig, "ovh.dns_record", provider, secrets,
+        "{\"zone\": \"example.net\", \"record\": \"app\", \"type\": \"A\", \"target\": \"192.0.2.1\", \"ttl\": 60}");
+    rig.timeout_ms = 2000;
+    rig_survey(&rig, addresses);
+    assert_outcome(&rig, rig.result.outcome, OUTCOME_OK);
+    assert_text_has(&rig, "it was left at ");
+    assert_in_range(json_array_size(rig.result.current), 1, 90);
+    rig_stop(&rig);
+    canned_stop(&server);
+}
+
 static int begin(void **state)
 {
     (void)state;
@@ -502,7 +695,13 @@ int main(void)
         cmocka_unit_test(test_errors),
         cmocka_unit_test(test_bodies_that_cannot_be_read),
         cmocka_unit_test(test_clock_of_the_server),
-        cmocka_unit_test(test_one_change_of_a_zone_at_a_time),
+        cmocka_unit_test(test_one_refresh_for_all_that_wait),
+        cmocka_unit_test(test_a_refresh_that_fails_fails_for_all),
+        cmocka_unit_test(test_gone_before_the_refresh),
+        cmocka_unit_test(test_another_value_meanwhile),
+        cmocka_unit_test(test_puts_back_what_was_found),
+        cmocka_unit_test(test_survey),
+        cmocka_unit_test(test_survey_is_bounded),
         cmocka_unit_test(test_waiting_for_the_zone_ends),
         cmocka_unit_test(test_busy_refresh_passes),
     };
