@@ -205,10 +205,15 @@ const struct provider_kind provider_kind_linode = {
 };
 
 static const struct row record_rows[] = {
-    {.name = "domain", .type = ROW_NAME, .is_required = true, .help = "the domain as it is named in the DNS manager"},
+    {.name = "domain",
+     .type = ROW_NAME,
+     .is_required = true,
+     .is_identity = true,
+     .help = "the domain as it is named in the DNS manager"},
     {.name = "record",
      .type = ROW_STRING,
      .is_required = true,
+     .is_identity = true,
      .max = 255,
      .help = "name of the record within the domain; @ for the domain itself"},
     RECORD_TYPE_ROW,

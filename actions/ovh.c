@@ -398,10 +398,11 @@ const struct provider_kind provider_kind_ovh = {
 };
 
 static const struct row record_rows[] = {
-    {.name = "zone", .type = ROW_NAME, .is_required = true, .help = "the DNS zone"},
+    {.name = "zone", .type = ROW_NAME, .is_required = true, .is_identity = true, .help = "the DNS zone"},
     {.name = "record",
      .type = ROW_STRING,
      .is_required = true,
+     .is_identity = true,
      .max = 255,
      .help = "name of the record within the zone; @ for the zone itself"},
     RECORD_TYPE_ROW,

@@ -2,9 +2,9 @@
  *
  * The same rows validate, fill in defaults, and print `turnout actions` and `turnout sources`, so these cannot
  * drift apart. Values are kept as a jansson object: after validation every row that has a default or was given is
- * there, with this JSON type: string rows as string, ROW_INT and ROW_DURATION as integer (milliseconds), ROW_BOOL
- * as boolean, ROW_STRINGS and other lists as array of strings, ROW_MAP and ROW_TEXTS as object. Secrets never enter the
- * JSON: they are put where their owner wants them, by row name. */
+ * there, with this JSON type: string rows as string, ROW_INT, ROW_DURATION (milliseconds) and ROW_SIZE (bytes) as
+ * integer, ROW_BOOL as boolean, ROW_STRINGS and other lists as array of strings, ROW_MAP and ROW_TEXTS as object.
+ * Secrets never enter the JSON: they are put where their owner wants them, by row name. */
 #ifndef TURNOUT_CORE_ROW_H
 #define TURNOUT_CORE_ROW_H
 
@@ -15,7 +15,8 @@
 enum row_type {
     ROW_STRING,
     ROW_INT,      /* min..max */
-    ROW_DURATION, /* "500ms", "30s", "5m", "2h", "7d"; kept in ms; min..max in ms */
+    ROW_DURATION, /* "500ms", "30s", "5m", "2h", "7d"; kept in ms; min..max in ms; `choices`: a word for 0 */
+    ROW_SIZE,     /* "512KiB", "16MiB", "1GiB"; kept in bytes; min..max in bytes; "0" is always allowed */
     ROW_BOOL,
     ROW_CHOICE,    /* one of `choices`, separated by '|' */
     ROW_CHOICES,   /* one of `choices` or a list of them */
@@ -31,7 +32,7 @@ enum row_type {
     ROW_TEXTS,     /* a mapping of keys of the user's own to texts */
     ROW_SECRET,
     ROW_SECRETS, /* one secret or a list of them */
-    ROW_MAP,     /* a mapping described by `rows` */
+    ROW_MAP,     /* a mapping described by `rows`; without these it is read by who owns the row */
     ROW_MAPS,    /* one such mapping or a list of them: described here, read by who owns the row */
     ROW_MATCH,   /* labels and what they must be, as in an alert rule: likewise */
 };
@@ -40,9 +41,10 @@ struct row {
     const char *name;
     enum row_type type;
     bool is_required;
+    bool is_identity;         /* of an action: names the thing it works on. Other values here are another thing */
     const char *default_text; /* as it would be written in YAML; NULL: absent when not given */
     int64_t min, max;         /* of int (value), duration (ms) and string (length); both 0: no bound beyond sanity */
-    const char *choices;      /* of ROW_CHOICE and ROW_CHOICES */
+    const char *choices;      /* of ROW_CHOICE and ROW_CHOICES; of ROW_DURATION: the word that stands for 0 */
     const struct row *rows;   /* of ROW_MAP and ROW_MAPS; ends with a NULL name */
     const char *help;         /* one sentence without a full stop, with the unit */
 };
