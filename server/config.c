@@ -49,6 +49,7 @@ void config_free(struct config *config)
     free(config->tls.api_clients);
     free(config->site);
     free(config->kill_switch);
+    free(config->export);
     for (int i = 0; i < config->self_check.n_urls; i++)
         free(config->self_check.urls[i]);
     free(config->self_check.urls);

@@ -55,6 +55,9 @@ struct config {
     struct tls_files tls;
     char *site;        /* server.site: where the daemon itself runs; NULL: not said */
     char *kill_switch; /* while this file exists nothing is written to any provider; NULL: there is none */
+    char *export;      /* folder of the break-glass files; NULL: none are written */
+    int64_t
+        ballast_bytes; /* of the file beside the database that is given up when the disk is full; 0: there is none */
     struct self_check self_check;
     struct heartbeat heartbeat;
     struct network *trusted_proxies;

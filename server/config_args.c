@@ -1,4 +1,5 @@
-/* The arguments of a step, or of a probe, by the rows of its action, and every template in them tried out.
+/* The arguments of a step, of its stand-in, or of a probe, by the rows of its action, and every template in them tried
+ * out.
  *
  * The complication is templates: an argument with ${to.address} has a value only once a run knows its sites. So each is
  * filled in here for each pair of sites the service can move between (of a probe: for each site it looks at), and
@@ -16,7 +17,9 @@ struct args_reading {
     const struct node *node; /* the mapping of the step or probe */
     const struct service *service;
     struct step *step;
+    const json_t *args; /* what is tried as a whole */
     bool is_probe;
+    bool is_drill; /* what stands in for the step's own arguments in a drill */
     struct template_list templates;
 };
 
@@ -46,13 +49,54 @@ static enum err try_template(const struct args_reading *a, const struct template
     return err;
 }
 
+/* Texts may be names, which are the same in either case. */
+static bool is_same_value(const json_t *a, const json_t *b)
+{
+    if (json_is_string(a) && json_is_string(b))
+        return strcasecmp(json_string_value(a), json_string_value(b)) == 0;
+    return a == b || json_equal(a, b);
+}
+
+/* Whether a drill with these arguments leaves alone what the step works on otherwise. */
+static enum err expect_stand_in(const struct args_reading *a, int from, int to, const json_t *stand_in,
+                                struct errmsg *why)
+{
+    const struct step *step = a->step;
+    json_t *real = NULL;
+    enum err err = args_resolve(a->service, from, to, step->args, &real, why);
+    if (err != ERR_OK)
+        return err;
+    struct strbuf names = STRBUF_INIT;
+    bool is_same = true;
+    for (const struct row *row = step->action->rows; step->can_apply && row->name; row++) {
+        if (!row->is_identity)
+            continue;
+        is_same = is_same && is_same_value(json_object_get(real, row->name), json_object_get(stand_in, row->name));
+        strbuf_addf(&names, "%s\"%s\"", names.len > 0 ? " or " : "", row->name);
+    }
+    if (names.len > 0 && is_same)
+        err = err_set(why, ERR_INVALID,
+                      "a drill would work on the very thing that the step is there for; give %s of something that "
+                      "stands in for it",
+                      strbuf_text(&names));
+    else if (names.len == 0 && json_equal(real, stand_in))
+        err = err_set(why, ERR_INVALID,
+                      "a drill would do just what the step does; give other values, of something that stands in for "
+                      "it, or remove \"drill\"");
+    strbuf_done(&names);
+    json_decref(real);
+    return err;
+}
+
 /* The arguments as a whole, once all of their texts are right. */
 static enum err try_args(const struct args_reading *a, int from, int to, struct errmsg *why)
 {
     json_t *resolved = NULL;
-    enum err err = args_resolve(a->service, from, to, a->step->args, &resolved, why);
-    if (err == ERR_OK)
+    enum err err = args_resolve(a->service, from, to, a->args, &resolved, why);
+    if (err == ERR_OK && a->step->action->check_args)
         err = a->step->action->check_args(resolved, why);
+    if (err == ERR_OK && a->is_drill)
+        err = expect_stand_in(a, from, to, resolved, why);
     json_decref(resolved);
     return err;
 }
@@ -150,11 +194,11 @@ static bool try_templates(const struct args_reading *a)
 static void check_args(const struct args_reading *a)
 {
     struct errmsg why = {.text = ""};
-    if (!a->step->action->check_args || !a->step->args)
+    if (!a->step->action->check_args || !a->args)
         return;
     if (a->templates.count > 0)
-        (void)try_everywhere(a, NULL, args_need_from(a->step->args));
-    else if (a->step->action->check_args(a->step->args, &why) != ERR_OK)
+        (void)try_everywhere(a, NULL, args_need_from(a->args));
+    else if (a->step->action->check_args(a->args, &why) != ERR_OK)
         complain(a->reading, a->node, "%s: %s", a->step->action->name, why.text);
 }
 
@@ -166,7 +210,7 @@ static struct secret *no_secret(void *owner, const char *row)
     return NULL;
 }
 
-void read_args(struct reading *r, const struct node *map, const struct service *service, struct step *step,
+bool read_args(struct reading *r, const struct node *map, const struct service *service, struct step *step,
                bool is_probe)
 {
     struct args_reading a = {
@@ -174,7 +218,32 @@ void read_args(struct reading *r, const struct node *map, const struct service *
     const size_t before = r->errors.count;
     const struct row_reader reader = {.reading = r, .templates = &a.templates, .secret_slot = no_secret};
     step->args = rows_read(&reader, map, step->action->rows);
+    a.args = step->args;
     if (try_templates(&a) && r->errors.count == before)
         check_args(&a);
     template_list_done(&a.templates);
+    return r->errors.count == before;
+}
+
+void read_drill_args(struct reading *r, const struct node *drill, const struct service *service, struct step *step)
+{
+    json_t *all = json_deep_copy(step->args);
+    struct args_reading a = {.reading = r,
+                             .node = drill,
+                             .service = service,
+                             .step = step,
+                             .args = all,
+                             .is_drill = true,
+                             .templates = {.count = 0}};
+    const size_t before = r->errors.count;
+    const struct row_reader reader = {
+        .reading = r, .is_partial = true, .templates = &a.templates, .secret_slot = no_secret};
+    keys_check(r, drill, &(struct keys){.rows = {step->action->rows}});
+    step->drill = rows_read(&reader, drill, step->action->rows);
+    if (!all || !step->drill || json_object_update(all, step->drill) != 0)
+        complain_memory(r);
+    if (try_templates(&a) && r->errors.count == before)
+        (void)try_everywhere(&a, NULL, args_need_from(all) || args_need_from(step->args));
+    template_list_done(&a.templates);
+    json_decref(all);
 }

@@ -55,6 +55,16 @@ const struct row config_ourselves_rows[] = {
     {.name = "kill_switch",
      .type = ROW_PATH,
      .help = "while this file exists nothing is written to any provider, whoever asks for it"},
+    {.name = "export",
+     .type = ROW_PATH,
+     .help = "folder for a script and a runbook of each service, for the day the daemon itself is down; kept fresh"},
+    {.name = "ballast",
+     .type = ROW_SIZE,
+     .default_text = "16MiB",
+     .min = 64 << 10,
+     .max = 1 << 30,
+     .help = "of a file beside the database that is given up when the disk is full, so that a run can still be "
+             "written down"},
     {.name = "self_check",
      .type = ROW_MAP,
      .rows = self_check_rows,
@@ -132,6 +142,8 @@ void read_ourselves(struct reading *r, const struct node *server, const json_t *
     const struct node *self_check = child(server, "self_check"), *heartbeat = child(server, "heartbeat");
     config->site = text_of(r, values, "site");
     config->kill_switch = text_of(r, values, "kill_switch");
+    config->export = text_of(r, values, "export");
+    config->ballast_bytes = json_integer_value(json_object_get(values, "ballast"));
     if (self_check && self_check->kind == NODE_MAP)
         read_self_check(r, self_check, json_object_get(values, "self_check"));
     if (heartbeat && heartbeat->kind == NODE_MAP)

@@ -107,6 +107,6 @@ void read_probe(struct reading *r, const struct node *map, struct service *servi
                                          .rise = (int)json_integer_value(json_object_get(values, "rise")),
                                          .is_required = json_is_true(json_object_get(values, "required"))};
     take_timeout(r, probe, values, service);
-    read_args(r, probe, service, check, true);
+    (void)read_args(r, probe, service, check, true);
     json_decref(values);
 }

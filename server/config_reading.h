@@ -103,10 +103,17 @@ void read_matches(struct reading *r, const struct node *rule, struct label_match
 /* Sites are known. */
 void read_probe(struct reading *r, const struct node *map, struct service *service);
 void read_playbook(struct reading *r, const struct node *playbook, struct service *service);
+/* A step of a playbook, or (is_measure) one that is only timed when the run is over. */
+void read_step(struct reading *r, const struct node *map, const struct service *service, bool is_measure,
+               struct step *step);
+/* `objective`, `readiness` and `drill`; the playbook is known. */
+void read_rehearsal(struct reading *r, const struct node *map, struct service *service);
 /* step->args, for a step whose action is known; sites are known too. A probe looks at each site, a step moves between
- * two. */
-void read_args(struct reading *r, const struct node *map, const struct service *service, struct step *step,
+ * two. False after a complaint. */
+bool read_args(struct reading *r, const struct node *map, const struct service *service, struct step *step,
                bool is_probe);
+/* step->drill, for a step whose arguments are right: those of its rows that are others in a drill. */
+void read_drill_args(struct reading *r, const struct node *drill, const struct service *service, struct step *step);
 /* What can only be said of a service as a whole. */
 void check_trigger(struct reading *r, const struct node *map, const struct service *service);
 /* Of all services, once each is read: places, `after`, `priority`. `map`: the value of `services`. */

@@ -171,7 +171,9 @@ static json_t *read_map(const struct row_reader *reader, const struct row *row, 
     if (!expect_kind(reader->reading, node, NODE_MAP, row->name))
         return NULL;
     keys_check(reader->reading, node, &(struct keys){.rows = {row->rows}, .later = reader->later});
-    return rows_read(reader, node, row->rows);
+    struct row_reader whole = *reader;
+    whole.is_partial = false;
+    return rows_read(&whole, node, row->rows);
 }
 
 static json_t *read_texts(const struct row_reader *reader, const struct row *row, const struct node *node)
@@ -217,7 +219,7 @@ static void read_secrets(const struct row_reader *reader, const struct row *row,
 static json_t *read_value(const struct row_reader *reader, const struct row *row, const struct node *node)
 {
     if (row->type == ROW_MAP)
-        return read_map(reader, row, node);
+        return row->rows ? read_map(reader, row, node) : NULL;
     if (row->type == ROW_SECRET) {
         struct secret *slot = reader->secret_slot(reader->owner, row->name);
         assert(slot);
@@ -262,7 +264,7 @@ static json_t *defaults_of(struct reading *r, const struct row *rows)
 static json_t *default_of(struct reading *r, const struct row *row)
 {
     if (row->type == ROW_MAP)
-        return defaults_of(r, row->rows);
+        return row->rows ? defaults_of(r, row->rows) : NULL;
     if (!row->default_text)
         return NULL;
     json_t *value = row->type == ROW_PATH ? path_value(r, row->default_text) : value_of_text(row, row->default_text);
@@ -291,6 +293,8 @@ json_t *rows_read(const struct row_reader *reader, const struct node *map, const
         json_t *value = NULL;
         if (node)
             value = read_value(reader, row, node);
+        else if (reader->is_partial)
+            continue;
         else if (row->is_required)
             complain_missing(reader->reading, map, row);
         else

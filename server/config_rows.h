@@ -37,6 +37,7 @@ void template_list_done(struct template_list *list);
 struct row_reader {
     struct reading *reading;
     const struct later *later;       /* as in keys; for its values */
+    bool is_partial;                 /* only what is given: nothing is missing, and there are no defaults */
     struct template_list *templates; /* texts with ${...} are let pass and noted here; NULL: refused */
     /* Where the value of a ROW_SECRET goes, or those of a ROW_SECRETS; never NULL for a row that is one. */
     struct secret *(*secret_slot)(void *owner, const char *row);

@@ -195,12 +195,15 @@ static void doubt_sources(struct reading *r)
 
 static void read_service(struct reading *r, const struct node *map, struct service *service)
 {
-    static const char *const names[] = {"sites",    "prefer",   "alerts", "trigger", "failback",
-                                        "playbook", "priority", "after",  "freeze",  NULL};
-    static const struct later later[] = {{"objective", NULL}, {"failback_playbook", NULL},
-                                         {"topology", NULL},  {"min_sites", NULL},
-                                         {"notify", NULL},    {"use", NULL},
-                                         {"with", NULL},      {NULL, NULL}};
+    static const char *const names[] = {"sites", "prefer", "alerts",    "trigger",   "failback", "playbook", "priority",
+                                        "after", "freeze", "objective", "readiness", "drill",    NULL};
+    static const struct later later[] = {{"failback_playbook", NULL},
+                                         {"topology", NULL},
+                                         {"min_sites", NULL},
+                                         {"notify", NULL},
+                                         {"use", NULL},
+                                         {"with", NULL},
+                                         {NULL, NULL}};
     if (!expect_kind(r, map, NODE_MAP, service->name ? service->name : "service"))
         return;
     keys_check(r, map, &(struct keys){.names = names, .later = later});
@@ -222,6 +225,7 @@ static void read_service(struct reading *r, const struct node *map, struct servi
         complain(r, map, "\"playbook\" is missing; it must be the list of steps that move the service");
     else
         read_playbook(r, playbook, service);
+    read_rehearsal(r, map, service);
     check_trigger(r, map, service);
 }
 

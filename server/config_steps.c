@@ -1,7 +1,9 @@
-/* The playbook of a service: its steps, which runs they are part of, and whether what is left for each kind of run can
- * move anything. The arguments of a step are read by config_args.c. */
+/* One step: what all steps take, and what it may say of itself. Its arguments are read by config_args.c, its place
+ * among the others by config_playbook.c. */
 #include "base/cleanup.h"
 #include "config_rows.h"
+#include "config_value.h"
+#include "core/playbook.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -64,10 +66,18 @@ const struct row config_step_rows[] = {
      .default_text = "false",
      .help = "whether there is no way back behind it: the guards are asked once more right before it, and failback is "
              "left to people"},
+    {.name = "drill",
+     .type = ROW_MAP,
+     .help = "the action's own keys that are others in a canary drill, which works on something that stands in: "
+             "{record: drill-app}; without it a step that changes something is left out there"},
     {.name = NULL},
 };
 
 static const struct later step_later[] = {{"use", NULL}, {"with", NULL}, {NULL, NULL}};
+
+/* Of steps that a run does; a measure is not done, but timed. */
+static const char *const keys_of_doing[] = {"retries", "on_failure",         "idempotent", "fence",
+                                            "when",    "point_of_no_return", "drill",      NULL};
 
 struct step_reading {
     struct reading *reading;
@@ -141,6 +151,21 @@ static void read_when(const struct node *node, const json_t *list, struct step *
     }
 }
 
+/* There is no way back behind a promotion, said or not. */
+static void read_point(const struct step_reading *s, bool is_said)
+{
+    struct step *step = s->step;
+    const struct node *node = child(s->node, "point_of_no_return");
+    step->is_point_of_no_return = step->can_apply && (is_said || step->is_promotion);
+    if (is_said && !step->can_apply)
+        complain(s->reading, node,
+                 "\"point_of_no_return\" is for steps that change something; %s only looks, so remove it",
+                 step->action_name);
+    if (node && !is_said && step->is_promotion)
+        complain(s->reading, node, "\"point_of_no_return\" cannot be false: there is no way back behind %s; remove it",
+                 step->action_name);
+}
+
 /* What all steps take; `values` by config_step_rows. */
 static void read_common(const struct step_reading *s, const json_t *values)
 {
@@ -172,21 +197,67 @@ static void read_common(const struct step_reading *s, const json_t *values)
     step->is_idempotent = json_is_true(json_object_get(values, "idempotent"));
     step->is_fence = json_is_true(json_object_get(values, "fence"));
     step->is_promotion = action->is_promotion;
-    const bool has_no_return = json_is_true(json_object_get(values, "point_of_no_return"));
-    step->is_point_of_no_return = has_no_return && step->can_apply;
-    if (has_no_return && !step->can_apply)
-        complain(s->reading, child(s->node, "point_of_no_return"),
-                 "\"point_of_no_return\" is for steps that change something; %s only looks, so remove it",
-                 action->name);
+    read_point(s, json_is_true(json_object_get(values, "point_of_no_return")));
     step->provider =
         read_provider(s, child(s->node, "provider"), json_string_value(json_object_get(values, "provider")));
 }
 
+/* What the step says of itself, against what its action can do. */
+static void check_said(const struct step_reading *s, bool is_right)
+{
+    struct reading *r = s->reading;
+    struct step *step = s->step;
+    const struct node *on_failure = child(s->node, "on_failure"), *drill = child(s->node, "drill");
+    if (step->on_failure == ON_FAILURE_OWE && !step->can_apply)
+        complain(
+            r, on_failure,
+            "\"on_failure\" cannot be owe: %s only looks, and there is nothing to make good later; choose continue "
+            "or attention",
+            step->action_name);
+    else if (step->on_failure == ON_FAILURE_OWE && step->is_point_of_no_return)
+        complain(r, on_failure,
+                 "\"on_failure\" cannot be owe: what has no way back cannot be made good when nobody looks any more; "
+                 "choose attention or stop");
+    else if (step->on_failure == ON_FAILURE_OWE && is_right && !args_need_from(step->args))
+        doubt(r, on_failure,
+              "step %s is owed when it fails, and the run goes on and succeeds without it: that is for what is done at "
+              "the site that is left, and none of its arguments is of it (${from...}); choose attention if it is not",
+              shown(step->name ? step->name : "").text);
+    if (step->is_idempotent && step->can_observe)
+        doubt(r, child(s->node, "idempotent"),
+              "\"idempotent\" is for steps that cannot look whether they are done; this one looks, so remove it");
+    if (step->backoff_ms > step->deadline_ms && step->deadline_ms > 0)
+        complain(r, child(s->node, "backoff") ? child(s->node, "backoff") : child(s->node, "deadline"),
+                 "\"backoff\" is longer than \"deadline\"; it must be shorter");
+    if (drill && expect_kind(r, drill, NODE_MAP, "drill") && is_right)
+        read_drill_args(r, drill, s->service, step);
+}
+
+/* It is polled until its deadline, and never in the way. */
+static void make_measure(const struct step_reading *s)
+{
+    struct reading *r = s->reading;
+    if (!s->step->action->is_check)
+        complain(r, child(s->node, "action"), "\"measures\" only look, and %s changes things; name a check",
+                 s->step->action_name);
+    for (const char *const *key = keys_of_doing; *key; key++) {
+        const struct node *node = child(s->node, *key);
+        if (node)
+            complain(r, node,
+                     "\"%s\" is for the steps of the playbook; a measure is asked until its \"deadline\" and timed, so "
+                     "remove it",
+                     *key);
+    }
+    s->step->retries = -1;
+    s->step->on_failure = ON_FAILURE_CONTINUE;
+}
+
 /* One mapping holds what all steps take and what the action takes; no row of an action has the name of a step's key. */
-static void read_step(struct reading *r, const struct node *map, const struct service *service, struct step *step)
+void read_step(struct reading *r, const struct node *map, const struct service *service, bool is_measure,
+               struct step *step)
 {
     step->provider = -1;
-    if (!expect_item(r, map, NODE_MAP, "playbook"))
+    if (!expect_item(r, map, NODE_MAP, is_measure ? "measures" : "playbook"))
         return;
     json_t *values = rows_read(&(struct row_reader){.reading = r}, map, config_step_rows);
     step->action = read_action(r, map);
@@ -195,70 +266,13 @@ static void read_step(struct reading *r, const struct node *map, const struct se
         struct step_reading s = {.reading = r, .node = map, .service = service, .step = step};
         keys_check(r, map, &(struct keys){.rows = {config_step_rows, step->action->rows}, .later = step_later});
         read_common(&s, values);
-        read_args(r, map, service, step, false);
+        const bool is_right = read_args(r, map, service, step, false);
+        if (is_right && step->action->can_observe)
+            step->can_observe = step->action->can_observe(step->args);
+        if (is_measure)
+            make_measure(&s);
+        else
+            check_said(&s, is_right);
     }
     json_decref(values);
-}
-
-/* ---- the playbook ------------------------------------------------------------------------------------------------ */
-
-static void doubt_effect(struct reading *r, const struct node *playbook, const struct service *service)
-{
-    for (int i = 0; i < service->n_steps; i++) {
-        if (!service->steps[i].action || service->steps[i].can_apply)
-            return;
-    }
-    doubt(r, playbook, "no step changes anything: the playbook only checks");
-}
-
-/* A run for that occasion would be over before it began. */
-static void check_occasion(struct reading *r, const struct node *playbook, const struct service *service,
-                           enum occasion occasion)
-{
-    for (int i = 0; i < service->n_steps; i++) {
-        const unsigned when = service->steps[i].when;
-        if (when == 0 || when & 1U << occasion)
-            return;
-    }
-    if (occasion == OCCASION_OUTAGE)
-        complain(r, playbook,
-                 "no step is left for an outage: each has a \"when\" without outage, and a failover would do nothing; "
-                 "add outage where it belongs, or remove \"when\"");
-    else
-        doubt(r, playbook,
-              "no step is left for runs of the kind %s: each has a \"when\" without it, and such a run does nothing",
-              occasion_text(occasion));
-}
-
-/* For so long after a run old answers of the name servers are in use: as long as the longest TTL among its records. */
-static int64_t settle_ms(const struct service *service)
-{
-    int64_t longest = 0;
-    for (int i = 0; i < service->n_steps; i++) {
-        const int64_t ttl = json_integer_value(json_object_get(service->steps[i].args, "ttl"));
-        if (ttl > longest)
-            longest = ttl;
-    }
-    return longest * 1000;
-}
-
-void read_playbook(struct reading *r, const struct node *playbook, struct service *service)
-{
-    if (!expect_kind(r, playbook, NODE_LIST, "playbook"))
-        return;
-    if (playbook->n_items == 0 || playbook->n_items > MAX_STEPS) {
-        complain(r, playbook, "a playbook cannot have %zu steps; it needs 1 to %d", playbook->n_items, MAX_STEPS);
-        return;
-    }
-    service->steps = new_array(r, playbook->n_items, sizeof(*service->steps));
-    if (!service->steps)
-        return;
-    service->n_steps = (int)playbook->n_items;
-    for (int i = 0; i < service->n_steps; i++)
-        read_step(r, playbook->items[i], service, &service->steps[i]);
-    doubt_effect(r, playbook, service);
-    check_occasion(r, playbook, service, OCCASION_OUTAGE);
-    check_occasion(r, playbook, service, OCCASION_PLANNED);
-    check_occasion(r, playbook, service, OCCASION_FAILBACK);
-    service->settle_ms = settle_ms(service);
 }

@@ -74,6 +74,45 @@ void duration_describe(int64_t ms, struct strbuf *out)
     strbuf_adds(out, "0s");
 }
 
+static const struct {
+    const char *unit;
+    int64_t bytes;
+} size_units[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}};
+
+#define N_SIZE_UNITS (sizeof(size_units) / sizeof(size_units[0]))
+
+static bool size_parse(const char *text, int64_t *ret)
+{
+    const size_t n_digits = strspn(text, "0123456789");
+    char digits[16];
+    int64_t number;
+    if (n_digits == 0 || n_digits >= sizeof(digits))
+        return false;
+    memcpy(digits, text, n_digits);
+    digits[n_digits] = '\0';
+    if (!number_parse(digits, &number))
+        return false;
+    for (size_t i = 0; i < N_SIZE_UNITS; i++) {
+        if (strcmp(text + n_digits, size_units[i].unit) == 0 && number <= INT64_MAX / size_units[i].bytes) {
+            *ret = number * size_units[i].bytes;
+            return true;
+        }
+    }
+    *ret = 0;
+    return number == 0 && !text[n_digits];
+}
+
+static void size_describe(int64_t bytes, struct strbuf *out)
+{
+    for (size_t i = 0; i < N_SIZE_UNITS; i++) {
+        if (bytes != 0 && bytes % size_units[i].bytes == 0) {
+            strbuf_addf(out, "%" PRId64 "%s", bytes / size_units[i].bytes, size_units[i].unit);
+            return;
+        }
+    }
+    strbuf_addf(out, "%" PRId64 " bytes", bytes);
+}
+
 /* ---- names and addresses ----------------------------------------------------------------------------------------- */
 
 static bool is_address(const char *text)
@@ -228,6 +267,7 @@ bool value_is_text(enum row_type type)
         return true;
     case ROW_INT:
     case ROW_DURATION:
+    case ROW_SIZE:
     case ROW_BOOL:
     case ROW_TEXTS:
     case ROW_SECRET:
@@ -265,7 +305,11 @@ json_t *value_of_text(const struct row *row, const char *text)
     case ROW_INT:
         return number_parse(text, &number) && is_within(row, number) ? json_integer(number) : NULL;
     case ROW_DURATION:
+        if (row->choices && (strcmp(text, row->choices) == 0 || strcmp(text, "0s") == 0))
+            return json_integer(0);
         return duration_parse(text, &number) && is_within(row, number) ? json_integer(number) : NULL;
+    case ROW_SIZE:
+        return size_parse(text, &number) && (number == 0 || is_within(row, number)) ? json_integer(number) : NULL;
     case ROW_BOOL:
         return strcmp(text, "true") == 0 ? json_true() : strcmp(text, "false") == 0 ? json_false() : NULL;
     case ROW_STRING:
@@ -315,7 +359,13 @@ static void describe_bounds(const struct row *row, const char *unit, struct strb
 {
     if (row->min == 0 && row->max == 0)
         return;
-    if (row->type == ROW_DURATION) {
+    if (row->type == ROW_SIZE) {
+        strbuf_adds(out, " from ");
+        size_describe(row->min, out);
+        strbuf_adds(out, " to ");
+        size_describe(row->max, out);
+        strbuf_adds(out, ", or 0 for none");
+    } else if (row->type == ROW_DURATION) {
         strbuf_adds(out, " from ");
         duration_describe(row->min, out);
         strbuf_adds(out, " to ");
@@ -350,6 +400,12 @@ void value_describe(const struct row *row, struct strbuf *out)
         break;
     case ROW_DURATION:
         strbuf_adds(out, "a duration such as 500ms, 30s, 5m, 2h or 7d");
+        describe_bounds(row, "", out);
+        if (row->choices)
+            strbuf_addf(out, ", or %s", row->choices);
+        break;
+    case ROW_SIZE:
+        strbuf_adds(out, "a size such as 512KiB, 16MiB or 1GiB");
         describe_bounds(row, "", out);
         break;
     case ROW_BOOL:

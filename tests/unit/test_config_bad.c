@@ -347,7 +347,6 @@ static const struct bad services[] = {
                         "    failback_playbook: []\n"
                         "    topology: pool\n"
                         "    playbok: []\n" PLAYBOOK,
-     "5:5: key \"objective\" is not supported yet; remove it\n"
      "6:5: key \"failback_playbook\" is not supported yet; remove it\n"
      "7:5: key \"topology\" is not supported yet; remove it\n"
      "8:5: unknown key \"playbok\"; did you mean \"playbook\"?\n"},
@@ -447,13 +446,11 @@ static const struct bad steps[] = {
                         "      - {action: http.check, url: 'http://x/', ulr: y}\n",
      "6:48: unknown key \"ulr\"; did you mean \"url\"?\n"},
     {HEAD SITES TRIGGER "    playbook:\n"
-                        "      - {action: http.check, url: 'http://x/', when: [outage], on_failure: stop, idempotent: "
-                        "true, backoff: 1s, point_of_no_return: true, parallel: []}\n",
-     "6:64: key \"on_failure\" is not supported yet; remove it\n"
-     "6:82: key \"idempotent\" is not supported yet; remove it\n"
-     "6:100: key \"backoff\" is not supported yet; remove it\n"
-     "6:133: \"point_of_no_return\" is for steps that change something; http.check only looks, so remove it\n"
-     "6:139: key \"parallel\" is not supported yet; remove it\n"},
+                        "      - {action: http.check, url: 'http://x/', when: [outage], on_failure: stop, "
+                        "point_of_no_return: true, use: x, with: y}\n",
+     "6:102: \"point_of_no_return\" is for steps that change something; http.check only looks, so remove it\n"
+     "6:108: key \"use\" is not supported yet; remove it\n"
+     "6:116: key \"with\" is not supported yet; remove it\n"},
     {HEAD SITES TRIGGER "    playbook:\n"
                         "      - {action: http.check, url: 'http://x/', provider: li}\n",
      "6:58: http.check takes no provider; remove it\n"},
