@@ -29,6 +29,23 @@ static void check_lines(const char *text)
     }
 }
 
+/* A group is neighbours, and at most MAX_GROUP of them; what a drill takes in place is known to the action. */
+static void check_steps(const struct service *service)
+{
+    int n_together = 0;
+    for (int i = 0; i < service->n_steps; i++) {
+        const struct step *step = &service->steps[i];
+        n_together = i > 0 && step->group == step[-1].group ? n_together + 1 : 1;
+        expect(step->group == 0 || (n_together <= MAX_GROUP && !step->is_point_of_no_return));
+        expect(step->action && step->args && step->timeout_ms > 0 && step->deadline_ms > 0 && step->backoff_ms > 0);
+        expect((step->provider >= 0) == (step->action->provider_kind != NULL));
+        expect(!step->drill || json_object_size(step->drill) > 0);
+    }
+    expect(service->n_steps + service->objective.n_measures <= MAX_STEPS);
+    for (int i = 0; i < service->objective.n_measures; i++)
+        expect(!service->objective.measures[i].can_apply && !service->objective.measures[i].drill);
+}
+
 static void check_freezes(const struct freeze *freezes, int n)
 {
     for (int i = 0; i < n; i++) {
@@ -91,11 +108,7 @@ static void check_config(const struct config *config)
         const struct service *service = &model->services[i];
         expect(service->n_sites >= 2 && service->n_sites <= MAX_SITES && service->n_steps > 0);
         check_deciding(service);
-        for (int j = 0; j < service->n_steps; j++) {
-            const struct step *step = &service->steps[j];
-            expect(step->action && step->args && step->timeout_ms > 0 && step->deadline_ms > 0);
-            expect((step->provider >= 0) == (step->action->provider_kind != NULL));
-        }
+        check_steps(service);
         for (size_t j = 0; j < service->n_rules; j++)
             expect(service->rules[j].n_matches > 0 && service->rules[j].source >= 0 &&
                    service->rules[j].site != SITE_NONE && service->rules[j].site < service->n_sites);
