@@ -17,6 +17,7 @@ struct subcommand {
 static const struct subcommand SUBCOMMANDS[] = {
     {"serve", "-c FILE", "run the daemon", 0, 0, command_serve},
     {"check", "-c FILE", "read a configuration and say all that is wrong with it", 0, 0, command_check},
+    {"doctor", "-c FILE", "all that would stop a failover tonight; exit 0: nothing was found", 0, 0, command_doctor},
     {"try", "-c FILE SOURCE [BODY] [--query Q]", "what a delivery would be taken for; BODY: a file, or - for stdin", 1,
      2, command_try},
     {"simulate", "FILE [-c FILE]",

@@ -100,6 +100,23 @@ enum err lock_take(const char *path, char **ret_path, int *ret_fd, struct errmsg
     return ERR_OK;
 }
 
+bool store_is_held(const char *path, long *ret_pid)
+{
+    AUTO_FREE char *real = NULL;
+    AUTO_FREE char *name = NULL;
+    char text[24] = "";
+    *ret_pid = 0;
+    if (real_path(path, &real, NULL) != ERR_OK || asprintf(&name, "%s.lock", real) < 0)
+        return false;
+    AUTO_CLOSE int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fd < 0 || fcntl(fd, F_OFD_GETLK, &lock) != 0 || lock.l_type == F_UNLCK)
+        return false;
+    if (pread(fd, text, sizeof text - 1, 0) > 0)
+        *ret_pid = strtol(text, NULL, 10);
+    return true;
+}
+
 void lock_release(int fd)
 {
     if (fd < 0)

@@ -26,7 +26,7 @@ LAYERS = [
     ("prober", ["server/prober*"]),
     ("watch", ["server/watch*"]),
     ("main", ["server/main*", "server/serve*", "server/client*", "server/cli*", "server/try*", "server/simulate*",
-              "server/replay*"]),
+              "server/replay*", "server/doctor*"]),
     ("handlers", ["handlers/*"]),
     ("actions", ["actions/*"]),
 ]
