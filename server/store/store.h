@@ -260,7 +260,8 @@ MUST_CHECK enum err store_audit_head(struct store *store, int64_t *ret_seq, stru
 /* ERR_NOT_FOUND when the key is new. */
 MUST_CHECK enum err store_idempotency_get(struct store *store, const char *who, const char *key,
                                           struct sha256 *ret_request, struct id *ret_run, struct errmsg *why);
-/* Whether a daemon holds the database; *ret_pid is what its lock file says, 0 where it says nothing. Changes nothing. */
+/* Whether a daemon holds the database; *ret_pid is what its lock file says, 0 where it says nothing. Changes nothing.
+ */
 bool store_is_held(const char *path, long *ret_pid);
 /* Whether there is such a run, finished or not. */
 MUST_CHECK enum err store_run_is_known(struct store *store, const struct id *id, bool *ret, struct errmsg *why);
