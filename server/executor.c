@@ -11,12 +11,10 @@
 #include <stdlib.h>
 #include <time.h>
 
-/* ---- one attempt --------------------------------------------------------------------------------------------------
- */
-* /
+/* ---- one attempt ------------------------------------------------------------------------------------------------- */
 
-    /* Immediately before an effect: is this still the attempt to make? */
-    static bool may_apply(struct worker *worker, const struct job *job, struct action_result *result)
+/* Immediately before an effect: is this still the attempt to make? */
+static bool may_apply(struct worker *worker, const struct job *job, struct action_result *result)
 {
     struct errmsg why = {0};
     bool is_current = false;
