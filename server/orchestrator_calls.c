@@ -294,6 +294,7 @@ static void move_run(struct call *call, struct live_run *live)
              &(struct run_event){.kind = kind == RUN_CALL_RETRY  ? RUN_EVENT_RETRY
                                          : kind == RUN_CALL_SKIP ? RUN_EVENT_SKIP
                                                                  : RUN_EVENT_CANCEL,
+                                 .step = -1,
                                  .retry_after_ms = -1,
                                  .text = reason[0] ? reason : NULL},
              o->now, &moves);

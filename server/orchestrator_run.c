@@ -377,6 +377,7 @@ void run_result(struct orchestrator *o, struct command *command)
     const struct cause cause = {.who = "turnout"};
     journal_result(o, live, result, &cause);
     const struct run_event event = {.kind = RUN_EVENT_RESULT,
+                                    .step = result->step,
                                     .outcome = result->outcome,
                                     .is_right = result->is_right,
                                     .retry_after_ms = result->retry_after_ms,

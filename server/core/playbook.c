@@ -1,37 +1,14 @@
-/* A run goes through its playbook. The complication is what an apply may have done: after OK it is verified by looking
- * again, after an unknown result nothing is believed until an observe says so, and only a result that is certainly
- * without effect (temporary, cancelled) takes `has_effect` back. No waiting and no I/O here, and no kind of step that
- * is not an action. */
-#include "core/playbook.h"
-
+/* A run goes from group to group, to one of its ends, and sometimes back. The complication is that several attempts
+ * may be out at once: whoever ends a run waits for the results of all of them, since each may be an effect. One step's
+ * own way is in playbook_step.c. No waiting and no I/O here. */
 #include "base/utf8.h"
-#include "core/words.h"
+#include "core/playbook_internal.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#define BACK_OFF_FIRST_MS 500
-#define BACK_OFF_LAST_MS 15000
-#define POLL_FIRST_MS 250
-#define POLL_LAST_MS 5000
-
-struct advance {
-    struct run *run;
-    const struct run_event *event;
-    int64_t now;
-    struct run_moves *moves;
-};
-
-static struct step_run *current(const struct advance *a)
-{
-    return &a->run->steps[a->run->current];
-}
-
-static void move(struct advance *a, struct run_move move, const char *format, ...) PRINTF_LIKE(3, 4);
-
-static void move(struct advance *a, struct run_move move, const char *format, ...)
+void run_move_add(struct advance *a, struct run_move move, const char *format, ...)
 {
     assert(a->moves->count < MAX_RUN_MOVES);
     va_list args;
@@ -42,475 +19,485 @@ static void move(struct advance *a, struct run_move move, const char *format, ..
     a->moves->items[a->moves->count++] = move;
 }
 
-static void set_state(struct advance *a, enum run_state state, const char *text)
+void run_set_state(struct advance *a, enum run_state state, const char *text)
 {
     a->run->state = state;
     struct run_move to = {.kind = RUN_MOVE_STATE, .step = a->run->current, .run_state = state};
-    move(a, to, "%s", text);
+    run_move_add(a, to, "%s", text);
 }
 
-static void set_step(struct advance *a, enum step_state state, const char *text)
+const char *run_event_text(const struct advance *a, const char *otherwise)
 {
-    current(a)->state = state;
-    struct run_move to = {.kind = RUN_MOVE_STEP, .step = a->run->current, .step_state = state};
-    move(a, to, "%s", text);
-}
-
-/* What the action said, or what its outcome means when it said nothing. */
-static const char *said(const struct advance *a)
-{
-    if (a->event->text && a->event->text[0])
-        return a->event->text;
-    switch (a->event->outcome) {
-    case OUTCOME_OK:
-        return "the state found is not the one wanted";
-    case OUTCOME_NOT_YET:
-        return "not visible yet";
-    case OUTCOME_TEMPORARY:
-        return "a temporary error";
-    case OUTCOME_PERMANENT:
-        return "refused for good, without a word";
-    case OUTCOME_STARTED:
-    case OUTCOME_UNKNOWN:
-        return "no answer: it may or may not have had its effect";
-    case OUTCOME_CANCELLED:
-        break;
-    }
-    return "ended by us before its effect";
-}
-
-/* ---- attempts ---------------------------------------------------------------------------------------------------- */
-
-static void attempt(struct advance *a, enum phase phase, const char *why)
-{
-    struct step_run *step = current(a);
-    step->phase = phase;
-    step->next_at = 0;
-    step->n_attempts++;
-    if (phase == PHASE_APPLY)
-        a->run->has_effect = true; /* goes on record before the request goes out */
-    struct run_move start = {
-        .kind = RUN_MOVE_ATTEMPT, .step = a->run->current, .attempt = step->n_attempts, .phase = phase};
-    move(a, start, "%s", why);
-}
-
-/* An apply, once it may be: what cannot be taken back is asked for right before. */
-static void apply(struct advance *a, const char *why)
-{
-    const struct step_run *step = current(a);
-    if (a->run->has_effect && !(step->is_point && !step->has_applied)) {
-        attempt(a, PHASE_APPLY, why);
-        return;
-    }
-    a->run->is_at_point = true;
-    a->run->point = a->run->current;
-    struct run_move point = {.kind = RUN_MOVE_POINT, .step = a->run->current, .phase = PHASE_APPLY};
-    move(a, point, "%s", why);
-}
-
-static void begin(struct advance *a)
-{
-    struct step_run *step = current(a);
-    step->began_at = a->now;
-    step->tries = 0;
-    set_step(a, STEP_RUNNING, "");
-    attempt(a, PHASE_OBSERVE, "");
-}
-
-/* To the next step that is not final; behind the last one the run has succeeded. */
-static void go_on(struct advance *a)
-{
-    while (a->run->current < a->run->n_steps && step_state_is_final(current(a)->state))
-        a->run->current++;
-    if (a->run->current == a->run->n_steps)
-        set_state(a, RUN_SUCCEEDED, "every step is done");
-    else
-        begin(a);
-}
-
-static void finish_step(struct advance *a)
-{
-    struct step_run *step = current(a);
-    step->next_at = 0;
-    set_step(a, step->has_applied || !step->can_apply ? STEP_DONE : STEP_ALREADY_DONE,
-             a->event->text ? a->event->text : "");
-}
-
-/* What a person has said before cannot stop this run: a check in vain, while nothing is changed. */
-static bool is_overridden(const struct advance *a)
-{
-    return a->run->is_forced && !a->run->has_effect && !current(a)->can_apply;
-}
-
-static void skip_check(struct advance *a, const char *text)
-{
-    char sentence[256];
-    (void)snprintf(sentence, sizeof sentence, "skipped, since its operator has overridden such checks: %.180s", text);
-    current(a)->next_at = 0;
-    set_step(a, STEP_SKIPPED, sentence);
-    go_on(a);
-}
-
-static void fail(struct advance *a, const char *text)
-{
-    if (is_overridden(a)) {
-        skip_check(a, text);
-        return;
-    }
-    current(a)->next_at = 0;
-    set_step(a, STEP_FAILED, text);
-    set_state(a, RUN_ATTENTION, text);
-}
-
-/* ---- waiting ----------------------------------------------------------------------------------------------------- */
-
-/* Half of the doubled pause for certain, the other half by chance, so that many runs do not knock in step. */
-static int64_t pause_ms(const struct advance *a, int64_t first, int64_t last)
-{
-    int64_t pause = first;
-    for (int i = 1; i < current(a)->tries && pause < last; i++)
-        pause *= 2;
-    if (pause > last)
-        pause = last;
-    return pause / 2 + (int64_t)(a->event->random % (uint32_t)(pause / 2 + 1));
-}
-
-/* Another attempt in `phase` after the pause or the provider's Retry-After, whichever is longer; where the deadline
- * comes first, one last attempt then. */
-static void wait_for(struct advance *a, enum phase phase, int64_t pause)
-{
-    struct step_run *step = current(a);
-    int64_t deadline_at = step->began_at + step->deadline_ms;
-    if (a->now >= deadline_at) {
-        char text[256];
-        (void)snprintf(text, sizeof text, "not done within %.40s; last: %.190s",
-                       duration_phrase(step->deadline_ms).text, said(a));
-        fail(a, text);
-        return;
-    }
-    int64_t left = deadline_at - a->now;
-    if (a->event->retry_after_ms > pause)
-        pause = a->event->retry_after_ms;
-    if (pause > left)
-        pause = left;
-    step->phase = phase;
-    step->next_at = a->now + pause;
-    struct run_move until = {.kind = RUN_MOVE_WAIT, .step = a->run->current, .phase = phase, .at = step->next_at};
-    move(a, until, "%.200s; again in %" PRId64 " ms", said(a), pause);
-}
-
-static void try_again(struct advance *a, enum phase phase)
-{
-    current(a)->tries++;
-    wait_for(a, phase, pause_ms(a, BACK_OFF_FIRST_MS, BACK_OFF_LAST_MS));
-}
-
-static void poll_again(struct advance *a, enum phase phase)
-{
-    current(a)->tries++;
-    wait_for(a, phase, pause_ms(a, POLL_FIRST_MS, POLL_LAST_MS));
-}
-
-/* ---- results ----------------------------------------------------------------------------------------------------- */
-
-/* A check that was not content, or could not look. */
-static void check_again(struct advance *a)
-{
-    const struct step_run *step = current(a);
-    if (is_overridden(a)) {
-        skip_check(a, said(a));
-    } else if (step->retries >= 0 && step->tries >= step->retries) {
-        char text[256];
-        (void)snprintf(text, sizeof text, "looked %d time%s in vain; last: %.200s", step->tries + 1,
-                       step->tries ? "s" : "", said(a));
-        fail(a, text);
-    } else if (a->event->outcome == OUTCOME_OK || a->event->outcome == OUTCOME_NOT_YET) {
-        poll_again(a, PHASE_OBSERVE);
-    } else {
-        try_again(a, PHASE_OBSERVE);
-    }
-}
-
-/* The world is not as wanted, and the action can make it so. Where an apply of ours was accepted it may be on its way:
- * look again for a while, and send the same once more only when it does not come (or somebody took it back). */
-static void found_wrong(struct advance *a, bool was_unknown)
-{
-    struct step_run *step = current(a);
-    if (step->has_applied && !was_unknown && step->tries < RUN_POLLS_BEFORE_APPLYING_AGAIN)
-        poll_again(a, PHASE_OBSERVE);
-    else
-        apply(a, said(a));
-}
-
-static void found_right(struct advance *a)
-{
-    struct step_run *step = current(a);
-    step->tries = 0;
-    if (step->can_settle) {
-        attempt(a, PHASE_SETTLE, "");
-        return;
-    }
-    finish_step(a);
-    go_on(a);
-}
-
-static void on_observed(struct advance *a)
-{
-    struct step_run *step = current(a);
-    bool was_unknown = step->has_unknown_apply;
-    switch (a->event->outcome) {
-    case OUTCOME_OK:
-        step->has_unknown_apply = false;
-        if (a->event->is_right)
-            found_right(a);
-        else if (step->can_apply)
-            found_wrong(a, was_unknown);
-        else
-            check_again(a);
-        return;
-    case OUTCOME_PERMANENT:
-        fail(a, said(a));
-        return;
-    case OUTCOME_CANCELLED:
-        try_again(a, PHASE_OBSERVE);
-        return;
-    case OUTCOME_NOT_YET:
-    case OUTCOME_TEMPORARY:
-    case OUTCOME_STARTED:
-    case OUTCOME_UNKNOWN:
-        break;
-    }
-    if (!step->can_apply)
-        check_again(a);
-    else
-        try_again(a, PHASE_OBSERVE);
-}
-
-/* An apply that certainly had no effect leaves the run as it was before it. */
-static void take_effect_back(struct run *run)
-{
-    run->has_effect = false;
-    for (int i = 0; i < run->n_steps; i++)
-        run->has_effect |= run->steps[i].has_applied;
-}
-
-static void note_apply(struct advance *a)
-{
-    struct step_run *step = current(a);
-    switch (a->event->outcome) {
-    case OUTCOME_TEMPORARY:
-    case OUTCOME_CANCELLED:
-        /* What an earlier apply did not bring will not come by waiting: send it again as soon as it is still missing.
-         */
-        step->has_unknown_apply = step->has_applied;
-        take_effect_back(a->run);
-        return;
-    case OUTCOME_STARTED:
-    case OUTCOME_NOT_YET:
-    case OUTCOME_UNKNOWN:
-        step->has_unknown_apply = true;
-        break;
-    case OUTCOME_OK:
-        step->has_unknown_apply = false;
-        break;
-    case OUTCOME_PERMANENT: /* an action of several requests may have got through the first of them */
-        break;
-    }
-    step->has_applied = true;
-}
-
-static void on_applied(struct advance *a)
-{
-    switch (a->event->outcome) {
-    case OUTCOME_OK:
-        current(a)->tries = 0;
-        attempt(a, PHASE_OBSERVE, "accepted: look whether it is so");
-        return;
-    case OUTCOME_PERMANENT:
-        fail(a, said(a));
-        return;
-    case OUTCOME_STARTED:
-    case OUTCOME_NOT_YET:
-    case OUTCOME_TEMPORARY:
-    case OUTCOME_UNKNOWN:
-    case OUTCOME_CANCELLED:
-        try_again(a, PHASE_OBSERVE);
-        return;
-    }
-}
-
-static void on_settled(struct advance *a)
-{
-    switch (a->event->outcome) {
-    case OUTCOME_OK:
-        finish_step(a);
-        go_on(a);
-        return;
-    case OUTCOME_NOT_YET:
-        poll_again(a, PHASE_SETTLE);
-        return;
-    case OUTCOME_PERMANENT:
-        fail(a, said(a));
-        return;
-    case OUTCOME_STARTED:
-    case OUTCOME_UNKNOWN:
-        current(a)->has_unknown_apply = true;
-        try_again(a, PHASE_OBSERVE);
-        return;
-    case OUTCOME_TEMPORARY:
-    case OUTCOME_CANCELLED:
-        try_again(a, PHASE_SETTLE);
-        return;
-    }
-}
-
-/* The run was to be cancelled, and what was under way has ended. */
-static void end_cancelled(struct advance *a, const char *text)
-{
-    struct step_run *step = current(a);
-    const struct run_event *event = a->event;
-    bool is_complete =
-        event->kind == RUN_EVENT_RESULT && event->outcome == OUTCOME_OK &&
-        (step->phase == PHASE_SETTLE || (step->phase == PHASE_OBSERVE && event->is_right && !step->can_settle));
-    if (is_complete)
-        finish_step(a);
-    else if (step->state == STEP_RUNNING)
-        set_step(a, STEP_FAILED, text);
-    step->next_at = 0;
-    a->run->ending = ENDING_NONE;
-    a->run->is_at_point = false;
-    set_state(a, RUN_CANCELLED, text);
-}
-
-static bool is_under_way(const struct run *run)
-{
-    return run->state == RUN_RUNNING && run->current < run->n_steps && run->steps[run->current].state == STEP_RUNNING &&
-           run->steps[run->current].next_at == 0 && !run->is_at_point;
-}
-
-static void on_result(struct advance *a)
-{
-    if (!is_under_way(a->run))
-        return;
-    enum phase phase = current(a)->phase;
-    if (phase == PHASE_APPLY)
-        note_apply(a);
-    if (a->run->ending != ENDING_NONE) {
-        end_cancelled(a, a->run->has_effect ? "cancelled after something had been changed"
-                                            : "cancelled before anything was changed");
-        return;
-    }
-    switch (phase) {
-    case PHASE_OBSERVE:
-        on_observed(a);
-        break;
-    case PHASE_APPLY:
-        on_applied(a);
-        break;
-    case PHASE_SETTLE:
-        on_settled(a);
-        break;
-    }
-}
-
-/* ---- the other events -------------------------------------------------------------------------------------------- */
-
-/* New, or taken up by another process: what was under way is lost, and looking comes before anything else, also when
- * the deadline has passed meanwhile. */
-static void on_start(struct advance *a)
-{
-    struct run *run = a->run;
-    if (run->state != RUN_RUNNING)
-        return;
-    run->is_at_point = false;
-    if (run->current < run->n_steps && is_under_way(run) && current(a)->phase == PHASE_APPLY)
-        current(a)->has_applied = current(a)->has_unknown_apply = true;
-    if (run->ending != ENDING_NONE && run->current < run->n_steps) {
-        end_cancelled(a, "cancelled; the daemon had ended meanwhile");
-        return;
-    }
-    if (run->current < run->n_steps && current(a)->state == STEP_RUNNING) {
-        current(a)->tries = 0;
-        attempt(a, PHASE_OBSERVE, "taken up again");
-    } else {
-        go_on(a);
-    }
-}
-
-static void on_timer(struct advance *a)
-{
-    const struct run *run = a->run;
-    if (run->state != RUN_RUNNING || run->current >= run->n_steps)
-        return;
-    const struct step_run *step = current(a);
-    if (run->is_at_point)
-        return;
-    if (step->state == STEP_RUNNING && step->next_at != 0 && step->next_at <= a->now)
-        attempt(a, step->phase, "");
+    return a->event->text && a->event->text[0] ? a->event->text : otherwise;
 }
 
 static void refuse(struct advance *a, const char *text)
 {
     struct run_move no = {.kind = RUN_MOVE_REFUSED, .step = a->run->current, .run_state = a->run->state};
-    move(a, no, "%s", text);
+    run_move_add(a, no, "%s", text);
 }
 
-static const char *operator_text(const struct advance *a, const char *otherwise)
+/* ---- what is known of a run -------------------------------------------------------------------------------------- */
+
+static bool goes_on(const struct step_run *step)
 {
-    return a->event->text && a->event->text[0] ? a->event->text : otherwise;
+    return step->state == STEP_RUNNING || step->state == STEP_OWED;
 }
 
-static void on_retry_or_skip(struct advance *a)
+bool step_is_under_way(const struct run *run, int step)
 {
-    if (a->run->state != RUN_ATTENTION) {
-        refuse(a, run_state_is_final(a->run->state) ? "the run is over"
-                  : a->run->state == RUN_WAITING    ? "the run waits for a yes or no: approve or reject it"
-                                                    : "the run is under way: it does not wait for a person");
+    return goes_on(&run->steps[step]) && run->steps[step].next_at == 0 && !(run->is_at_point && run->point == step);
+}
+
+bool run_is_busy(const struct run *run)
+{
+    for (int i = 0; i < run->n_steps; i++)
+        if (step_is_under_way(run, i))
+            return true;
+    return false;
+}
+
+int64_t run_due_at(const struct run *run)
+{
+    int64_t due = INT64_MAX;
+    for (int i = 0; i < run->n_steps; i++)
+        if (goes_on(&run->steps[i]) && run->steps[i].next_at > 0 && run->steps[i].next_at < RUN_NEVER / 2 &&
+            run->steps[i].next_at < due)
+            due = run->steps[i].next_at;
+    return due;
+}
+
+int run_n_debts(const struct run *run)
+{
+    int n = 0;
+    for (int i = 0; i < run->n_steps; i++)
+        n += run->steps[i].state == STEP_OWED;
+    return n;
+}
+
+bool run_is_at_rest(const struct run *run)
+{
+    if (!run_state_is_final(run->state))
+        return false;
+    for (int i = 0; i < run->n_steps; i++)
+        if (goes_on(&run->steps[i]))
+            return false;
+    return true;
+}
+
+bool step_is_passed(const struct step_run *step)
+{
+    return step_state_is_final(step->state) || step->state == STEP_OWED ||
+           (step->state == STEP_FAILED && step->on_failure == ON_FAILURE_CONTINUE && !step->is_undoing);
+}
+
+bool step_waits_for_person(const struct step_run *step)
+{
+    return (step->state == STEP_FAILED || step->state == STEP_UNKNOWN) && !step->is_measure && !step_is_passed(step);
+}
+
+static bool has_waiting(const struct run *run)
+{
+    for (int i = 0; i < run->n_steps; i++)
+        if (step_waits_for_person(&run->steps[i]) && (!run->is_undoing || run->steps[i].is_undoing))
+            return true;
+    return false;
+}
+
+void run_wait_for_person(struct advance *a, const char *text)
+{
+    if (a->run->state != RUN_ATTENTION && a->run->ending == ENDING_NONE)
+        run_set_state(a, RUN_ATTENTION, text);
+}
+
+/* ---- ends -------------------------------------------------------------------------------------------------------- */
+
+static const char *ending_phrase(const struct run *run)
+{
+    switch (run->ending) {
+    case ENDING_STOP:
+        return "stopped: a step of it failed";
+    case ENDING_UNDO:
+        return "it stops here, and goes back";
+    case ENDING_NONE:
+    case ENDING_CANCEL:
+        break;
+    }
+    return run->has_effect ? "cancelled after something had been changed" : "cancelled before anything was changed";
+}
+
+/* Nothing is under way any more. */
+static void end_now(struct advance *a, const char *text)
+{
+    struct run *run = a->run;
+    enum ending ending = run->ending;
+    run->ending = ENDING_NONE;
+    run->is_at_point = false;
+    for (int i = 0; i < run->n_steps; i++) {
+        if (run->steps[i].state == STEP_RUNNING) {
+            run->steps[i].next_at = 0;
+            step_set(a, i, STEP_FAILED, text);
+        } else if (run->steps[i].state == STEP_OWED && ending != ENDING_UNDO) {
+            run->steps[i].next_at = 0;
+            step_set(a, i, STEP_FAILED, "it was owed, and the run has ended before it was done");
+        }
+    }
+    switch (ending) {
+    case ENDING_NONE:
+        break;
+    case ENDING_CANCEL:
+        run_set_state(a, RUN_CANCELLED, text);
+        break;
+    case ENDING_STOP:
+        run_set_state(a, RUN_FAILED, text);
+        break;
+    case ENDING_UNDO:
+        undo_begin(a, text);
+        break;
+    }
+}
+
+void run_end_with(struct advance *a, enum ending ending, const char *text)
+{
+    struct run *run = a->run;
+    run->ending = ending;
+    if (!run_is_busy(run)) {
+        end_now(a, text);
         return;
     }
-    bool is_skip = a->event->kind == RUN_EVENT_SKIP;
-    if (is_skip) {
-        set_step(a, STEP_SKIPPED, operator_text(a, "skipped by an operator"));
-        a->run->current++;
+    for (int i = 0; i < run->n_steps; i++) {
+        struct run_move stop = {.kind = RUN_MOVE_STOP_ATTEMPT,
+                                .step = i,
+                                .attempt = run->steps[i].n_attempts,
+                                .phase = run->steps[i].phase};
+        if (step_is_under_way(run, i))
+            run_move_add(a, stop, "%s", text);
+    }
+}
+
+static void succeed(struct advance *a)
+{
+    struct run *run = a->run;
+    int n_debts = run_n_debts(run);
+    char text[120] = "every step is done";
+    if (n_debts > 0)
+        (void)snprintf(text, sizeof text, "every step is done but for %d that %s owed", n_debts,
+                       n_debts == 1 ? "is" : "are");
+    run_set_state(a, RUN_SUCCEEDED, text);
+    for (int i = 0; i < run->n_steps; i++)
+        if (run->steps[i].is_measure && run->steps[i].state == STEP_PENDING)
+            step_begin(a, i);
+}
+
+/* ---- from group to group ----------------------------------------------------------------------------------------- */
+
+static int first_in_the_way(const struct run *run)
+{
+    int i = 0;
+    while (i < run->n_steps && (run->steps[i].is_measure || step_is_passed(&run->steps[i])))
+        i++;
+    return i;
+}
+
+static bool is_same_group(const struct run *run, int a, int b)
+{
+    return run->steps[a].group != 0 && run->steps[a].group == run->steps[b].group && !run->steps[a].is_measure &&
+           !run->steps[b].is_measure;
+}
+
+/* All of the group of the first step that is in the way, once none of it has begun. */
+static void begin_group(struct advance *a)
+{
+    const struct run *run = a->run;
+    int first = run->current, last = run->current;
+    while (first > 0 && is_same_group(run, first - 1, first))
+        first--;
+    while (last + 1 < run->n_steps && is_same_group(run, last, last + 1))
+        last++;
+    for (int i = first; i <= last; i++)
+        if (run->steps[i].state != STEP_PENDING && !step_is_passed(&run->steps[i]))
+            return;
+    for (int i = first; i <= last; i++)
+        if (run->steps[i].state == STEP_PENDING)
+            step_begin(a, i);
+}
+
+void run_go_on(struct advance *a)
+{
+    struct run *run = a->run;
+    if (run_state_is_final(run->state) || run->state == RUN_WAITING)
+        return;
+    if (!run->is_undoing)
+        run->current = first_in_the_way(run);
+    if (run->ending != ENDING_NONE) {
+        if (!run_is_busy(run))
+            end_now(a, ending_phrase(run));
+    } else if (run->is_undoing) {
+        undo_go_on(a);
+    } else if (run->current == run->n_steps) {
+        succeed(a);
     } else {
+        begin_group(a);
+    }
+}
+
+/* ---- results and time -------------------------------------------------------------------------------------------- */
+
+/* Of a run that has ended, or is to: only what the result has completed counts. */
+static void end_step(struct advance *a, int i, enum step_state otherwise, const char *text)
+{
+    if (step_is_completed_by(a, i)) {
+        step_finish(a, i);
+        return;
+    }
+    a->run->steps[i].next_at = 0;
+    step_set(a, i, otherwise, text);
+}
+
+static void park(struct advance *a, int i)
+{
+    struct step_run *step = &a->run->steps[i];
+    step->phase = step->can_observe ? PHASE_OBSERVE : PHASE_APPLY;
+    step->next_at = RUN_NEVER;
+    struct run_move until = {.kind = RUN_MOVE_WAIT, .step = i, .phase = step->phase, .at = RUN_NEVER};
+    run_move_add(a, until, "another run has begun since: it stays owed, and is not tried any more");
+}
+
+static const char PAST[] = "another run has begun since";
+
+static void on_result(struct advance *a)
+{
+    struct run *run = a->run;
+    int i = a->event->step;
+    if (i < 0 || i >= run->n_steps || !step_is_under_way(run, i))
+        return;
+    if (run->steps[i].phase == PHASE_APPLY)
+        step_note_apply(a, i);
+    bool is_debt = run->steps[i].state == STEP_OWED;
+    if (run->is_past && is_debt && !step_is_completed_by(a, i))
+        park(a, i);
+    else if (run->is_past)
+        end_step(a, i, STEP_SKIPPED, PAST);
+    else if (run->ending != ENDING_NONE && !is_debt)
+        end_step(a, i, STEP_FAILED, ending_phrase(run));
+    else if (run->ending != ENDING_NONE && !step_is_completed_by(a, i))
+        run->steps[i].next_at = a->now; /* it is not out any more */
+    else
+        step_result(a, i);
+    run_go_on(a);
+}
+
+static void on_timer(struct advance *a)
+{
+    struct run *run = a->run;
+    if (run->state == RUN_WAITING || run->ending != ENDING_NONE)
+        return;
+    for (int i = 0; i < run->n_steps; i++)
+        if (goes_on(&run->steps[i]) && run->steps[i].next_at != 0 && run->steps[i].next_at <= a->now)
+            step_due(a, i);
+}
+
+/* ---- beginnings -------------------------------------------------------------------------------------------------- */
+
+/* Of a run that was to end: what was out may have had its effect. */
+static void end_after_restart(struct advance *a)
+{
+    struct run *run = a->run;
+    for (int i = 0; i < run->n_steps; i++) {
+        struct step_run *step = &run->steps[i];
+        if (!step_is_under_way(run, i))
+            continue;
+        if (step->phase == PHASE_APPLY)
+            step->has_applied = step->has_unknown_apply = true;
+        if (step->state == STEP_OWED)
+            step->next_at = a->now;
+    }
+    end_now(a, run->ending == ENDING_CANCEL ? "cancelled; the daemon had ended meanwhile" : ending_phrase(run));
+}
+
+static void on_start(struct advance *a)
+{
+    struct run *run = a->run;
+    run->is_at_point = false;
+    if (run->state == RUN_WAITING)
+        return;
+    if (run->ending != ENDING_NONE && !run_state_is_final(run->state)) {
+        end_after_restart(a);
+        return;
+    }
+    for (int i = 0; i < run->n_steps; i++)
+        if (goes_on(&run->steps[i]))
+            step_resume(a, i);
+    run_go_on(a);
+}
+
+/* Another run of the service has begun: this one, which is over, writes nothing any more. */
+static void on_past(struct advance *a)
+{
+    struct run *run = a->run;
+    if (!run_state_is_final(run->state) || run->is_past)
+        return;
+    run->is_past = true;
+    for (int i = 0; i < run->n_steps; i++) {
+        struct step_run *step = &run->steps[i];
+        struct run_move stop = {
+            .kind = RUN_MOVE_STOP_ATTEMPT, .step = i, .attempt = step->n_attempts, .phase = step->phase};
+        if (step_is_under_way(run, i))
+            run_move_add(a, stop, "%s", PAST);
+        else if (step->state == STEP_OWED)
+            park(a, i);
+        else if (step->is_measure && (step->state == STEP_RUNNING || step->state == STEP_PENDING))
+            end_step(a, i, STEP_SKIPPED, PAST);
+    }
+}
+
+/* ---- people ------------------------------------------------------------------------------------------------------ */
+
+/* Of every step that waits for a person, of every debt where none does, or of the one that is named. */
+static bool is_meant(const struct run *run, int step, int i)
+{
+    bool is_waiting = run->state == RUN_ATTENTION && step_waits_for_person(&run->steps[i]) &&
+                      (!run->is_undoing || run->steps[i].is_undoing);
+    bool is_debt = run->steps[i].state == STEP_OWED && !step_is_under_way(run, i);
+    if (step >= 0)
+        return i == step && (is_waiting || is_debt);
+    return is_waiting || (is_debt && !(run->state == RUN_ATTENTION && has_waiting(run)));
+}
+
+static void refuse_person(struct advance *a)
+{
+    const struct run *run = a->run;
+    int step = a->event->step;
+    if (step >= run->n_steps)
+        refuse(a, "the run has no such step");
+    else if (step >= 0 && run->steps[step].state == STEP_OWED)
+        refuse(a, "the step is being tried at this moment: ask again in a moment");
+    else if (run_state_is_final(run->state))
+        refuse(a, "the run is over");
+    else if (run->state == RUN_WAITING)
+        refuse(a, "the run waits for a yes or no: approve or reject it");
+    else if (step >= 0)
+        refuse(a, "the step does not wait for a person");
+    else
+        refuse(a, "the run is under way: it does not wait for a person");
+}
+
+static void answer_step(struct advance *a, int i)
+{
+    struct step_run *step = &a->run->steps[i];
+    switch (a->event->kind) {
+    case RUN_EVENT_SKIP:
+        step->next_at = 0;
+        step_set(a, i, STEP_SKIPPED, run_event_text(a, "skipped by an operator"));
+        return;
+    case RUN_EVENT_DONE:
+        step->next_at = 0;
+        step->has_applied |= step->is_point;
+        step_set(a, i, step->is_undoing ? STEP_UNDONE : STEP_DONE,
+                 run_event_text(a, "an operator says that it is done"));
+        return;
+    case RUN_EVENT_RETRY:
+        if (step->state == STEP_OWED) {
+            step->tries = 0;
+            step->phase = step->can_observe ? PHASE_OBSERVE : PHASE_APPLY;
+            step_due(a, i);
+            return;
+        }
         /* A person who has mended something does not wait for what was sent before: if it is not there, send it again.
          */
-        current(a)->has_unknown_apply = current(a)->has_applied;
+        step->has_unknown_apply = step->has_applied;
+        step->state = STEP_PENDING;
+        return;
+    case RUN_EVENT_START:
+    case RUN_EVENT_RESULT:
+    case RUN_EVENT_TIMER:
+    case RUN_EVENT_UNDO:
+    case RUN_EVENT_CANCEL:
+    case RUN_EVENT_GOES:
+    case RUN_EVENT_HALT:
+    case RUN_EVENT_PAST:
+        return;
     }
-    a->run->state = RUN_RUNNING;
-    if (a->run->current < a->run->n_steps)
-        set_state(a, RUN_RUNNING, operator_text(a, is_skip ? "goes on behind the step" : "the step is tried again"));
-    go_on(a);
+}
+
+/* What was sent back to the beginning begins, also where its neighbours go on. */
+static void begin_again(struct advance *a, const bool *was_meant)
+{
+    for (int i = 0; i < a->run->n_steps; i++)
+        if (was_meant[i] && a->run->steps[i].state == STEP_PENDING && !a->run->steps[i].is_undoing)
+            step_begin(a, i);
+}
+
+static void on_person(struct advance *a)
+{
+    struct run *run = a->run;
+    bool was_meant[2 * MAX_STEPS + MAX_GROUP] = {false};
+    int n = 0;
+    bool is_retry = a->event->kind == RUN_EVENT_RETRY;
+    assert(run->n_steps <= (int)(sizeof was_meant / sizeof was_meant[0]));
+    for (int i = 0; i < run->n_steps; i++)
+        n += was_meant[i] = is_meant(run, a->event->step, i);
+    if (n > 0 && is_retry && run->is_past)
+        refuse(a, "another run has begun since: see to it by hand, then say done, or skip it");
+    else if (n == 0)
+        refuse_person(a);
+    if (n == 0 || (is_retry && run->is_past))
+        return;
+    for (int i = 0; i < run->n_steps; i++)
+        if (was_meant[i])
+            answer_step(a, i);
+    if (run->state == RUN_ATTENTION && !has_waiting(run)) {
+        run->state = RUN_RUNNING;
+        if (run->is_undoing || first_in_the_way(run) < run->n_steps)
+            run_set_state(a, RUN_RUNNING,
+                          run_event_text(a, is_retry ? "the step is tried again" : "goes on behind the step"));
+    }
+    begin_again(a, was_meant);
+    run_go_on(a);
 }
 
 static void on_cancel(struct advance *a)
 {
-    struct run *run = a->run;
-    if (run_state_is_final(run->state)) {
+    if (run_state_is_final(a->run->state))
         refuse(a, "the run is over");
-    } else if (run->ending != ENDING_NONE) {
+    else if (a->run->ending == ENDING_CANCEL)
         refuse(a, "the run is being cancelled already: it ends with the attempt under way");
-    } else if (is_under_way(run)) {
-        run->ending = ENDING_CANCEL;
-        struct run_move stop = {.kind = RUN_MOVE_STOP_ATTEMPT,
-                                .step = run->current,
-                                .attempt = current(a)->n_attempts,
-                                .phase = current(a)->phase};
-        move(a, stop, "%s", operator_text(a, "cancelled by an operator"));
-    } else {
-        end_cancelled(a, operator_text(a, "cancelled by an operator"));
-    }
+    else
+        run_end_with(a, ENDING_CANCEL, run_event_text(a, "cancelled by an operator"));
+}
+
+static void on_undo(struct advance *a)
+{
+    const struct run *run = a->run;
+    if (run_state_is_final(run->state))
+        refuse(a, "the run is over");
+    else if (run->state == RUN_WAITING)
+        refuse(a, "the run waits for a yes or no: approve or reject it");
+    else if (run->is_undoing || run->ending == ENDING_UNDO)
+        refuse(a, "the run goes back already");
+    else if (run->ending != ENDING_NONE)
+        refuse(a, "the run is being ended already");
+    else if (run_is_behind_point(run))
+        refuse(a, "there is no way back: the run is behind a point of no return");
+    else if (!run->has_effect)
+        refuse(a, "the run has changed nothing, so there is nothing to undo: cancel it");
+    else
+        run_end_with(a, ENDING_UNDO, run_event_text(a, "an operator has asked for it"));
 }
 
 static void on_answer(struct advance *a)
 {
-    if (!a->run->is_at_point)
+    struct run *run = a->run;
+    if (!run->is_at_point)
         return;
-    a->run->is_at_point = false;
-    if (a->event->kind == RUN_EVENT_GOES)
-        attempt(a, PHASE_APPLY, a->event->text ? a->event->text : "");
-    else
-        fail(a, operator_text(a, "it may not go on"));
+    run->is_at_point = false;
+    if (a->event->kind == RUN_EVENT_GOES) {
+        step_attempt(a, run->point, PHASE_APPLY, run_event_text(a, ""));
+        return;
+    }
+    const char *text = run_event_text(a, "it may not go on");
+    step_set(a, run->point, STEP_FAILED, text);
+    run_wait_for_person(a, text);
 }
 
 void run_next(struct run *run, const struct run_event *event, int64_t now, struct run_moves *ret)
@@ -529,7 +516,11 @@ void run_next(struct run *run, const struct run_event *event, int64_t now, struc
         break;
     case RUN_EVENT_RETRY:
     case RUN_EVENT_SKIP:
-        on_retry_or_skip(&a);
+    case RUN_EVENT_DONE:
+        on_person(&a);
+        break;
+    case RUN_EVENT_UNDO:
+        on_undo(&a);
         break;
     case RUN_EVENT_CANCEL:
         on_cancel(&a);
@@ -538,43 +529,11 @@ void run_next(struct run *run, const struct run_event *event, int64_t now, struc
     case RUN_EVENT_HALT:
         on_answer(&a);
         break;
-    case RUN_EVENT_DONE:
-    case RUN_EVENT_UNDO:
-        refuse(&a, "this does not work yet");
-        break;
     case RUN_EVENT_PAST:
+        on_past(&a);
         break;
     }
-}
-
-bool step_is_under_way(const struct run *run, int step)
-{
-    return step == run->current && is_under_way(run);
-}
-
-bool run_is_busy(const struct run *run)
-{
-    return is_under_way(run);
-}
-
-int64_t run_due_at(const struct run *run)
-{
-    int64_t due = INT64_MAX;
-    for (int i = 0; i < run->n_steps; i++)
-        if (run->steps[i].state == STEP_RUNNING && run->steps[i].next_at > 0 && run->steps[i].next_at < due)
-            due = run->steps[i].next_at;
-    return due;
-}
-
-bool run_is_at_rest(const struct run *run)
-{
-    return run_state_is_final(run->state);
-}
-
-int run_n_debts(const struct run *run)
-{
-    int n = 0;
-    for (int i = 0; i < run->n_steps; i++)
-        n += run->steps[i].state == STEP_OWED;
-    return n;
+    struct run_move point = {.kind = RUN_MOVE_POINT, .step = run->point, .phase = PHASE_APPLY};
+    if (a.point_text && run->is_at_point)
+        run_move_add(&a, point, "%s", a.point_text);
 }

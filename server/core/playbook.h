@@ -85,8 +85,9 @@ struct run {
     bool is_at_point;   /* a step asks whether it may apply, and waits for the answer: never stored */
     int point;          /* which one */
     bool is_forced;     /* a person has overridden `preflight`: before the first effect no check is waited for */
+    bool is_past;       /* over, and another run of the service has begun since: told anew after a restart */
     int n_steps;
-    int current;            /* the first step that is not final; n_steps when all are */
+    int current; /* the first step that holds the run up, n_steps: none does; while undoing, the one put back */
     struct step_run *steps; /* owned by who made the run */
 };
 
@@ -137,8 +138,9 @@ struct run_move {
     char text[256]; /* why, for the record; holds the provider's own words for a failure */
 };
 
-#define MAX_RUN_MOVES (8 + 4 * MAX_GROUP)
+#define MAX_RUN_MOVES (8 + 2 * MAX_STEPS + 4 * MAX_GROUP)
 #define RUN_POLLS_BEFORE_APPLYING_AGAIN 8
+#define RUN_NEVER (INT64_MAX / 4) /* next_at of a debt that is not tried any more until a person says something */
 
 struct run_moves {
     struct run_move items[MAX_RUN_MOVES];

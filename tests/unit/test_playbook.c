@@ -1,14 +1,16 @@
 /* A run's way through its playbook, as stories: what happens, and the moves that follow, in order.
  *
  * A playbook is a word, a letter for a step: a applies, p likewise and is a point of no return, s applies and settles,
- * c checks (twice again), w checks until the deadline. With "?" before it the questions whether the run may go on are
- * shown, and answered by goes, halt or cancel; else they are answered at once. With "!" before it a person has
- * overridden its checks. Steps have a deadline of 60 s. Events: start, retry, skip, cancel, timer (when the next
- * attempt is due), early (just before), and results: right, wrong (observed well, and not as wanted), ok, notyet,
- * temporary, unknown, permanent, cancelled; "temporary 5000" brings a Retry-After, "+70000 right" comes that much
- * later. Behind the moves stand the flags that are set: e the run has an effect, x it is being cancelled; of the
- * current step a something was applied, u with an unknown result. The jitter is nought: pauses are half of what they
- * may be. */
+ * u applies and cannot be looked at, i likewise and is idempotent, c checks (twice again), w checks until the deadline,
+ * m is a measure. Those in brackets go at the same time. Behind a letter: - stop, ~ continue, ^ undo, $ owe when it
+ * fails, < it can be put back. With "?" before it the questions whether the run may go on are shown, and answered by
+ * goes, halt or cancel; else they are answered at once. With "!" before it a person has overridden its checks. Steps
+ * have a deadline of 60 s. Events: start, retry, skip, done, undo, cancel, past, timer (when the next attempt is due),
+ * early (just before), and results, of the first attempt under way or with "1:" before it of step 1: right, wrong
+ * (observed well, and not as wanted), ok, notyet, temporary, unknown, permanent, cancelled; "temporary 5000" brings a
+ * Retry-After, "+70000 right" comes that much later. Behind the moves stand the flags that are set: e the run has an
+ * effect, x it is being ended, b it goes back; of the current step a something was applied, u with an unknown result.
+ * The jitter is nought: pauses are half of what they may be. */
 #include "base/cleanup.h"
 #include "base/strbuf.h"
 #include "core/playbook.h"
@@ -26,21 +28,55 @@ struct play {
     bool is_asking;
 };
 
+/* a: apply, s: settles too, p: a point of no return, u: cannot be looked at, i: likewise, and idempotent, c, C: checks,
+ * m: a measure. */
+static struct step_run step_like(char kind, int group)
+{
+    return (struct step_run){.can_observe = !strchr("ui", kind),
+                             .can_apply = strchr("aspui", kind) != NULL,
+                             .is_point = kind == 'p',
+                             .can_settle = kind == 's',
+                             .is_idempotent = kind == 'i',
+                             .is_measure = kind == 'm',
+                             .group = group,
+                             .deadline_ms = 60000,
+                             .retries = kind == 'c' ? 2 : -1};
+}
+
+/* Behind a step: what becomes of the run when it fails, and that it can be put back. */
+static void mark_step(struct step_run *step, char mark)
+{
+    if (mark == '-')
+        step->on_failure = ON_FAILURE_STOP;
+    else if (mark == '~')
+        step->on_failure = ON_FAILURE_CONTINUE;
+    else if (mark == '^')
+        step->on_failure = ON_FAILURE_UNDO;
+    else if (mark == '$')
+        step->on_failure = ON_FAILURE_OWE;
+    else
+        step->is_reversible = true;
+}
+
 static void play_init(struct play *play, const char *playbook)
 {
     memset(play, 0, sizeof *play);
     play->is_asking = playbook[0] == '?';
     bool is_forced = playbook[0] == '!';
     playbook += play->is_asking || is_forced;
-    play->run = (struct run){.state = RUN_RUNNING, .to = 1, .n_steps = (int)strlen(playbook), .steps = play->steps};
+    play->run = (struct run){.state = RUN_RUNNING, .to = 1, .steps = play->steps};
     play->run.is_forced = is_forced;
     play->now = NOW;
-    for (int i = 0; i < play->run.n_steps; i++)
-        play->steps[i] = (struct step_run){.can_apply = strchr("asp", playbook[i]) != NULL,
-                                           .is_point = playbook[i] == 'p',
-                                           .can_settle = playbook[i] == 's',
-                                           .deadline_ms = 60000,
-                                           .retries = playbook[i] == 'c' ? 2 : -1};
+    int group = 0, n_groups = 0;
+    for (; *playbook; playbook++)
+        if (*playbook == '(')
+            group = ++n_groups;
+        else if (*playbook == ')')
+            group = 0;
+        else if (strchr("-~^$<", *playbook))
+            mark_step(&play->steps[play->run.n_steps - 1], *playbook);
+        else
+            play->steps[play->run.n_steps++] = step_like(*playbook, group);
 }
 
 static const struct step_run *current(const struct play *play)
@@ -48,12 +84,24 @@ static const struct step_run *current(const struct play *play)
     return play->run.current < play->run.n_steps ? &play->steps[play->run.current] : NULL;
 }
 
+static int first_under_way(const struct play *play)
+{
+    for (int i = 0; i < play->run.n_steps; i++)
+        if (step_is_under_way(&play->run, i))
+            return i;
+    return -1;
+}
+
 static struct run_event parse_event(struct play *play, const char *text, char *word, size_t room)
 {
-    struct run_event event = {.kind = RUN_EVENT_RESULT, .retry_after_ms = -1, .text = NULL};
+    struct run_event event = {.kind = RUN_EVENT_RESULT, .step = -1, .retry_after_ms = -1, .text = NULL};
     long later = 0;
     long after = -1;
     int n = 0;
+    if (text[0] >= '0' && text[0] <= '9') { /* "1:right" */
+        event.step = text[0] - '0';
+        text += 2;
+    }
     if (sscanf(text, "+%ld%n", &later, &n) == 1)
         text += n + 1;
     play->now += later;
@@ -79,6 +127,9 @@ static struct run_event event_of(struct play *play, const char *text)
         {"early", RUN_EVENT_TIMER, OUTCOME_OK},
         {"retry", RUN_EVENT_RETRY, OUTCOME_OK},
         {"skip", RUN_EVENT_SKIP, OUTCOME_OK},
+        {"done", RUN_EVENT_DONE, OUTCOME_OK},
+        {"undo", RUN_EVENT_UNDO, OUTCOME_OK},
+        {"past", RUN_EVENT_PAST, OUTCOME_OK},
         {"cancel", RUN_EVENT_CANCEL, OUTCOME_OK},
         {"goes", RUN_EVENT_GOES, OUTCOME_OK},
         {"halt", RUN_EVENT_HALT, OUTCOME_OK},
@@ -100,10 +151,13 @@ static struct run_event event_of(struct play *play, const char *text)
         event.kind = words[i].kind;
         event.outcome = words[i].outcome;
         event.is_right = strcmp(word, "right") == 0;
-        if (strcmp(word, "timer") == 0 && current(play) && current(play)->next_at > play->now)
-            play->now = current(play)->next_at;
+        if (event.kind == RUN_EVENT_RESULT && event.step < 0)
+            event.step = first_under_way(play);
+        int64_t due = run_due_at(&play->run);
+        if (strcmp(word, "timer") == 0 && due != INT64_MAX && due > play->now)
+            play->now = due;
         if (strcmp(word, "early") == 0)
-            play->now = current(play)->next_at - 1;
+            play->now = due - 1;
         return event;
     }
     fail_msg("%s?", word);
@@ -119,7 +173,10 @@ static void move_put(struct strbuf *s, const struct run_move *move, int64_t now)
         strbuf_addf(s, "%d.%d %s", move->step, move->attempt, phase_text(move->phase));
         break;
     case RUN_MOVE_WAIT:
-        strbuf_addf(s, "%d waits %lld", move->step, (long long)(move->at - now));
+        if (move->at == RUN_NEVER)
+            strbuf_addf(s, "%d waits for a person", move->step);
+        else
+            strbuf_addf(s, "%d waits %lld", move->step, (long long)(move->at - now));
         break;
     case RUN_MOVE_STEP:
         strbuf_addf(s, "%d is %s", move->step, step_state_text(move->step_state));
@@ -134,6 +191,8 @@ static void move_put(struct strbuf *s, const struct run_move *move, int64_t now)
         strbuf_addf(s, "stop %d.%d", move->step, move->attempt);
         break;
     case RUN_MOVE_UNDO:
+        strbuf_adds(s, "back");
+        break;
     case RUN_MOVE_REFUSED:
         strbuf_adds(s, "refused");
         break;
@@ -144,9 +203,9 @@ static void flags_put(struct strbuf *s, const struct play *play)
 {
     char flags[8];
     const struct step_run *step = current(play);
-    (void)snprintf(flags, sizeof flags, "%s%s%s%s", play->run.has_effect ? "e" : "",
-                   play->run.ending != ENDING_NONE ? "x" : "", step && step->has_applied ? "a" : "",
-                   step && step->has_unknown_apply ? "u" : "");
+    (void)snprintf(flags, sizeof flags, "%s%s%s%s%s", play->run.has_effect ? "e" : "",
+                   play->run.ending != ENDING_NONE ? "x" : "", play->run.is_undoing ? "b" : "",
+                   step && step->has_applied ? "a" : "", step && step->has_unknown_apply ? "u" : "");
     if (flags[0])
         strbuf_addf(s, "%s[%s]", s->len ? " " : "", flags);
 }
@@ -477,7 +536,7 @@ static void cancel_while_settling(void **state)
 static void cancel_while_the_last_look_is_under_way(void **state)
 {
     SHOW("a", BEGIN, {"wrong", "0.2 apply [e]"}, {"ok", "0.3 observe [ea]"}, {"cancel", "stop 0.3 [exa]"},
-         {"right", "0 is done; run cancelled [ea]"});
+         {"right", "0 is done; run cancelled [e]"});
 }
 
 /* ---- restarts ---------------------------------------------------------------------------------------------------- */
@@ -632,6 +691,154 @@ static void jitter(void **state)
     }
 }
 
+/* ---- groups ------------------------------------------------------------------------------------------------------ */
+
+static void a_group_goes_at_the_same_time_and_the_next_waits_for_all(void **state)
+{
+    (void)state;
+    SHOW("(aa)a", {"start", "0 is running; 0.1 observe; 1 is running; 1.1 observe"}, {"1:right", "1 is already done"},
+         {"0:wrong", "0.2 apply [e]"}, {"0:ok", "0.3 observe [ea]"},
+         {"0:right", "0 is done; 2 is running; 2.1 observe [e]"}, {"2:right", "2 is already done; run succeeded [e]"});
+}
+
+static void only_one_of_a_group_is_asked_about(void **state)
+{
+    (void)state;
+    SHOW("?(aa)", {"start", "0 is running; 0.1 observe; 1 is running; 1.1 observe"}, {"0:wrong", "0 may it?"},
+         {"1:wrong", "1 waits 0"}, {"goes", "0.2 apply [e]"}, {"timer", "1.2 apply [e]"});
+}
+
+static void a_failure_in_a_group_calls_people_at_once_and_its_neighbour_goes_on(void **state)
+{
+    (void)state;
+    SHOW("(aa)a", {"start", "0 is running; 0.1 observe; 1 is running; 1.1 observe"},
+         {"0:permanent", "0 is failed; run attention"}, {"1:wrong", "1.2 apply [e]"}, {"1:ok", "1.3 observe [e]"},
+         {"1:right", "1 is done [e]"}, {"retry", "run running; 0 is running; 0.2 observe [e]"},
+         {"0:right", "0 is already done; 2 is running; 2.1 observe [e]"});
+}
+
+static void both_fail_and_one_is_named(void **state)
+{
+    (void)state;
+    SHOW("(aa)", {"start", "0 is running; 0.1 observe; 1 is running; 1.1 observe"},
+         {"0:permanent", "0 is failed; run attention"}, {"1:permanent", "1 is failed"}, {"1:skip", "1 is skipped"},
+         {"1:retry", "refused"}, {"done", "0 is done; run succeeded"});
+}
+
+static void a_cancel_waits_for_all_of_a_group(void **state)
+{
+    (void)state;
+    SHOW("(aa)", {"start", "0 is running; 0.1 observe; 1 is running; 1.1 observe"},
+         {"cancel", "stop 0.1; stop 1.1 [x]"}, {"0:cancelled", "0 is failed [x]"},
+         {"1:right", "1 is already done; run cancelled"});
+}
+
+/* ---- what becomes of a failure ----------------------------------------------------------------------------------- */
+
+static void stop_ends_the_run_as_failed(void **state)
+{
+    (void)state;
+    SHOW("a-a", {"start", "0 is running; 0.1 observe"}, {"permanent", "0 is failed; run failed"}, {"retry", "refused"});
+}
+
+static void continue_goes_on_behind_a_failure(void **state)
+{
+    (void)state;
+    SHOW("a~a", {"start", "0 is running; 0.1 observe"}, {"permanent", "0 is failed; 1 is running; 1.1 observe"},
+         {"right", "1 is already done; run succeeded"});
+}
+
+static void a_debt_lets_the_run_succeed_and_is_tried_until_it_is_done(void **state)
+{
+    (void)state;
+    SHOW("a$a", {"start", "0 is running; 0.1 observe"},
+         {"permanent", "0 is owed; 0 waits 15000; 1 is running; 1.1 observe"},
+         {"1:right", "1 is already done; run succeeded"}, {"timer", "0.2 observe"}, {"0:temporary", "0 waits 7500"},
+         {"timer", "0.3 observe"}, {"0:permanent", "0 waits 300000"}, {"timer", "0.4 observe"},
+         {"0:wrong", "0.5 apply"}, {"0:ok", "0.6 observe"}, {"0:right", "0 is done"}, {"retry", "refused"});
+}
+
+static void a_debt_is_taken_up_again_and_tried_at_once_when_a_person_says_so(void **state)
+{
+    (void)state;
+    SHOW("a$", {"start", "0 is running; 0.1 observe"}, {"permanent", "0 is owed; 0 waits 15000; run succeeded"},
+         {"start", "0.2 observe"}, {"skip", "refused"}, {"0:temporary", "0 waits 7500"}, {"retry", "0.3 observe"},
+         {"0:temporary", "0 waits 7500"}, {"done", "0 is done"});
+}
+
+static void behind_another_run_a_debt_stands_and_is_not_tried(void **state)
+{
+    (void)state;
+    SHOW("a$m", {"start", "0 is running; 0.1 observe"},
+         {"permanent", "0 is owed; 0 waits 15000; run succeeded; 1 is running; 1.1 observe"}, {"timer", "0.2 observe"},
+         {"past", "stop 0.2; stop 1.1"}, {"0:wrong", "0 waits for a person"}, {"1:cancelled", "1 is skipped"},
+         {"timer", ""}, {"retry", "refused"}, {"skip", "0 is skipped"});
+}
+
+static void a_measure_is_only_timed(void **state)
+{
+    (void)state;
+    SHOW("am", {"start", "0 is running; 0.1 observe"},
+         {"right", "0 is already done; run succeeded; 1 is running; 1.1 observe"}, {"notyet", "1 waits 125"},
+         {"timer", "1.2 observe"}, {"right", "1 is done"});
+}
+
+/* ---- what cannot be looked at ------------------------------------------------------------------------------------ */
+
+static void what_cannot_be_looked_at_is_unknown_after_a_restart(void **state)
+{
+    (void)state;
+    SHOW("ua", {"start", "0 is running; 0.1 apply [e]"}, {"start", "0 is unknown; run attention [eau]"},
+         {"done", "0 is done; run running; 1 is running; 1.1 observe [e]"});
+}
+
+static void what_cannot_be_looked_at_is_done_again_only_where_it_is_idempotent(void **state)
+{
+    (void)state;
+    SHOW("u", {"start", "0 is running; 0.1 apply [e]"}, {"temporary", "0 waits 250"}, {"timer", "0.2 apply [e]"},
+         {"unknown", "0 is unknown; run attention [eau]"}, {"retry", "run running; 0 is running; 0.3 apply [eau]"},
+         {"ok", "0 is done; run succeeded [e]"});
+    SHOW("i", {"start", "0 is running; 0.1 apply [e]"}, {"unknown", "0 waits 250 [eau]"}, {"timer", "0.2 apply [eau]"},
+         {"start", "0.3 apply [eau]"}, {"ok", "0 is done; run succeeded [e]"});
+}
+
+/* ---- going back -------------------------------------------------------------------------------------------------- */
+
+static void undo_puts_back_from_the_last_to_the_first(void **state)
+{
+    (void)state;
+    SHOW("a<a<a^", {"start", "0 is running; 0.1 observe"}, {"wrong", "0.2 apply [e]"}, {"ok", "0.3 observe [ea]"},
+         {"right", "0 is done; 1 is running; 1.1 observe [e]"}, {"wrong", "1.2 apply [e]"}, {"ok", "1.3 observe [ea]"},
+         {"right", "1 is done; 2 is running; 2.1 observe [e]"},
+         {"permanent", "2 is failed; back; 1 is running; 1.4 observe [eb]"}, {"wrong", "1.5 apply [eb]"},
+         {"ok", "1.6 observe [eba]"}, {"right", "1 is undone; 0 is running; 0.4 observe [eb]"},
+         {"start", "0.5 observe [eb]"}, {"right", "0 is undone; run undone [b]"});
+}
+
+static void what_cannot_be_put_back_waits_for_a_person(void **state)
+{
+    (void)state;
+    SHOW("a<aa", {"start", "0 is running; 0.1 observe"}, {"wrong", "0.2 apply [e]"}, {"ok", "0.3 observe [ea]"},
+         {"right", "0 is done; 1 is running; 1.1 observe [e]"}, {"wrong", "1.2 apply [e]"}, {"ok", "1.3 observe [ea]"},
+         {"undo", "stop 1.3 [exa]"}, {"cancelled", "1 is failed; back; 1 is failed; run attention [eb]"},
+         {"undo", "refused [eb]"}, {"skip", "1 is skipped; run running; 0 is running; 0.4 observe [eb]"},
+         {"right", "0 is undone; run cancelled [eb]"});
+}
+
+static void behind_a_point_of_no_return_nothing_is_undone(void **state)
+{
+    (void)state;
+    SHOW("p<a^", {"start", "0 is running; 0.1 observe"}, {"wrong", "0.2 apply [e]"}, {"ok", "0.3 observe [ea]"},
+         {"right", "0 is done; 1 is running; 1.1 observe [e]"}, {"permanent", "1 is failed; run attention [e]"},
+         {"undo", "refused [e]"}, {"skip", "1 is skipped; run succeeded [e]"});
+}
+
+static void without_an_effect_there_is_nothing_to_undo(void **state)
+{
+    (void)state;
+    SHOW("a", {"start", "0 is running; 0.1 observe"}, {"undo", "refused"});
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -678,6 +885,23 @@ int main(void)
         cmocka_unit_test(the_providers_own_words),
         cmocka_unit_test(words_of_any_kind),
         cmocka_unit_test(jitter),
+        cmocka_unit_test(a_group_goes_at_the_same_time_and_the_next_waits_for_all),
+        cmocka_unit_test(only_one_of_a_group_is_asked_about),
+        cmocka_unit_test(a_failure_in_a_group_calls_people_at_once_and_its_neighbour_goes_on),
+        cmocka_unit_test(both_fail_and_one_is_named),
+        cmocka_unit_test(a_cancel_waits_for_all_of_a_group),
+        cmocka_unit_test(stop_ends_the_run_as_failed),
+        cmocka_unit_test(continue_goes_on_behind_a_failure),
+        cmocka_unit_test(a_debt_lets_the_run_succeed_and_is_tried_until_it_is_done),
+        cmocka_unit_test(a_debt_is_taken_up_again_and_tried_at_once_when_a_person_says_so),
+        cmocka_unit_test(behind_another_run_a_debt_stands_and_is_not_tried),
+        cmocka_unit_test(a_measure_is_only_timed),
+        cmocka_unit_test(what_cannot_be_looked_at_is_unknown_after_a_restart),
+        cmocka_unit_test(what_cannot_be_looked_at_is_done_again_only_where_it_is_idempotent),
+        cmocka_unit_test(undo_puts_back_from_the_last_to_the_first),
+        cmocka_unit_test(what_cannot_be_put_back_waits_for_a_person),
+        cmocka_unit_test(behind_a_point_of_no_return_nothing_is_undone),
+        cmocka_unit_test(without_an_effect_there_is_nothing_to_undo),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

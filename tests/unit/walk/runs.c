@@ -39,7 +39,8 @@ void run_start(struct walk *w, struct protected *p, const struct thing *thing)
                           .n_steps = p->service.n_steps,
                           .steps = p->step_runs};
     for (int i = 0; i < p->service.n_steps; i++)
-        p->step_runs[i] = (struct step_run){.can_apply = p->steps[i].can_apply,
+        p->step_runs[i] = (struct step_run){.can_observe = true,
+                                            .can_apply = p->steps[i].can_apply,
                                             .can_settle = p->steps[i].can_settle,
                                             .is_point = p->steps[i].is_point_of_no_return,
                                             .deadline_ms = p->steps[i].deadline_ms,
@@ -244,6 +245,7 @@ static void any_result(struct walk *w, struct protected *p)
     struct truth *t = &p->truth;
     int step = p->run.current;
     struct run_event event = {.kind = RUN_EVENT_RESULT,
+                              .step = step,
                               .outcome = any_outcome(w, t->phase, p->run.ending != ENDING_NONE),
                               .retry_after_ms = is_lucky(w, 10) ? (int64_t)chance(w, 100000) : -1,
                               .random = (uint32_t)chance(w, UINT32_MAX),
@@ -279,9 +281,10 @@ void run_goes_on(struct walk *w, struct protected *p)
 /* A person's retry, skip or cancel, whether it fits or not. */
 void run_call(struct walk *w, struct protected *p)
 {
-    enum run_event_kind kind = (enum run_event_kind)(RUN_EVENT_RETRY + chance(w, 3));
+    static const enum run_event_kind kinds[] = {RUN_EVENT_RETRY, RUN_EVENT_SKIP, RUN_EVENT_CANCEL};
+    enum run_event_kind kind = kinds[chance(w, 3)];
     bool fits = kind == RUN_EVENT_CANCEL ? p->run.ending == ENDING_NONE : p->truth.run_state == RUN_ATTENTION;
-    struct run_event event = {.kind = kind, .retry_after_ms = -1, .text = "by hand"};
+    struct run_event event = {.kind = kind, .step = -1, .retry_after_ms = -1, .text = "by hand"};
     if (!p->truth.has_run || p->truth.run_state == RUN_WAITING)
         return;
     if (kind == RUN_EVENT_CANCEL && fits)
