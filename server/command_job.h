@@ -49,6 +49,13 @@ struct job {
 struct job *job_new(enum job_kind kind); /* NULL: out of memory */
 void job_free(struct job *job);          /* accepts NULL */
 
+/* Attempts and looks have threads of their own: no look delays a run. */
+enum job_pool { POOL_ATTEMPTS, POOL_LOOKS, N_POOLS };
+
+enum job_pool job_pool(const struct job *job);
+/* Its name; "" for a job without one, and for an observation round, which asks several. */
+const char *job_provider(const struct job *job);
+
 struct job_queue;
 
 struct job_queue *job_queue_new(void);
@@ -56,11 +63,14 @@ void job_queue_free(struct job_queue *queue);
 /* Borrows the job: the orchestrator owns it until it has committed its result. Any thread. After job_queue_close() the
  * job goes nowhere: its attempt stays without a result, which is what a restart takes up. */
 void job_queue_push(struct job_queue *queue, struct job *job);
-/* Waits for a job; NULL when closed. Attempts come before observations, which may hang at a provider for minutes.
- * Any number of threads. */
+/* Waits for a job; NULL when closed. Attempts come before looks. Nothing is counted: for who takes everything. */
 struct job *job_queue_take(struct job_queue *queue);
-/* The same for attempts only: a thread that takes no other work is never held up by an observation. */
-struct job *job_queue_take_attempt(struct job_queue *queue);
+/* Waits for a job for one of a pool's threads: an attempt, or a look. No more than `share` jobs of one provider (those
+ * without one count as one more) are under way at a time in a pool: a provider that hangs holds up no other. Those of
+ * another provider go first then, and those of the same come in order. Any number of threads. */
+struct job *job_queue_take_of(struct job_queue *queue, enum job_pool pool, int share);
+/* What job_queue_take_of() gave is no longer under way. Before the job is handed back. */
+void job_queue_done(struct job_queue *queue, struct job *job);
 /* Wakes all takers; jobs that wait go nowhere. */
 void job_queue_close(struct job_queue *queue);
 

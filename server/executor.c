@@ -2,13 +2,14 @@
  * would leave a run waiting for ever. */
 #include "executor_internal.h"
 
-#include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "executor_call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 /* ---- one attempt ------------------------------------------------------------------------------------------------- */
@@ -16,16 +17,18 @@
 /* Immediately before an effect: is this still the attempt to make? */
 static bool may_apply(struct worker *worker, const struct job *job, struct action_result *result)
 {
+    const struct executor_settings *settings = &worker->pool->executor->settings;
+    struct kit *kit = worker->kit;
     struct errmsg why = {0};
     bool is_current = false;
     enum err err = ERR_OK;
-    if (!worker->reader)
-        err = store_reader_open(worker->executor->settings.database, &worker->reader, &why);
+    if (!kit->reader)
+        err = store_reader_open(settings->database, &kit->reader, &why);
     if (err == ERR_OK)
-        err = store_attempt_is_current(worker->reader, &job->run, job->step, job->attempt, &is_current, &why);
+        err = store_attempt_is_current(kit->reader, &job->run, job->step, job->attempt, &is_current, &why);
     if (err != ERR_OK) {
-        store_reader_close(worker->reader);
-        worker->reader = NULL;
+        store_reader_close(kit->reader);
+        kit->reader = NULL;
         call_end(result, OUTCOME_TEMPORARY, "cannot make sure that this run still is the current one: %s", why.text);
         return false;
     }
@@ -38,17 +41,18 @@ static bool may_apply(struct worker *worker, const struct job *job, struct actio
         call_end(result, OUTCOME_TEMPORARY, "the deadline of the step has passed: nothing was sent");
         return false;
     }
-    return !call_is_killed(worker->executor->settings.kill_switch, result);
+    return !call_is_killed(settings->kill_switch, result);
 }
 
 /* The job belongs to the orchestrator from the moment its result is pushed, so it must not count as under way then. */
 void executor_hand_over(struct worker *worker, struct command *command, struct job *job)
 {
-    struct executor *executor = worker->executor;
+    struct executor *executor = worker->pool->executor;
     command->context = job;
+    job_queue_done(executor->settings.jobs, job);
     pthread_mutex_lock(&executor->mutex);
     worker->job = NULL;
-    executor->n_busy--;
+    worker->pool->n_busy--;
     /* Results are never refused. */
     if (command_queue_push(executor->settings.commands, command) != ERR_OK)
         log_error("a result could not be handed over");
@@ -83,7 +87,7 @@ static void do_attempt(struct worker *worker, struct job *job, struct command *c
 {
     char run_id[ID_TEXT_SIZE];
     struct action_result result = {.outcome = OUTCOME_TEMPORARY, .retry_after_ms = -1};
-    struct action_call call = {.fetch = worker->fetch,
+    struct action_call call = {.fetch = worker->kit->fetch,
                                .run_id = id_format(&job->run, run_id),
                                .cancel = &job->cancel,
                                .is_lag_accepted = job->is_lag_accepted,
@@ -91,7 +95,7 @@ static void do_attempt(struct worker *worker, struct job *job, struct command *c
                                .observed = job->observed,
                                .applied = job->applied,
                                .requests = json_array()};
-    const struct executor_settings *settings = &worker->executor->settings;
+    const struct executor_settings *settings = &worker->pool->executor->settings;
     const struct action *action = NULL;
     if (call_prepare(settings->providers, settings->n_providers, job->step_text, &call, &action, &result) &&
         (job->phase != PHASE_APPLY || !action->apply || may_apply(worker, job, &result)))
@@ -133,33 +137,109 @@ static void perform(struct worker *worker, struct job *job, struct command *comm
     }
 }
 
-static void set_busy(struct worker *worker, struct job *job)
+/* With the mutex held. The one that the provider's last job had, else the one that was used last; NULL: all are in use.
+ */
+static struct kit *kit_take(struct executor *executor, const char *provider)
 {
-    struct executor *executor = worker->executor;
+    struct kit **link = &executor->kits;
+    while (*link && strcmp((*link)->provider, provider) != 0)
+        link = &(*link)->next;
+    if (!*link)
+        link = &executor->kits;
+    struct kit *kit = *link;
+    if (kit)
+        *link = kit->next;
+    return kit;
+}
+
+static void kit_free(struct kit *kit)
+{
+    if (!kit)
+        return;
+    fetch_free(kit->fetch);
+    store_reader_close(kit->reader);
+    free(kit);
+}
+
+static struct kit *kit_new(void)
+{
+    struct kit *kit = calloc(1, sizeof *kit);
+    if (kit && (kit->fetch = fetch_new()))
+        return kit;
+    kit_free(kit);
+    return NULL;
+}
+
+/* As with the command: a job must not get lost for want of memory. */
+static struct kit *kit_for(struct executor *executor, const char *provider)
+{
     pthread_mutex_lock(&executor->mutex);
-    worker->job = job;
-    executor->n_busy++;
-    if (executor->is_cancelling)
-        atomic_store(&job->cancel, true);
+    struct kit *kit = kit_take(executor, provider);
+    pthread_mutex_unlock(&executor->mutex);
+    while (!kit && !(kit = kit_new()))
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    snprintf(kit->provider, sizeof kit->provider, "%s", provider);
+    return kit;
+}
+
+static void kit_give_back(struct executor *executor, struct kit *kit)
+{
+    pthread_mutex_lock(&executor->mutex);
+    kit->next = executor->kits;
+    executor->kits = kit;
     pthread_mutex_unlock(&executor->mutex);
 }
 
-static struct job *take_job(const struct worker *worker)
+static void *work(void *context);
+
+/* With the mutex held. Where no thread can be had, those that are there do it in turn. */
+static bool add_thread(struct pool *pool)
 {
-    struct job_queue *jobs = worker->executor->settings.jobs;
-    return worker->is_for_attempts ? job_queue_take_attempt(jobs) : job_queue_take(jobs);
+    struct worker *worker = &pool->workers[pool->n_workers];
+    worker->pool = pool;
+    if (pthread_create(&worker->thread, NULL, work, worker) != 0)
+        return false;
+    pool->n_workers++;
+    return true;
+}
+
+static void set_busy(struct worker *worker, struct job *job)
+{
+    struct pool *pool = worker->pool;
+    struct executor *executor = pool->executor;
+    pthread_mutex_lock(&executor->mutex);
+    worker->job = job;
+    pool->n_busy++;
+    if (executor->is_cancelling)
+        atomic_store(&job->cancel, true);
+    if (!executor->is_stopping && pool->n_busy == pool->n_workers && pool->n_workers < pool->max_threads)
+        (void)add_thread(pool);
+    pthread_mutex_unlock(&executor->mutex);
 }
 
 static void *work(void *context)
 {
     struct worker *worker = context;
+    struct pool *pool = worker->pool;
+    struct executor *executor = pool->executor;
     struct job *job;
-    while ((job = take_job(worker))) {
-        struct command *command = command_for(job);
+    while ((job = job_queue_take_of(executor->settings.jobs, pool->kind, pool->share))) {
         set_busy(worker, job);
+        struct command *command = command_for(job);
+        worker->kit = kit_for(executor, job_provider(job));
         perform(worker, job, command);
+        kit_give_back(executor, worker->kit);
     }
     return NULL;
+}
+
+static void pool_init(struct executor *executor, enum job_pool kind, int max_threads)
+{
+    struct pool *pool = &executor->pools[kind];
+    pool->executor = executor;
+    pool->kind = kind;
+    pool->max_threads = max_threads < MAX_THREADS_OF_POOL ? max_threads : MAX_THREADS_OF_POOL;
+    pool->share = pool->max_threads > 4 ? pool->max_threads / 4 : 1;
 }
 
 enum err executor_start(const struct executor_settings *settings, struct executor **ret, struct errmsg *why)
@@ -174,30 +254,43 @@ enum err executor_start(const struct executor_settings *settings, struct executo
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_cond_init(&executor->idle, &attributes);
     pthread_condattr_destroy(&attributes);
-    for (int i = 0; i < settings->n_threads && i < MAX_THREADS; i++) {
-        struct worker *worker = &executor->workers[i];
-        worker->executor = executor;
-        worker->is_for_attempts = i % 2 != 0; /* half of them: no look at other services makes a run wait */
-        worker->fetch = fetch_new();
-        if (!worker->fetch || pthread_create(&worker->thread, NULL, work, worker) != 0) {
-            fetch_free(worker->fetch);
-            job_queue_close(settings->jobs);
-            executor_stop(executor, 0);
-            return err_set(why, ERR_IO, "cannot start an executor thread");
-        }
-        executor->n_workers++;
+    pool_init(executor, POOL_ATTEMPTS, settings->n_attempt_threads);
+    pool_init(executor, POOL_LOOKS, settings->n_look_threads);
+    bool is_started = true;
+    pthread_mutex_lock(&executor->mutex);
+    for (int i = 0; i < N_POOLS; i++)
+        is_started &= add_thread(&executor->pools[i]);
+    pthread_mutex_unlock(&executor->mutex);
+    if (!is_started) {
+        executor_stop(executor, 0);
+        return err_set(why, ERR_IO, "cannot start an executor thread");
     }
     *ret = executor;
     return ERR_OK;
 }
 
 /* With the mutex held. */
+static bool is_idle(const struct executor *executor)
+{
+    return executor->pools[POOL_ATTEMPTS].n_busy == 0 && executor->pools[POOL_LOOKS].n_busy == 0;
+}
+
+/* With the mutex held. */
+static void cancel_all(struct pool *pool)
+{
+    for (int i = 0; i < pool->n_workers; i++)
+        if (pool->workers[i].job)
+            atomic_store(&pool->workers[i].job->cancel, true);
+}
+
+/* With the mutex held. Only attempts are worth the time: a look is made again. */
 static void wait_idle(struct executor *executor, int64_t grace_ms)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += (time_t)(grace_ms / 1000);
-    while (executor->n_busy > 0)
+    cancel_all(&executor->pools[POOL_LOOKS]);
+    while (!is_idle(executor))
         if (pthread_cond_timedwait(&executor->idle, &executor->mutex, &until) != 0)
             return;
 }
@@ -208,16 +301,18 @@ void executor_stop(struct executor *executor, int64_t grace_ms)
         return;
     job_queue_close(executor->settings.jobs);
     pthread_mutex_lock(&executor->mutex);
+    executor->is_stopping = true;
     wait_idle(executor, grace_ms);
     executor->is_cancelling = true;
-    for (int i = 0; i < executor->n_workers; i++)
-        if (executor->workers[i].job)
-            atomic_store(&executor->workers[i].job->cancel, true);
+    for (int i = 0; i < N_POOLS; i++)
+        cancel_all(&executor->pools[i]);
     pthread_mutex_unlock(&executor->mutex);
-    for (int i = 0; i < executor->n_workers; i++) {
-        pthread_join(executor->workers[i].thread, NULL);
-        fetch_free(executor->workers[i].fetch);
-        store_reader_close(executor->workers[i].reader);
+    for (int i = 0; i < N_POOLS; i++)
+        for (int j = 0; j < executor->pools[i].n_workers; j++)
+            pthread_join(executor->pools[i].workers[j].thread, NULL);
+    for (struct kit *kit = executor->kits, *next; kit; kit = next) {
+        next = kit->next;
+        kit_free(kit);
     }
     pthread_cond_destroy(&executor->idle);
     pthread_mutex_destroy(&executor->mutex);

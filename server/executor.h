@@ -1,4 +1,4 @@
-/* The executor: a few threads, each performing one job at a time and handing its result back as a command.
+/* The executor: threads, each performing one job at a time and handing its result back as a command.
  *
  * It causes every effect there is, and decides nothing: just before an apply it asks the store whether this attempt
  * still is the one to make, and whether the kill switch is there. */
@@ -18,13 +18,13 @@ struct executor_settings {
     struct provider *providers;
     int n_providers;
     const char *database;
-    const char *kill_switch; /* while this file exists, nothing is applied; NULL: there is none */
-    int n_threads;
+    const char *kill_switch;               /* while this file exists, nothing is applied; NULL: there is none */
+    int n_attempt_threads, n_look_threads; /* at most; they are started when they are needed */
 };
 
 MUST_CHECK enum err executor_start(const struct executor_settings *settings, struct executor **ret, struct errmsg *why);
-/* Waits up to `grace_ms` for the attempts under way, then cancels them; all results are in the command queue when it
- * returns. Accepts NULL. */
+/* Cancels the looks, waits up to `grace_ms` for the attempts under way, then cancels these; all results are in the
+ * command queue when it returns. Accepts NULL. */
 void executor_stop(struct executor *executor, int64_t grace_ms);
 
 #endif

@@ -1,12 +1,11 @@
 #include "executor_call.h"
 
 #include "base/clock.h"
+#include "base/kill_switch.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static struct provider *provider_find(struct provider *providers, int n_providers, const char *name)
 {
@@ -89,17 +88,9 @@ void call_phase(const struct action *action, enum phase phase, struct action_cal
 
 bool call_is_killed(const char *kill_switch, struct action_result *result)
 {
-    struct stat info;
-    if (!kill_switch)
+    struct errmsg why;
+    if (!kill_switch_is_on(kill_switch, &why))
         return false;
-    if (stat(kill_switch, &info) == 0) {
-        call_end(result, OUTCOME_TEMPORARY, "the kill switch %.120s exists: nothing is written until it is removed",
-                 kill_switch);
-        return true;
-    }
-    if (errno == ENOENT || errno == ENOTDIR)
-        return false;
-    call_end(result, OUTCOME_TEMPORARY, "whether the kill switch %.120s exists cannot be told (%s): nothing is written",
-             kill_switch, strerror(errno));
+    call_end(result, OUTCOME_TEMPORARY, "%s", why.text);
     return true;
 }

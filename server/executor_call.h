@@ -17,8 +17,8 @@ void call_limit(struct action_call *call, int64_t timeout_ms);
  */
 void call_phase(const struct action *action, enum phase phase, struct action_call *call, struct action_result *result);
 bool call_can_observe(const struct action *action, const json_t *args);
-/* The last word before an effect, for when nobody can be reached who would say it: while the file `kill_switch` (NULL:
- * there is none) exists, true, and result says so. Where it cannot be told whether the file is there, it is. */
+/* The last word before an effect, for when nobody can be reached who would say it: true while the kill switch (NULL:
+ * there is none) is on, and result says so. */
 bool call_is_killed(const char *kill_switch, struct action_result *result);
 /* Ends a call that was not made. */
 void call_end(struct action_result *result, enum outcome outcome, const char *format, ...) PRINTF_LIKE(3, 4);

@@ -7,25 +7,40 @@
 
 #include <pthread.h>
 
-#define MAX_THREADS 16
+#define MAX_THREADS_OF_POOL 64
+
+/* What a thread works with. Kept from job to job, and given to the next job of the same provider where there is one:
+ * then its connections are still open. */
+struct kit {
+    struct kit *next;
+    struct fetch *fetch;
+    struct store_reader *reader; /* NULL: not opened so far */
+    char provider[64];           /* of its last job; "" */
+};
 
 struct worker {
-    struct executor *executor;
+    struct pool *pool;
     pthread_t thread;
-    struct fetch *fetch;
-    struct store_reader *reader;
-    bool is_for_attempts; /* and nothing else */
-    struct job *job;      /* under way; guarded by the executor's mutex */
+    struct kit *kit;
+    struct job *job; /* under way; guarded by the executor's mutex */
+};
+
+/* Threads are started when they are needed and go on being used: one is there more than are busy, up to the bound. */
+struct pool {
+    struct executor *executor;
+    enum job_pool kind;
+    int max_threads, share;
+    int n_workers, n_busy; /* guarded by the executor's mutex, as `workers` is */
+    struct worker workers[MAX_THREADS_OF_POOL];
 };
 
 struct executor {
     struct executor_settings settings;
     pthread_mutex_t mutex;
     pthread_cond_t idle;
-    int n_busy;
-    bool is_cancelling;
-    int n_workers;
-    struct worker workers[MAX_THREADS];
+    bool is_stopping, is_cancelling;
+    struct kit *kits; /* of nobody at present: the last used first */
+    struct pool pools[N_POOLS];
 };
 
 /* Pushes the command that ends the job. Both belong to the orchestrator from then on. */

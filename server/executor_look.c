@@ -19,7 +19,7 @@ static const char *text_of(const json_t *object, const char *key)
 static const struct action *look(struct worker *worker, const json_t *step, struct action_call *call,
                                  struct action_result *result)
 {
-    const struct executor_settings *settings = &worker->executor->settings;
+    const struct executor_settings *settings = &worker->pool->executor->settings;
     const struct action *action = NULL;
     if (!call_prepare(settings->providers, settings->n_providers, step, call, &action, result))
         return NULL;
@@ -69,7 +69,8 @@ void executor_look(struct worker *worker, struct job *job, struct command *comma
 {
     int64_t began_at = clock_steady_ms();
     struct action_result result = {.outcome = OUTCOME_TEMPORARY, .retry_after_ms = -1};
-    struct action_call call = {.run_id = "", .fetch = worker->fetch, .cancel = &job->cancel, .requests = json_array()};
+    struct action_call call = {
+        .run_id = "", .fetch = worker->kit->fetch, .cancel = &job->cancel, .requests = json_array()};
     const struct action *action = look(worker, job->step_text, &call, &result);
     command->as.looked.took_ms = clock_steady_ms() - began_at;
     if (job->is_scripted)
@@ -96,10 +97,11 @@ static void survey(const struct action *action, const json_t *addresses, struct 
 
 void executor_survey(struct worker *worker, struct job *job, struct command *command)
 {
-    const struct executor_settings *settings = &worker->executor->settings;
+    const struct executor_settings *settings = &worker->pool->executor->settings;
     int64_t began_at = clock_steady_ms();
     struct action_result result = {.outcome = OUTCOME_TEMPORARY, .retry_after_ms = -1};
-    struct action_call call = {.run_id = "", .fetch = worker->fetch, .cancel = &job->cancel, .requests = json_array()};
+    struct action_call call = {
+        .run_id = "", .fetch = worker->kit->fetch, .cancel = &job->cancel, .requests = json_array()};
     const struct action *action = NULL;
     if (call_prepare(settings->providers, settings->n_providers, job->step_text, &call, &action, &result)) {
         call_limit(&call, LOOK_TIMEOUT_MS);
@@ -121,7 +123,7 @@ static enum agreement observe_step(struct worker *worker, const struct job *job,
                                    struct errmsg *text)
 {
     struct action_result result = {.outcome = OUTCOME_TEMPORARY, .retry_after_ms = -1};
-    struct action_call call = {.run_id = "", .fetch = worker->fetch, .cancel = &job->cancel, .requests = requests};
+    struct action_call call = {.run_id = "", .fetch = worker->kit->fetch, .cancel = &job->cancel, .requests = requests};
     look(worker, step, &call, &result);
     enum agreement agreement = CANNOT_TELL;
     if (result.outcome == OUTCOME_OK)

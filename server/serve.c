@@ -20,7 +20,8 @@
 #include <sys/stat.h>
 
 #define MAX_COMMANDS 4096
-#define EXECUTOR_THREADS 8
+#define MAX_ATTEMPT_THREADS 48
+#define MAX_LOOK_THREADS 32
 #define STOP_GRACE_MS 5000
 
 struct daemon {
@@ -180,7 +181,8 @@ static enum err start_workers(struct daemon *daemon, struct errmsg *why)
                                                .n_providers = config->model.n_providers,
                                                .database = config->database,
                                                .kill_switch = config->kill_switch,
-                                               .n_threads = EXECUTOR_THREADS};
+                                               .n_attempt_threads = MAX_ATTEMPT_THREADS,
+                                               .n_look_threads = MAX_LOOK_THREADS};
     const struct orchestrator_settings orchestrator = {.model = &config->model,
                                                        .store = daemon->store,
                                                        .commands = daemon->commands,

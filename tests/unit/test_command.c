@@ -223,11 +223,11 @@ static void attempts_come_before_observations(void **state)
     job_queue_push(queue, attempts[0]);
     job_queue_push(queue, attempts[1]);
     assert_ptr_equal(job_queue_take(queue), attempts[0]);
-    assert_ptr_equal(job_queue_take_attempt(queue), attempts[1]);
+    assert_ptr_equal(job_queue_take_of(queue, POOL_ATTEMPTS, 1), attempts[1]);
     assert_ptr_equal(job_queue_take(queue), observation);
     job_queue_push(queue, observation);
     job_queue_close(queue);
-    assert_null(job_queue_take_attempt(queue));
+    assert_null(job_queue_take_of(queue, POOL_ATTEMPTS, 1));
     assert_null(job_queue_take(queue));
     job_free(observation);
     job_free(attempts[0]);
