@@ -7,6 +7,7 @@
 #ifndef TURNOUT_ACTIONS_ACTION_H
 #define TURNOUT_ACTIONS_ACTION_H
 
+#include "actions/budget.h"
 #include "base/err.h"
 #include "base/secret.h"
 #include "core/row.h"
@@ -18,7 +19,7 @@
 
 #define MAX_PROVIDER_SECRETS 4
 
-/* A configured provider. Immutable but for `state`, which belongs to the action family of its kind. */
+/* A configured provider. Immutable but for `state`, which belongs to the action family of its kind, and `budget`. */
 struct provider {
     char *name;
     const struct provider_kind *kind;
@@ -28,12 +29,14 @@ struct provider {
         struct secret value;
     } secrets[MAX_PROVIDER_SECRETS];
     void *state; /* made by kind->open, e.g. OVH's clock offset and zone locks */
+    struct budget budget;
 };
 
 struct provider_kind {
     const char *name; /* as in `kind:` */
     const char *help;
     const struct row *rows;
+    struct rate rate; /* how many requests it takes; the row `rate` of `rows`, if there is one, says the number */
     enum err (*open)(struct provider *provider, struct errmsg *why); /* may be NULL; makes `state`; no I/O */
     void (*close)(struct provider *provider);                        /* may be NULL */
 };
@@ -58,6 +61,10 @@ struct action_call {
     const json_t *applied;    /* observe and settled: what the last successful apply of this step in this run left in
                                  action_result.token; NULL: there is none (or its result is lost). Where it is there,
                                  observe leaves to settled whether the change is served */
+    bool is_look;             /* no run waits for it: it leaves a part of the provider's budget to those that do */
+    int64_t retry_after_ms;   /* of action_send(): when the provider's budget has room again; 0: it had */
+    int64_t clock_skew_ms;    /* of action_send(): how far the provider's clock is ahead of ours at least, as far as the
+                                 Date of its last answer tells; 0: they may agree */
     json_t *requests;         /* array: action_send() adds one object per exchange, for the audit log; no credentials */
 };
 

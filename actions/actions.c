@@ -6,6 +6,7 @@
 
 #include "actions/common.h"
 #include "actions/list.h"
+#include "base/clock.h"
 
 #include <string.h>
 
@@ -102,10 +103,30 @@ static void exchange_record(struct action_call *call, const struct fetch_request
     json_array_append_new(call->requests, record);
 }
 
+/* The header was written within the exchange, and says the second: only what lies outside of all that is skew. */
+static int64_t skew_of(int64_t date_at, int64_t began_at, int64_t ended_at)
+{
+    if (date_at > ended_at)
+        return date_at - ended_at;
+    return date_at + 999 < began_at ? date_at + 999 - began_at : 0;
+}
+
+static void response_heed(struct action_call *call, const struct fetch_response *response, int64_t ended_at)
+{
+    if (!call->provider)
+        return;
+    if (response->date_at != 0)
+        call->clock_skew_ms = skew_of(response->date_at, ended_at - response->took_ms, ended_at);
+    budget_heed(call, response->rate_remaining, response->rate_reset_at);
+}
+
 enum err action_send(struct action_call *call, struct fetch_request *request, struct fetch_response *ret,
                      struct errmsg *why)
 {
-    *ret = (struct fetch_response){.retry_after_ms = -1};
+    *ret = (struct fetch_response){.retry_after_ms = -1, .rate_remaining = -1};
+    enum err err = budget_wait(call, why);
+    if (err != ERR_OK)
+        return err;
     int64_t left_ms = call_left_ms(call);
     if (left_ms <= 0)
         return err_set(why, ERR_TEMPORARY, "the time of this attempt (%lld ms) was used up before the request",
@@ -113,7 +134,8 @@ enum err action_send(struct action_call *call, struct fetch_request *request, st
     if (request->timeout_ms <= 0 || request->timeout_ms > left_ms)
         request->timeout_ms = left_ms;
     request->cancel = call->cancel;
-    enum err err = call->fetch->send(call->fetch, request, ret, why);
+    err = call->fetch->send(call->fetch, request, ret, why);
+    response_heed(call, ret, clock_wall_ms());
     /* before these nothing went out, not even a look-up */
     if (err != ERR_INVALID && err != ERR_CANCELLED)
         exchange_record(call, request, ret, err, why);

@@ -53,6 +53,8 @@ void result_of_failure(struct action_call *call, struct action_result *ret, cons
                        enum err err, const struct errmsg *why)
 {
     enum outcome outcome = outcome_of_failure(call, is_write, err);
+    if (err == ERR_BUSY) /* of our own making: see budget_wait() */
+        ret->retry_after_ms = call->retry_after_ms;
     if (outcome == OUTCOME_CANCELLED)
         result_set(ret, outcome, "cancelled while asking %s", who);
     else if (outcome == OUTCOME_UNKNOWN)

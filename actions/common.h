@@ -61,6 +61,13 @@ MUST_CHECK enum err target_check(const char *type, const char *target, struct er
         .help = "what the record is to hold: an address, or a host name for CNAME"                                     \
     }
 
+/* A row of a provider that counts requests: `number` as text, "a minute". See struct rate. */
+#define RATE_ROW(number, time)                                                                                         \
+    {                                                                                                                  \
+        .name = "rate", .type = ROW_INT, .default_text = number, .min = 1, .max = MAX_RATE,                            \
+        .help = "how many requests it takes in " time "; looks leave a fifth of them to runs"                          \
+    }
+
 /* Whether `record` can be a name within `zone`: labels, "@" or a "*" in front, and not the whole name once more. Pure.
  */
 MUST_CHECK enum err record_check(const char *record, const char *zone, struct errmsg *why);

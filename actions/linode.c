@@ -200,6 +200,7 @@ const struct provider_kind provider_kind_linode = {
     .name = "linode",
     .help = "Linode API v4",
     .rows = linode_rows,
+    .rate = {400, 60000},
     .open = linode_open,
     .close = linode_close,
 };

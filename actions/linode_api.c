@@ -55,6 +55,7 @@ const struct row linode_rows[] = {
      .type = ROW_SECRET,
      .is_required = true,
      .help = "personal access token with the scope domains:read_write"},
+    RATE_ROW("400", "a minute"),
     {.name = NULL},
 };
 

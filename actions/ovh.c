@@ -393,6 +393,7 @@ const struct provider_kind provider_kind_ovh = {
     .name = "ovh",
     .help = "OVHcloud API 1.0 with application keys",
     .rows = ovh_provider_rows,
+    .rate = {60, 60000},
     .open = ovh_open,
     .close = ovh_close,
 };

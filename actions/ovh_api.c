@@ -80,6 +80,7 @@ const struct row ovh_provider_rows[] = {
      .type = ROW_SECRET,
      .is_required = true,
      .help = "consumer key, with the right to GET, PUT and POST below /domain/zone"},
+    RATE_ROW("60", "a minute"),
     {.name = NULL},
 };
 

@@ -287,6 +287,7 @@ static const struct row aws_rows[] = {
      .is_required = true,
      .help = "secret access key; needs route53:ListResourceRecordSets, ChangeResourceRecordSets and GetChange"},
     {.name = "session_token", .type = ROW_SECRET, .help = "session token, for temporary keys"},
+    RATE_ROW("5", "a second"),
     {.name = NULL},
 };
 
@@ -294,6 +295,7 @@ const struct provider_kind provider_kind_aws = {
     .name = "aws",
     .help = "Amazon Web Services with an access key",
     .rows = aws_rows,
+    .rate = {5, 1100}, /* a little more than a second: they may come closer together than they went out */
 };
 
 static const struct row record_rows[] = {

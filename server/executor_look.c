@@ -42,7 +42,7 @@ static void report(struct worker *worker, struct command *command, struct job *j
     looked->is_survey = job->kind == JOB_SURVEY;
     looked->outcome = result->outcome;
     looked->is_right = result->is_right;
-    looked->clock_skew_ms = result->clock_skew_ms;
+    looked->clock_skew_ms = result->clock_skew_ms ? result->clock_skew_ms : call->clock_skew_ms;
     /* Handed over whole: a reference that stayed here would be dropped while the other thread takes one. */
     looked->current = result->current;
     looked->desired = result->desired;
@@ -70,7 +70,7 @@ void executor_look(struct worker *worker, struct job *job, struct command *comma
     int64_t began_at = clock_steady_ms();
     struct action_result result = {.outcome = OUTCOME_TEMPORARY, .retry_after_ms = -1};
     struct action_call call = {
-        .run_id = "", .fetch = worker->kit->fetch, .cancel = &job->cancel, .requests = json_array()};
+        .run_id = "", .is_look = true, .fetch = worker->kit->fetch, .cancel = &job->cancel, .requests = json_array()};
     const struct action *action = look(worker, job->step_text, &call, &result);
     command->as.looked.took_ms = clock_steady_ms() - began_at;
     if (job->is_scripted)
@@ -101,7 +101,7 @@ void executor_survey(struct worker *worker, struct job *job, struct command *com
     int64_t began_at = clock_steady_ms();
     struct action_result result = {.outcome = OUTCOME_TEMPORARY, .retry_after_ms = -1};
     struct action_call call = {
-        .run_id = "", .fetch = worker->kit->fetch, .cancel = &job->cancel, .requests = json_array()};
+        .run_id = "", .is_look = true, .fetch = worker->kit->fetch, .cancel = &job->cancel, .requests = json_array()};
     const struct action *action = NULL;
     if (call_prepare(settings->providers, settings->n_providers, job->step_text, &call, &action, &result)) {
         call_limit(&call, LOOK_TIMEOUT_MS);
@@ -123,7 +123,8 @@ static enum agreement observe_step(struct worker *worker, const struct job *job,
                                    struct errmsg *text)
 {
     struct action_result result = {.outcome = OUTCOME_TEMPORARY, .retry_after_ms = -1};
-    struct action_call call = {.run_id = "", .fetch = worker->kit->fetch, .cancel = &job->cancel, .requests = requests};
+    struct action_call call = {
+        .run_id = "", .is_look = true, .fetch = worker->kit->fetch, .cancel = &job->cancel, .requests = requests};
     look(worker, step, &call, &result);
     enum agreement agreement = CANNOT_TELL;
     if (result.outcome == OUTCOME_OK)

@@ -70,6 +70,31 @@ static int64_t retry_after_parse(const char *text)
     return left_ms < 0 ? 0 : left_ms > MAX_RETRY_AFTER_MS ? MAX_RETRY_AFTER_MS : left_ms;
 }
 
+static int64_t date_parse(const char *text)
+{
+    time_t at = curl_getdate(text, NULL);
+    return at == -1 ? 0 : (int64_t)at * 1000;
+}
+
+/* -1: no number from 0 to `max`. */
+static int64_t number_parse(const char *text, int64_t max)
+{
+    int64_t number = 0;
+    if (text[0] == '\0')
+        return -1;
+    for (; *text; text++) {
+        if (!isdigit((unsigned char)*text) || (number = number * 10 + (*text - '0')) > max)
+            return -1;
+    }
+    return number;
+}
+
+static int64_t reset_parse(const char *text)
+{
+    int64_t seconds = number_parse(text, INT32_MAX);
+    return seconds > 0 ? seconds * 1000 : 0;
+}
+
 /* Copies what can be shown; anything else becomes a question mark. */
 static void header_copy(char *ret, size_t room, const char *value)
 {
@@ -88,6 +113,12 @@ static void header_take(struct fetch_response *response, const char *name, const
         response->retry_after_ms = retry_after_parse(value);
     else if (strcasecmp(name, "x-maintenance-mode") == 0)
         response->is_maintenance = true;
+    else if (strcasecmp(name, "date") == 0)
+        response->date_at = date_parse(value);
+    else if (strcasecmp(name, "x-ratelimit-remaining") == 0)
+        response->rate_remaining = (int)number_parse(value, INT32_MAX);
+    else if (strcasecmp(name, "x-ratelimit-reset") == 0)
+        response->rate_reset_at = reset_parse(value);
     for (size_t i = 0; i < sizeof(id_headers) / sizeof(id_headers[0]); i++)
         if (strcasecmp(name, id_headers[i]) == 0)
             header_copy(response->request_id, sizeof(response->request_id), value);
@@ -99,6 +130,9 @@ static void response_forget(struct fetch_response *response)
     response->request_id[0] = '\0';
     response->retry_after_ms = -1;
     response->is_maintenance = false;
+    response->date_at = 0;
+    response->rate_remaining = -1;
+    response->rate_reset_at = 0;
 }
 
 static size_t on_header(char *bytes, size_t size, size_t n, void *context)
@@ -421,6 +455,7 @@ static enum err fetch_send(struct fetch *base, const struct fetch_request *reque
     struct curl_fetch *fetch = (struct curl_fetch *)(void *)base;
     memset(ret, 0, sizeof(*ret));
     ret->retry_after_ms = -1;
+    ret->rate_remaining = -1;
     ret->body.max_len = request->max_response ? request->max_response : DEFAULT_MAX_RESPONSE;
     if (!is_token(request->method) || !is_header_value(request->url))
         return err_set(why, ERR_INVALID, "the method or the URL has characters that it cannot have");

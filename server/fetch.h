@@ -47,6 +47,9 @@ struct fetch_response {
     bool is_maintenance;    /* X-Maintenance-Mode was there (Linode) */
     bool is_untried;        /* no answer for want of something of our own: the name could not be looked up, there was no
                                socket, no file of authorities. Nothing is known of the server itself */
+    int64_t date_at;        /* wall, from Date; 0 when not given or unreadable */
+    int rate_remaining;     /* X-RateLimit-Remaining; -1 when not given or unreadable */
+    int64_t rate_reset_at;  /* wall, from X-RateLimit-Reset (seconds since 1970); 0 */
     int64_t took_ms;        /* name look-up to last byte; also of a failed exchange */
     char peer[64];          /* address connected to */
 };

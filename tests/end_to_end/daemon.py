@@ -78,10 +78,10 @@ def configuration(sandbox=None, **changes):
                                    "basic": {"user": "am", "password": "${env:AM_PASSWORD}"}},
                     "second": {"kind": "alertmanager", "bearer": "${env:AM2_TOKEN}"}},
         "providers": {
-            "linode": {"kind": "linode", "token": "${env:LINODE_TOKEN}", "url": url + "/linode/v4"},
-            "ovh": {"kind": "ovh", "endpoint": "ovh-eu", "url": url + "/ovh/1.0", "application_key": "${env:OVH_AK}",
+            "linode": {"kind": "linode", "token": "${env:LINODE_TOKEN}", "url": url + "/linode/v4", "rate": 2000},
+            "ovh": {"kind": "ovh", "endpoint": "ovh-eu", "rate": 2000, "url": url + "/ovh/1.0", "application_key": "${env:OVH_AK}",
                     "application_secret": "${env:OVH_AS}", "consumer_key": "${env:OVH_CK}"},
-            "aws": {"kind": "aws", "url": url + "/aws", "access_key_id": "${env:AWS_ACCESS_KEY_ID}",
+            "aws": {"kind": "aws", "rate": 2000, "url": url + "/aws", "access_key_id": "${env:AWS_ACCESS_KEY_ID}",
                     "secret_access_key": "${env:AWS_SECRET_ACCESS_KEY}"},
         },
         "services": {

@@ -200,6 +200,36 @@ static void test_retry_after(void **state)
     server_free(server);
 }
 
+static void test_date_and_rate(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *headers;
+        int64_t date_at;
+        int remaining;
+        int64_t reset_at;
+    } cases[] = {
+        {"", 0, -1, 0},
+        {"Date: Sat, 21 Nov 2026 02:20:07 GMT\r\nX-RateLimit-Remaining: 799\r\nX-RateLimit-Reset: 1795227660\r\n",
+         1795227607000, 799, 1795227660000},
+        {"X-Ratelimit-Remaining: 0\r\nX-Ratelimit-Reset: 0\r\n", 0, 0, 0},
+        {"Date: yesterday\r\nX-RateLimit-Remaining: -1\r\nX-RateLimit-Reset: soon\r\n", 0, -1, 0},
+        {"X-RateLimit-Remaining: 99999999999999999999\r\nX-RateLimit-Reset: 99999999999999999999\r\n", 0, -1, 0},
+        {"X-RateLimit-Remaining: 12 \r\nX-RateLimit-Reset: 1.5\r\n", 0, 12, 0},
+    };
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        snprintf(server->answer.headers, sizeof(server->answer.headers), "%s", cases[i].headers);
+        assert_int_equal(get(&sent, server->canned.url, NULL), ERR_OK);
+        assert_int_equal(sent.response.date_at, cases[i].date_at);
+        assert_int_equal(sent.response.rate_remaining, cases[i].remaining);
+        assert_int_equal(sent.response.rate_reset_at, cases[i].reset_at);
+    }
+    sent_done(&sent);
+    server_free(server);
+}
+
 static void test_before_sending_is_temporary(void **state)
 {
     (void)state;
@@ -502,6 +532,7 @@ int main(void)
         cmocka_unit_test(test_write_has_its_own_connection_and_exact_body),
         cmocka_unit_test(test_any_status_is_an_answer),
         cmocka_unit_test(test_retry_after),
+        cmocka_unit_test(test_date_and_rate),
         cmocka_unit_test(test_before_sending_is_temporary),
         cmocka_unit_test(test_after_sending_is_unknown),
         cmocka_unit_test(test_unusable_requests),
