@@ -58,10 +58,13 @@ static void set_end(struct set_search *search)
 {
     if (strcmp(search->now_type, search->type) == 0 && route53_name_equal(search->now_name, search->name)) {
         int n_found = search->found->n_found;
-        if (n_found == 0)
+        if (n_found == 0) {
             *search->found = search->now;
+            search->now.values = NULL;
+        }
         search->found->n_found = n_found + 1;
     }
+    json_decref(search->now.values);
     search->now = (struct route53_set){.n_values = 0};
     search->now_name[0] = search->now_type[0] = '\0';
 }
@@ -80,8 +83,12 @@ static void set_child(struct set_search *search, const char *child, const char *
     } else if (strcmp(child, "HealthCheckId") == 0) {
         copy(now->health_check, sizeof(now->health_check), text);
     } else if (strcmp(child, "ResourceRecords/ResourceRecord/Value") == 0) {
-        if (now->n_values++ == 0)
+        if (now->n_values++ == 0) {
             copy(now->value, sizeof(now->value), text);
+            now->values = json_array();
+        }
+        if (now->n_values <= ROUTE53_MAX_VALUES)
+            json_array_append_new(now->values, json_string(text));
     } else if (strcmp(child, known[0]) != 0 && strcmp(child, known[1]) != 0) {
         char element[sizeof(now->other)];
         copy(element, sizeof(element), child);
@@ -108,6 +115,80 @@ enum err route53_set_read(const char *body, size_t len, const char *name, const 
     struct set_search search = {.name = name, .type = type, .found = ret};
     *ret = (struct route53_set){.n_values = 0};
     enum err err = xml_read(body, len, on_set_element, &search, why);
+    json_decref(search.now.values);
+    if (err == ERR_OK && !search.is_list)
+        return err_set(why, ERR_INVALID, "not a list of record sets");
+    return err;
+}
+
+void route53_set_done(struct route53_set *set)
+{
+    json_decref(set->values);
+    set->values = NULL;
+}
+
+/* ---- a page of all ---- */
+
+struct page_search {
+    route53_value_fn take;
+    void *context;
+    struct route53_page *page;
+    char name[1024], type[16]; /* of the set being read: they come before its values */
+    int64_t ttl;
+    bool is_list;
+};
+
+static void name_plain(const char *name, char *ret, size_t room)
+{
+    size_t len = 0;
+    for (int c = name_next(&name); c != 0 && len + 1 < room; c = name_next(&name))
+        ret[len++] = (char)c;
+    ret[len] = '\0';
+}
+
+static void page_set_child(struct page_search *search, const char *child, const char *text)
+{
+    if (strcmp(child, "Name") == 0)
+        name_plain(text, search->name, sizeof(search->name));
+    else if (strcmp(child, "Type") == 0)
+        copy(search->type, sizeof(search->type), text);
+    else if (strcmp(child, "TTL") == 0)
+        search->ttl = strtoll(text, NULL, 10);
+    else if (strcmp(child, "ResourceRecords/ResourceRecord/Value") == 0 || strcmp(child, "AliasTarget/DNSName") == 0)
+        search->take(search->context, search->name, search->type, text, search->ttl);
+}
+
+static bool on_page_element(void *context, const char *path, const char *text)
+{
+    static const char root[] = "ListResourceRecordSetsResponse";
+    struct page_search *search = context;
+    struct route53_page *page = search->page;
+    const char *rest = strncmp(path, root, sizeof(root) - 1) == 0 ? path + sizeof(root) - 1 : "?";
+    if (rest[0] == '\0') {
+        search->is_list = true;
+    } else if (strcmp(path, SET) == 0) {
+        search->name[0] = search->type[0] = '\0';
+        search->ttl = 0;
+    } else if (strncmp(path, SET "/", sizeof(SET)) == 0) {
+        page_set_child(search, path + sizeof(SET), text);
+    } else if (strcmp(rest, "/IsTruncated") == 0) {
+        page->is_truncated = strcmp(text, "true") == 0;
+    } else if (strcmp(rest, "/NextRecordName") == 0) {
+        copy(page->next_name, sizeof(page->next_name), text);
+    } else if (strcmp(rest, "/NextRecordType") == 0) {
+        copy(page->next_type, sizeof(page->next_type), text);
+    } else if (strcmp(rest, "/NextRecordIdentifier") == 0) {
+        copy(page->next_identifier, sizeof(page->next_identifier), text);
+    }
+    return true;
+}
+
+enum err route53_page_read(const char *body, size_t len, route53_value_fn take, void *context, struct route53_page *ret,
+                           struct errmsg *why)
+{
+    struct page_search search = {.take = take, .context = context, .page = ret};
+    *ret = (struct route53_page){.is_truncated = false};
+    enum err err = xml_read(body, len, on_page_element, &search, why);
     if (err == ERR_OK && !search.is_list)
         return err_set(why, ERR_INVALID, "not a list of record sets");
     return err;
@@ -182,18 +263,35 @@ static void element_add(struct strbuf *xml, const char *name, const char *text)
     strbuf_addf(xml, "</%s>", name);
 }
 
-void route53_upsert_write(struct strbuf *xml, const char *name, const char *type, const char *value, int64_t ttl,
-                          const char *health_check, const char *comment)
+void route53_batch_begin(struct strbuf *xml, const char *comment)
 {
     strbuf_adds(xml, "<ChangeResourceRecordSetsRequest xmlns=\"" NAMESPACE "\"><ChangeBatch>");
     element_add(xml, "Comment", comment);
-    strbuf_adds(xml, "<Changes><Change><Action>UPSERT</Action><ResourceRecordSet>");
+    strbuf_adds(xml, "<Changes>");
+}
+
+void route53_change_write(struct strbuf *xml, const char *action, const char *name, const char *type,
+                          const json_t *values, int64_t ttl, const char *health_check)
+{
+    const json_t *value;
+    size_t i;
+    strbuf_addf(xml, "<Change><Action>%s</Action><ResourceRecordSet>", action);
     element_add(xml, "Name", name);
     element_add(xml, "Type", type);
-    strbuf_addf(xml, "<TTL>%lld</TTL><ResourceRecords><ResourceRecord>", (long long)ttl);
-    element_add(xml, "Value", value);
-    strbuf_adds(xml, "</ResourceRecord></ResourceRecords>");
+    strbuf_addf(xml, "<TTL>%lld</TTL><ResourceRecords>", (long long)ttl);
+    json_array_foreach(values, i, value)
+    {
+        strbuf_adds(xml, "<ResourceRecord>");
+        element_add(xml, "Value", json_string_value(value) ? json_string_value(value) : "");
+        strbuf_adds(xml, "</ResourceRecord>");
+    }
+    strbuf_adds(xml, "</ResourceRecords>");
     if (health_check[0] != '\0')
         element_add(xml, "HealthCheckId", health_check);
-    strbuf_adds(xml, "</ResourceRecordSet></Change></Changes></ChangeBatch></ChangeResourceRecordSetsRequest>");
+    strbuf_adds(xml, "</ResourceRecordSet></Change>");
+}
+
+void route53_batch_end(struct strbuf *xml)
+{
+    strbuf_adds(xml, "</Changes></ChangeBatch></ChangeResourceRecordSetsRequest>");
 }

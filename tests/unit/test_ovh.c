@@ -1,7 +1,6 @@
 #include "action_rig.h"
+#include "appliers.h"
 #include "canned_server.h"
-
-#include <pthread.h>
 
 static struct sandbox sandbox;
 
@@ -333,64 +332,8 @@ static void test_clock_of_the_server(void **state)
     rig_stop(&rig);
 }
 
-/* ---- the zone's lock --------------------------------------------------------------------------------------------- */
-
-struct applier {
-    struct rig *rig;
-    struct fetch *fetch;
-    json_t *args, *requests;
-    atomic_bool cancel;
-    bool tries_again;
-    int64_t timeout_ms, took_ms;
-    struct action_result result;
-};
-
-static void *apply_once(void *context)
-{
-    struct applier *applier = context;
-    int64_t began_at = clock_steady_ms();
-    struct action_call call = {.args = applier->args,
-                               .provider = &applier->rig->provider,
-                               .fetch = applier->fetch,
-                               .run_id = "",
-                               .timeout_ms = applier->timeout_ms,
-                               .deadline_at = began_at + applier->timeout_ms,
-                               .cancel = &applier->cancel,
-                               .requests = applier->requests};
-    applier->rig->action->apply(&call, &applier->result);
-    /* as the engine does, while the refresh of another change is at work */
-    while (applier->tries_again && applier->result.outcome == OUTCOME_TEMPORARY &&
-           clock_steady_ms() < call.deadline_at) {
-        usleep(50000);
-        applier->rig->action->apply(&call, &applier->result);
-    }
-    applier->took_ms = clock_steady_ms() - began_at;
-    return NULL;
-}
-
-static void applier_start(struct applier *applier, struct rig *rig, const char *record, const char *target,
-                          int64_t timeout_ms, pthread_t *thread)
-{
-    bool tries_again = applier->tries_again;
-    memset(applier, 0, sizeof(*applier));
-    applier->tries_again = tries_again;
-    applier->rig = rig;
-    applier->fetch = fetch_new();
-    applier->args = json_deep_copy(rig->args);
-    json_object_set_new(applier->args, "record", json_string(record));
-    json_object_set_new(applier->args, "target", json_string(target));
-    applier->requests = json_array();
-    applier->timeout_ms = timeout_ms;
-    pthread_create(thread, NULL, apply_once, applier);
-}
-
-static void applier_done(struct applier *applier)
-{
-    action_result_done(&applier->result);
-    json_decref(applier->args);
-    json_decref(applier->requests);
-    fetch_free(applier->fetch);
-}
+/* ---- the zone's turns ---------------------------------------------------------------------------------------------
+ */
 
 /* What was made, in its order: a PUT is p, a refresh is r. */
 static void assert_order(const char *wanted)

@@ -1,4 +1,6 @@
 #include "action_rig.h"
+#include "appliers.h"
+#include "canned_server.h"
 
 #include "actions/route53_xml.h"
 
@@ -240,11 +242,310 @@ static void test_session_token_and_clock(void **state)
     rig_stop(&rig);
 }
 
+/* ---- compare and swap -------------------------------------------------------------------------------------------- */
+
+static void test_another_value_meanwhile(void **state)
+{
+    (void)state;
+    struct rig rig, other;
+    start(&rig);
+    start(&other);
+    const char *const roots[] = {"ErrorResponse", "InvalidChangeBatch"};
+    for (size_t i = 0; i < 2; i++) {
+        char text[100];
+        snprintf(text, sizeof(text), "{\"route53_invalid_batch_root\": \"%s\"}", roots[i]);
+        sandbox_do(&sandbox, "reset", NULL);
+        sandbox_do(&sandbox, "options", text);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        rig_set(&other, "target", "203.0.113.77");
+        assert_outcome(&other, rig_apply(&other), OUTCOME_OK);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_TEMPORARY);
+        assert_text_has(&rig, "is not 192.0.2.10 with TTL 60 any more, as was seen: nothing was changed");
+        assert_text_has(&rig, "do not match the current values");
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_text_has(&rig, "203.0.113.77");
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+        assert_int_equal(sandbox_effects(&sandbox, "POST"), 2);
+        rig_forget(&rig);
+    }
+    rig_stop(&rig);
+    rig_stop(&other);
+}
+
+/* There and back; the set is as it was to the letter, with its health check and all its values in their order. */
+static void test_puts_back_what_was_found(void **state)
+{
+    (void)state;
+    struct rig rig;
+    const char *const records[] = {"app.example.org", "checked.example.org", "pair.example.org", "example.org",
+                                   "*.example.org"};
+    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+        start(&rig);
+        rig_set(&rig, "record", records[i]);
+        rig_set_int(&rig, "ttl", 30);
+        json_t *before = sandbox_zone(&sandbox, "route53", "example.org", "accepted");
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        json_t *seen = json_incref(rig.observed), *previous = json_incref(rig.result.previous);
+        assert_int_equal(json_array_size(json_object_get(previous, "values")), i == 2 ? 2 : 0);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+        json_object_update(rig.args, previous);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_false(rig.result.is_right);
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_true(rig.result.is_right);
+        assert_true(json_equal(seen, rig.observed)); /* the health check too */
+        assert_outcome(&rig, rig_settle(&rig, 5000), OUTCOME_OK);
+        json_t *after = sandbox_zone(&sandbox, "route53", "example.org", "accepted");
+        assert_true(json_equal(before, after));
+        json_decref(before);
+        json_decref(after);
+        json_decref(seen);
+        json_decref(previous);
+        rig_stop(&rig);
+    }
+}
+
+static void many_values(void *context, const struct canned_request *request, struct canned_answer *ret)
+{
+    (void)request;
+    size_t at = (size_t)snprintf(ret->body, sizeof(ret->body),
+                                 "<ListResourceRecordSetsResponse><ResourceRecordSets><ResourceRecordSet>"
+                                 "<Name>app.example.org.</Name><Type>A</Type><TTL>60</TTL><ResourceRecords>");
+    for (int i = 0; i < *(const int *)context; i++)
+        at += (size_t)snprintf(ret->body + at, sizeof(ret->body) - at,
+                               "<ResourceRecord><Value>192.0.2.%d</Value></ResourceRecord>", i);
+    snprintf(ret->body + at, sizeof(ret->body) - at,
+             "</ResourceRecords></ResourceRecordSet></ResourceRecordSets></ListResourceRecordSetsResponse>");
+}
+
+static void test_a_set_of_very_many_values_is_left_alone(void **state)
+{
+    (void)state;
+    struct canned server;
+    struct rig rig;
+    char provider[100];
+    int count = 100;
+    canned_start(&server, many_values, &count);
+    snprintf(provider, sizeof(provider), "{\"url\": \"%s\"}", server.url);
+    rig_start(&rig, "route53.record", provider, secrets,
+              "{\"hosted_zone\": \"Z1\", \"record\": \"app.example.org\", \"type\": \"A\", \"target\":"
+              " \"198.51.100.20\", \"ttl\": 60}");
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    assert_int_equal(json_array_size(json_object_get(rig.result.previous, "values")), 100);
+    count = 101;
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
+    assert_text_has(&rig, "has 101 values");
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_PERMANENT);
+    rig_stop(&rig);
+    canned_stop(&server);
+}
+
+/* ---- together ---------------------------------------------------------------------------------------------------- */
+
+static const char *const movable[] = {"aaa.example.org", "api.example.org",  "app-2.example.org", "app.example.org",
+                                      "cdn.example.org", "pair.example.org", "app2.example.org",  "zzz.example.org"};
+
+static int count_posts(struct sandbox *from)
+{
+    json_t *log = sandbox_call(from, "GET", "requests?provider=route53", NULL);
+    const json_t *entry;
+    size_t i;
+    int count = 0;
+    json_array_foreach(log, i, entry)
+    {
+        count += strcmp(json_string_value(json_object_get(entry, "method")), "POST") == 0;
+    }
+    json_decref(log);
+    return count;
+}
+
+static void test_one_batch_for_all_that_wait(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct applier first, all[8];
+    pthread_t thread, threads[8];
+    start(&rig);
+    fault("[{\"method\":\"POST\",\"kind\":\"slow\",\"ms\":700}]");
+    applier_start(&first, &rig, "drill-app.example.org", "198.51.100.9", 10000, &thread);
+    usleep(200000);
+    for (int i = 0; i < 8; i++)
+        applier_start(&all[i], &rig, movable[i], "198.51.100.20", 10000, &threads[i]);
+    pthread_join(thread, NULL);
+    assert_outcome(&first, first.result.outcome, OUTCOME_OK);
+    const char *change = NULL;
+    for (int i = 0; i < 8; i++) {
+        pthread_join(threads[i], NULL);
+        assert_outcome(&all[i], all[i].result.outcome, OUTCOME_OK);
+        assert_non_null(strstr(all[i].result.text.text, "made together with others"));
+        const char *its = json_string_value(json_object_get(all[i].result.token, "change"));
+        assert_non_null(its);
+        change = change ? change : its;
+        assert_string_equal(its, change);
+    }
+    assert_int_equal(count_posts(&sandbox), 2); /* the first alone, and one for the eight */
+    assert_string_not_equal(json_string_value(json_object_get(first.result.token, "change")), change);
+    for (int i = 0; i < 8; i++)
+        applier_done(&all[i]);
+    applier_done(&first);
+    rig_stop(&rig);
+}
+
+/* One of them may not be made: Route 53 refuses the batch, then each goes alone, and only the bad one fails. */
+static void test_a_refused_batch_is_sent_singly(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct applier first, all[3];
+    pthread_t thread, threads[3];
+    start(&rig);
+    fault("[{\"method\":\"POST\",\"kind\":\"slow\",\"ms\":700}]");
+    applier_start(&first, &rig, "drill-app.example.org", "198.51.100.9", 10000, &thread);
+    usleep(200000);
+    for (int i = 0; i < 2; i++)
+        applier_start(&all[i], &rig, movable[i], "198.51.100.20", 10000, &threads[i]);
+    rig_set_int(&rig, "ttl", -1); /* the rows refuse it, and so does AWS */
+    applier_start(&all[2], &rig, "app.example.org", "198.51.100.20", 10000, &threads[2]);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+        assert_outcome(&all[i], all[i].result.outcome, i < 2 ? OUTCOME_OK : OUTCOME_PERMANENT);
+        assert_null(strstr(all[i].result.text.text, "together"));
+    }
+    assert_int_equal(count_posts(&sandbox), 5); /* the first, all three, and each */
+    for (int i = 0; i < 3; i++)
+        applier_done(&all[i]);
+    applier_done(&first);
+    rig_stop(&rig);
+}
+
+/* Of two for the same record in one batch the second is not based on what is there then: it looks again. */
+static void test_two_for_one_record(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct applier first, all[2];
+    pthread_t thread, threads[2];
+    start(&rig);
+    fault("[{\"method\":\"POST\",\"kind\":\"slow\",\"ms\":700}]");
+    applier_start(&first, &rig, "drill-app.example.org", "198.51.100.9", 10000, &thread);
+    usleep(200000);
+    applier_start(&all[0], &rig, "app.example.org", "198.51.100.20", 10000, &threads[0]);
+    applier_start(&all[1], &rig, "app.example.org", "198.51.100.21", 10000, &threads[1]);
+    pthread_join(thread, NULL);
+    int n_ok = 0;
+    for (int i = 0; i < 2; i++) {
+        pthread_join(threads[i], NULL);
+        n_ok += all[i].result.outcome == OUTCOME_OK;
+        if (all[i].result.outcome != OUTCOME_OK) {
+            assert_outcome(&all[i], all[i].result.outcome, OUTCOME_TEMPORARY);
+            assert_non_null(strstr(all[i].result.text.text, "nothing was changed, it is looked at again"));
+        }
+        applier_done(&all[i]);
+    }
+    assert_int_equal(n_ok, 1);
+    applier_done(&first);
+    rig_stop(&rig);
+}
+
+static void test_cancelled_while_others_send(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct applier first, second, third;
+    pthread_t threads[3];
+    start(&rig);
+    fault("[{\"method\":\"POST\",\"kind\":\"slow\",\"ms\":1200}]");
+    applier_start(&first, &rig, "drill-app.example.org", "198.51.100.9", 10000, &threads[0]);
+    usleep(200000);
+    applier_start(&second, &rig, "app.example.org", "198.51.100.20", 10000, &threads[1]);
+    applier_start(&third, &rig, "app2.example.org", "198.51.100.20", 500, &threads[2]);
+    usleep(300000);
+    int64_t cancelled_at = clock_steady_ms();
+    atomic_store(&second.cancel, true);
+    pthread_join(threads[1], NULL);
+    assert_in_range(clock_steady_ms() - cancelled_at, 0, 150);
+    pthread_join(threads[2], NULL);
+    pthread_join(threads[0], NULL);
+    assert_outcome(&first, first.result.outcome, OUTCOME_OK);
+    assert_outcome(&second, second.result.outcome, OUTCOME_CANCELLED);
+    assert_outcome(&third, third.result.outcome, OUTCOME_TEMPORARY);
+    assert_in_range(third.took_ms, 490, 900);
+    assert_int_equal(count_posts(&sandbox), 1);
+    applier_done(&first);
+    applier_done(&second);
+    applier_done(&third);
+    rig_stop(&rig);
+}
+
+/* ---- the survey -------------------------------------------------------------------------------------------------- */
+
+static void test_survey(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    const char *const addresses[] = {"192.0.2.10", "192.0.2.12", "2001:DB8::10", "app.example.org", NULL};
+    rig_survey(&rig, addresses);
+    assert_outcome(&rig, rig.result.outcome, OUTCOME_OK);
+    assert_string_equal(
+        rig.shown,
+        "api.example.org A 192.0.2.10 60|app.example.org A 192.0.2.10 60|cdn.example.org A 192.0.2.10 60|"
+        "checked.example.org A 192.0.2.10 60|drill-app.example.org A 192.0.2.10 60|example.org A 192.0.2.10 300|"
+        "forgotten.example.org AAAA 2001:db8::10 60|guarded.example.org A 192.0.2.10 60|"
+        "pair.example.org A 192.0.2.12 60|weighted.example.org A 192.0.2.10 60|www.example.org A app.example.org. 0|");
+    rig_stop(&rig);
+}
+
+/* Pages that go on for ever, one set each. */
+static void endless(void *context, const struct canned_request *request, struct canned_answer *ret)
+{
+    const char *const *also = context;
+    bool is_next = strstr(request->target, "name=b%5C052.example.org.&type=A&identifier=x%2Fy") != NULL;
+    snprintf(ret->body, sizeof(ret->body),
+             "<ListResourceRecordSetsResponse><ResourceRecordSets><ResourceRecordSet><Name>%s\\052.example.org.</Name>"
+             "<Type>A</Type><TTL>60</TTL><ResourceRecords><ResourceRecord><Value>192.0.2.10</Value></ResourceRecord>"
+             "</ResourceRecords></ResourceRecordSet></ResourceRecordSets><IsTruncated>true</IsTruncated>%s"
+             "</ListResourceRecordSetsResponse>",
+             is_next ? "b" : "a", *also);
+}
+
+static void test_survey_is_bounded(void **state)
+{
+    (void)state;
+    struct canned server;
+    struct rig rig;
+    char provider[100];
+    const char *const addresses[] = {"192.0.2.10", NULL};
+    const char *also = "<NextRecordName>b\\052.example.org.</NextRecordName><NextRecordType>A</NextRecordType>"
+                       "<NextRecordIdentifier>x/y</NextRecordIdentifier>";
+    canned_start(&server, endless, &also);
+    snprintf(provider, sizeof(provider), "{\"url\": \"%s\"}", server.url);
+    rig_start(&rig, "route53.record", provider, secrets,
+              "{\"hosted_zone\": \"Z1\", \"record\": \"app.example.org\", \"type\": \"A\", \"target\":"
+              " \"198.51.100.20\", \"ttl\": 60}");
+    rig_survey(&rig, addresses);
+    assert_outcome(&rig, rig.result.outcome, OUTCOME_OK);
+    assert_text_has(&rig, "it was left at b\\052.example.org.");
+    assert_int_equal(canned_count(&server), 20);
+    assert_non_null(strstr(rig.shown, "a*.example.org A 192.0.2.10 60|b*.example.org A 192.0.2.10 60|"));
+    also = "";
+    rig_survey(&rig, addresses);
+    assert_outcome(&rig, rig.result.outcome, OUTCOME_TEMPORARY);
+    assert_text_has(&rig, "not with a list that can be read");
+    rig_stop(&rig);
+    canned_stop(&server);
+}
+
 /* ---- documents --------------------------------------------------------------------------------------------------- */
 
 static enum err set_read(const char *xml, struct route53_set *ret, struct errmsg *why)
 {
-    return route53_set_read(xml, strlen(xml), "app.example.org", "A", ret, why);
+    enum err err = route53_set_read(xml, strlen(xml), "app.example.org", "A", ret, why);
+    assert_int_equal(json_array_size(ret->values), ret->n_values);
+    route53_set_done(ret);
+    return err;
 }
 
 #define LIST_HEAD "<ListResourceRecordSetsResponse><ResourceRecordSets>"
@@ -352,7 +653,11 @@ static void test_names_of_aws(void **state)
     assert_false(route53_name_equal("a.b.", "a"));
     assert_false(route53_name_equal("a\\05", "a*"));
     struct strbuf xml = STRBUF_INIT;
-    route53_upsert_write(&xml, "a<b", "A", "\"x\" & y", 60, "", "run");
+    json_t *values = json_pack("[s]", "\"x\" & y");
+    route53_batch_begin(&xml, "run");
+    route53_change_write(&xml, "CREATE", "a<b", "A", values, 60, "");
+    route53_batch_end(&xml);
+    json_decref(values);
     assert_non_null(strstr(strbuf_text(&xml), "<Name>a&lt;b</Name>"));
     assert_non_null(strstr(strbuf_text(&xml), "<Value>\"x\" &amp; y</Value>"));
     assert_null(strstr(strbuf_text(&xml), "HealthCheckId"));
@@ -387,6 +692,15 @@ int main(void)
         cmocka_unit_test(test_refused_batch),
         cmocka_unit_test(test_lost_change),
         cmocka_unit_test(test_session_token_and_clock),
+        cmocka_unit_test(test_another_value_meanwhile),
+        cmocka_unit_test(test_puts_back_what_was_found),
+        cmocka_unit_test(test_a_set_of_very_many_values_is_left_alone),
+        cmocka_unit_test(test_one_batch_for_all_that_wait),
+        cmocka_unit_test(test_a_refused_batch_is_sent_singly),
+        cmocka_unit_test(test_two_for_one_record),
+        cmocka_unit_test(test_cancelled_while_others_send),
+        cmocka_unit_test(test_survey),
+        cmocka_unit_test(test_survey_is_bounded),
         cmocka_unit_test(test_reading_lists),
         cmocka_unit_test(test_bounds_of_xml),
         cmocka_unit_test(test_reading_changes_and_errors),
