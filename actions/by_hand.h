@@ -10,7 +10,7 @@
 #include "base/strbuf.h"
 
 /* Options of curl for every request: an answer that refuses is shown, and is a failure. */
-#define BY_HAND_CURL "curl -sS --fail-with-body --max-time 30"
+#define BY_HAND_CURL "curl -sS --fail-with-body -w '\\n' --max-time 30"
 
 /* 'text' as one word of sh. */
 void by_hand_quote(struct strbuf *script, const char *text);

@@ -1,0 +1,235 @@
+/* The work of the DNS actions as lines of sh, run by the shell of this host (dash on Debian) against the sandbox, which
+ * checks signatures. */
+#include "action_rig.h"
+
+#include "actions/by_hand.h"
+
+static struct sandbox sandbox;
+
+static const char *const linode_secrets[] = {"token=sandbox-linode-token", NULL};
+static const char *const ovh_secrets[] = {"application_key=sandbox-ak", "application_secret=sandbox-as",
+                                          "consumer_key=sandbox-ck", NULL};
+static const char *const aws_secrets[] = {"access_key_id=AKIASANDBOX0000000000", "secret_access_key=sandbox-aws-secret",
+                                          NULL};
+static const char *const session_secrets[] = {"access_key_id=ASIASANDBOX0000000000",
+                                              "secret_access_key=sandbox-aws-secret",
+                                              "session_token=sandbox/session+token==", NULL};
+
+static const struct {
+    const char *action, *provider, *path;
+    const char *const *secrets;
+    const char *args, *zone, *name;
+} kinds[] = {
+    {"linode.dns_record", "linode", "/linode/v4/", linode_secrets,
+     "{\"domain\": \"example.com\", \"record\": \"app\", \"type\": \"A\", \"target\": \"198.51.100.20\", \"ttl\": 30}",
+     "example.com", "app.example.com"},
+    {"ovh.dns_record", "ovh", "/ovh/1.0", ovh_secrets,
+     "{\"zone\": \"example.net\", \"record\": \"app\", \"type\": \"A\", \"target\": \"198.51.100.20\", \"ttl\": 60}",
+     "example.net", "app.example.net"},
+    {"route53.record", "route53", "/aws", aws_secrets,
+     "{\"hosted_zone\": \"Z1PA6795UKMFR9\", \"record\": \"app.example.org\", \"type\": \"A\", \"target\":"
+     " \"198.51.100.20\", \"ttl\": 60}",
+     "example.org", "app.example.org"},
+    {"route53.record", "route53", "/aws", session_secrets,
+     "{\"hosted_zone\": \"Z1PA6795UKMFR9\", \"record\": \"checked.example.org\", \"type\": \"A\", \"target\":"
+     " \"198.51.100.20\", \"ttl\": 30}",
+     "example.org", "checked.example.org"},
+};
+
+static void start(struct rig *rig, size_t kind)
+{
+    char provider[200];
+    snprintf(provider, sizeof(provider), "{\"url\": \"%s%s\"}", sandbox.url, kinds[kind].path);
+    sandbox_do(&sandbox, "reset", NULL);
+    rig_start(rig, kinds[kind].action, provider, kinds[kind].secrets, kinds[kind].args);
+    free(rig->provider.name);
+    rig->provider.name = strdup("my-dns 1");
+}
+
+/* NAME_ROW=value for each secret of the provider, and a PATH. */
+static char **environment(const struct rig *rig, const char *replaced)
+{
+    char **made = calloc(MAX_PROVIDER_SECRETS + 2, sizeof(*made));
+    size_t n = 0;
+    assert_non_null(made);
+    for (int i = 0; i < MAX_PROVIDER_SECRETS; i++) {
+        if (!rig->provider.secrets[i].row)
+            continue;
+        made[n] = malloc(300);
+        assert_non_null(made[n]);
+        snprintf(made[n], 300, "MY_DNS_1_%s=%s", rig->provider.secrets[i].row,
+                 replaced ? replaced : rig->provider.secrets[i].value.bytes);
+        for (char *c = made[n]; *c != '='; c++)
+            *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
+        n++;
+    }
+    made[n] = strdup("PATH=/usr/bin:/bin");
+    return made;
+}
+
+/* The exit status. What the shell says goes to the test's own output. */
+static int run(const struct rig *rig, const char *script, const char *replaced)
+{
+    char **environ_of_script = environment(rig, replaced), shell[] = "/bin/sh", options[] = "-euc";
+    char *text = strdup(script), *argv[] = {shell, options, text, NULL};
+    pid_t pid;
+    int status = -1;
+    assert_int_equal(posix_spawn(&pid, shell, NULL, NULL, argv, environ_of_script), 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    for (size_t i = 0; environ_of_script[i]; i++)
+        free(environ_of_script[i]);
+    free(environ_of_script);
+    free(text);
+    assert_true(WIFEXITED(status));
+    return WEXITSTATUS(status);
+}
+
+static bool holds(size_t kind, const char *which, const char *value)
+{
+    const json_t *row;
+    size_t i;
+    int count = 0;
+    json_t *rows = sandbox_zone(&sandbox, kinds[kind].provider, kinds[kind].zone, which);
+    json_array_foreach(rows, i, row)
+    {
+        count += strcmp(json_string_value(json_object_get(row, "name")), kinds[kind].name) == 0 &&
+                 strcmp(json_string_value(json_object_get(row, "type")), "A") == 0 &&
+                 strcmp(json_string_value(json_object_get(row, "value")), value) == 0;
+    }
+    json_decref(rows);
+    return count == 1;
+}
+
+static void script_of(struct rig *rig, struct strbuf *script)
+{
+    strbuf_clear(script);
+    rig->action->write_script(script, rig->args, &rig->provider, rig->observed);
+    assert_false(script->is_broken);
+    for (int i = 0; i < MAX_PROVIDER_SECRETS; i++)
+        if (rig->provider.secrets[i].value.bytes)
+            assert_null(strstr(strbuf_text(script), rig->provider.secrets[i].value.bytes));
+}
+
+static void test_moves_the_record(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
+        struct rig rig;
+        struct strbuf script = STRBUF_INIT;
+        start(&rig, kind);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        script_of(&rig, &script);
+        assert_true(holds(kind, "accepted", "192.0.2.10"));
+        assert_int_equal(run(&rig, strbuf_text(&script), NULL), 0);
+        assert_true(holds(kind, "accepted", "198.51.100.20"));
+        for (int i = 0; i < 100 && !holds(kind, "served", "198.51.100.20"); i++)
+            usleep(50000);
+        assert_true(holds(kind, "served", "198.51.100.20"));
+        rig_forget(&rig);
+        rig_set(&rig, "nameservers", sandbox.dns);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_true(rig.result.is_right);
+        strbuf_done(&script);
+        rig_stop(&rig);
+    }
+}
+
+static void test_fails_where_the_provider_refuses(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
+        struct rig rig;
+        struct strbuf script = STRBUF_INIT;
+        start(&rig, kind);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        script_of(&rig, &script);
+        assert_int_not_equal(run(&rig, strbuf_text(&script), "wrong"), 0);
+        assert_true(holds(kind, "accepted", "192.0.2.10"));
+        if (strcmp(kinds[kind].provider, "ovh") == 0) /* the record is changed, and then it is not served */
+            sandbox_do(&sandbox, "faults", "[{\"path_regex\":\"/refresh\",\"kind\":\"status\",\"status\":503}]");
+        else
+            sandbox_do(&sandbox, "faults", "[{\"kind\":\"status\",\"status\":503}]");
+        assert_int_not_equal(run(&rig, strbuf_text(&script), NULL), 0);
+        strbuf_done(&script);
+        rig_stop(&rig);
+    }
+}
+
+/* Route 53 compares by itself: a script that is older than somebody's change does nothing. */
+static void test_an_old_script_does_no_harm_at_route53(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct strbuf script = STRBUF_INIT;
+    start(&rig, 2);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    script_of(&rig, &script);
+    rig_set(&rig, "target", "203.0.113.77");
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+    assert_int_not_equal(run(&rig, strbuf_text(&script), NULL), 0);
+    assert_true(holds(2, "accepted", "203.0.113.77"));
+    strbuf_done(&script);
+    rig_stop(&rig);
+}
+
+static void test_without_ids_it_says_so(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
+        struct rig rig;
+        struct strbuf script = STRBUF_INIT;
+        start(&rig, kind);
+        script_of(&rig, &script);
+        assert_non_null(strstr(strbuf_text(&script), "not known"));
+        assert_int_equal(run(&rig, strbuf_text(&script), NULL), 1);
+        strbuf_done(&script);
+        rig_stop(&rig);
+    }
+}
+
+static void test_pieces(void **state)
+{
+    (void)state;
+    struct strbuf script = STRBUF_INIT;
+    char name[] = "1 é-b";
+    json_t *args = json_pack("{s:s}", "url", "https://x.example/a'b//");
+    struct provider provider = {.name = name, .args = args};
+    by_hand_quote(&script, "it's $HOME `x` \"y\" \\");
+    assert_string_equal(strbuf_text(&script), "'it'\\''s $HOME `x` \"y\" \\'");
+    strbuf_clear(&script);
+    by_hand_variable(&script, &provider, "token");
+    assert_string_equal(strbuf_text(&script), "${_1____B_TOKEN}");
+    strbuf_clear(&script);
+    by_hand_url(&script, &provider, "https://other", "/c");
+    assert_string_equal(strbuf_text(&script), "'https://x.example/a'\\''b/c'");
+    strbuf_done(&script);
+    json_decref(args);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    sandbox_start(&sandbox);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    sandbox_stop(&sandbox);
+    return 0;
+}
+
+int main(void)
+{
+    clock_start();
+    fetch_start();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_moves_the_record),
+        cmocka_unit_test(test_fails_where_the_provider_refuses),
+        cmocka_unit_test(test_an_old_script_does_no_harm_at_route53),
+        cmocka_unit_test(test_without_ids_it_says_so),
+        cmocka_unit_test(test_pieces),
+    };
+    return cmocka_run_group_tests(tests, begin, end);
+}
