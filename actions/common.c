@@ -126,6 +126,21 @@ void words_of(const struct action_call *call, const char *bytes, size_t len, cha
     ret[end] = '\0';
 }
 
+void words_of_body(const struct action_call *call, const struct fetch_response *response, char *ret, size_t room)
+{
+    static const char begin[] = "<title>", told[] = " (a page of HTML)";
+    const char *body = strbuf_text(&response->body);
+    const char *title = strcasestr(body, "<html") ? strcasestr(body, begin) : NULL;
+    const char *end = title ? strcasestr(title, "</title>") : NULL;
+    if (!end || room <= sizeof(told)) {
+        words_of(call, body, response->body.len, ret, room);
+        return;
+    }
+    title += sizeof(begin) - 1;
+    words_of(call, title, (size_t)(end - title), ret, room - sizeof(told));
+    strcat(ret, told);
+}
+
 /* ---- the call and its arguments ---------------------------------------------------------------------------------- */
 
 int64_t call_left_ms(const struct action_call *call)

@@ -29,6 +29,10 @@ void result_of_status(struct action_result *ret, enum outcome outcome, const cha
  * the call's provider, which a server may echo, become "(secret)". */
 void words_of(const struct action_call *call, const char *bytes, size_t len, char *ret, size_t room);
 
+/* The same of an answer that is not the provider's own: of a page of HTML, which some gateway has put in its place, the
+ * title only. */
+void words_of_body(const struct action_call *call, const struct fetch_response *response, char *ret, size_t room);
+
 int64_t call_left_ms(const struct action_call *call);
 bool call_is_cancelled(const struct action_call *call);
 

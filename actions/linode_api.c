@@ -106,7 +106,7 @@ static void linode_words(const struct action_call *call, const struct fetch_resp
     if (text.len > 0)
         words_of(call, text.data, text.len, words, WORDS_SIZE);
     else
-        words_of(call, strbuf_text(&response->body), response->body.len, words, WORDS_SIZE);
+        words_of_body(call, response, words, WORDS_SIZE);
     strbuf_done(&text);
     json_decref(body);
 }

@@ -181,11 +181,11 @@ static void ovh_words(const struct action_call *call, const struct fetch_respons
     const char *code = arg_text(body, "errorCode", arg_text(body, "class", NULL));
     const char *message = arg_text(body, "message", NULL);
     struct strbuf text = STRBUF_INIT;
+    strbuf_addf(&text, "%s%s%s", code ? code : "", code ? ": " : "", message ? message : "");
     if (message)
-        strbuf_addf(&text, "%s%s%s", code ? code : "", code ? ": " : "", message);
+        words_of(call, strbuf_text(&text), text.len, words, WORDS_SIZE - 100);
     else
-        strbuf_add(&text, strbuf_text(&response->body), response->body.len);
-    words_of(call, strbuf_text(&text), text.len, words, WORDS_SIZE - 100);
+        words_of_body(call, response, words, WORDS_SIZE - 100);
     if (response->request_id[0] != '\0')
         snprintf(words + strlen(words), 100, " (query %.80s)", response->request_id);
     strbuf_done(&text);

@@ -73,10 +73,10 @@ static void route53_refused(struct action_call *call, const struct fetch_respons
         bool is_clock = strcmp(code, "SignatureDoesNotMatch") == 0 || strstr(code, "Expired") || strstr(code, "Skewed");
         strbuf_addf(&text, "%s%s: %s", code, is_clock ? " (are the secret and this host's clock right?)" : "",
                     strbuf_text(&error.message));
+        words_of(call, strbuf_text(&text), text.len, words, sizeof(words));
     } else {
-        strbuf_add(&text, strbuf_text(&response->body), response->body.len);
+        words_of_body(call, response, words, sizeof(words));
     }
-    words_of(call, strbuf_text(&text), text.len, words, sizeof(words));
     result_of_status(ret, route53_outcome(response->status, refusal->code, is_write), ROUTE53_WHO, response, words);
     strbuf_done(&error.message);
     strbuf_done(&text);

@@ -61,7 +61,10 @@ class Delivery:
             response.body = as_bytes(self.fault.get("body"))
         if self.fault.get("content_type"):
             response.headers["Content-Type"] = self.fault.get("content_type")
-        response.headers.update({name: str(value) for name, value in (self.fault.get("headers") or {}).items()})
+        for name, value in (self.fault.get("headers") or {}).items():
+            response.headers.pop(name, None)
+            if value is not None:
+                response.headers[name] = str(value)
         self._close_log(response.status, made)
         self._send(response)
 
