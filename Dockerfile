@@ -5,7 +5,7 @@ FROM debian:12 AS build
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         build-essential cmake ninja-build pkg-config libmicrohttpd-dev libcurl4-gnutls-dev libjansson-dev \
-        libsqlite3-dev uuid-dev libgnutls28-dev libyaml-dev libexpat1-dev libldns-dev python3 \
+        libsqlite3-dev uuid-dev libgnutls28-dev libyaml-dev libexpat1-dev libldns-dev libpq-dev python3 \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /source
 COPY CMakeLists.txt CMakePresets.json ./
@@ -23,7 +23,7 @@ FROM debian:12-slim
 RUN apt-get update \
     && apt-get install -y --no-install-recommends \
         ca-certificates libmicrohttpd12 libcurl3-gnutls libjansson4 libsqlite3-0 libuuid1 libgnutls30 libyaml-0-2 \
-        libexpat1 libldns3 \
+        libexpat1 libldns3 libpq5 \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 10001 turnout \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/turnout --shell /usr/sbin/nologin turnout \

@@ -4,10 +4,12 @@
     X(http_check)                                                                                                      \
     X(linode_dns_record)                                                                                               \
     X(ovh_dns_record)                                                                                                  \
+    X(postgres_promote)                                                                                                \
     X(route53_record)                                                                                                  \
     X(tcp_check)
 
 #define PROVIDER_KIND_LIST(X)                                                                                          \
     X(linode)                                                                                                          \
     X(ovh)                                                                                                             \
-    X(aws)
+    X(aws)                                                                                                             \
+    X(postgres)

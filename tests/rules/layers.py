@@ -63,12 +63,13 @@ LIBRARIES = {
     "yaml.h": ["server/yaml*"],
     "expat.h": ["actions/*"],
     "ldns/*": ["actions/*"],
+    "libpq-fe.h": ["actions/*"],
     "gnutls/*": ["server/base/certificate.c", "server/base/digest.c", "server/base/secret.c", "server/http/tls.c"],
     "uuid/*": ["server/base/id.c"],
     "jansson.h": ["server/[!b]*", "handlers/*", "actions/*"],
 }
 # Of these, one file only.
-ONE_FILE = ["ldns/*"]
+ONE_FILE = ["ldns/*", "libpq-fe.h"]
 
 PURE_LIBC = """assert ctype errno inttypes limits math stdalign stdarg stdbool stddef stdint stdio stdlib string strings
     regex arpa/inet netinet/in""".split()

@@ -27,6 +27,7 @@ struct rig {
     atomic_bool cancel;
     int64_t timeout_ms;
     bool after_unknown_apply;
+    bool is_lag_accepted;
     struct action_result result; /* of the last call */
     char shown[2000];            /* of the last survey: "NAME TYPE TARGET TTL|" of each, sorted */
 };
@@ -86,6 +87,7 @@ static inline enum outcome rig_call(struct rig *rig, rig_phase phase)
                                .deadline_at = clock_steady_ms() + rig->timeout_ms,
                                .cancel = &rig->cancel,
                                .after_unknown_apply = rig->after_unknown_apply,
+                               .is_lag_accepted = rig->is_lag_accepted,
                                .observed = rig->observed,
                                .applied = rig->applied,
                                .requests = rig->requests};
