@@ -7,6 +7,7 @@
 #include "actions/common.h"
 #include "actions/list.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 
 #include <string.h>
 
@@ -134,7 +135,9 @@ enum err action_send(struct action_call *call, struct fetch_request *request, st
     if (request->timeout_ms <= 0 || request->timeout_ms > left_ms)
         request->timeout_ms = left_ms;
     request->cancel = call->cancel;
+    crash_point("request before");
     err = call->fetch->send(call->fetch, request, ret, why);
+    crash_point("request after");
     response_heed(call, ret, clock_wall_ms());
     /* before these nothing went out, not even a look-up */
     if (err != ERR_INVALID && err != ERR_CANCELLED)

@@ -24,6 +24,10 @@ if(TURNOUT_COVERAGE)
     add_link_options(--coverage)
 endif()
 
+if(TURNOUT_CRASH_POINTS)
+    add_compile_definitions(TURNOUT_CRASH_POINTS)
+endif()
+
 if(TURNOUT_HARDENING)
     set(CMAKE_POSITION_INDEPENDENT_CODE ON)
     # Debian's compilers may define a lower level themselves.

@@ -3,6 +3,7 @@
 #include "executor_internal.h"
 
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "executor_call.h"
@@ -86,6 +87,7 @@ static void report_attempt(struct worker *worker, struct command *command, struc
 static void do_attempt(struct worker *worker, struct job *job, struct command *command)
 {
     char run_id[ID_TEXT_SIZE];
+    crash_scope_add("step %d attempt %d %s", job->step, job->attempt, phase_text(job->phase));
     struct action_result result = {.outcome = OUTCOME_TEMPORARY, .retry_after_ms = -1};
     struct action_call call = {.fetch = worker->kit->fetch,
                                .run_id = id_format(&job->run, run_id),
@@ -98,8 +100,11 @@ static void do_attempt(struct worker *worker, struct job *job, struct command *c
     const struct executor_settings *settings = &worker->pool->executor->settings;
     const struct action *action = NULL;
     if (call_prepare(settings->providers, settings->n_providers, job->step_text, &call, &action, &result) &&
-        (job->phase != PHASE_APPLY || !action->apply || may_apply(worker, job, &result)))
+        (job->phase != PHASE_APPLY || !action->apply || may_apply(worker, job, &result))) {
+        crash_point("call before");
         call_phase(action, job->phase, &call, &result);
+        crash_point("call after");
+    }
     report_attempt(worker, command, job, &result, call.requests);
     action_result_done(&result);
 }
@@ -121,6 +126,7 @@ static struct command *command_for(const struct job *job)
 
 static void perform(struct worker *worker, struct job *job, struct command *command)
 {
+    crash_scope_clear();
     switch (job->kind) {
     case JOB_ATTEMPT:
         do_attempt(worker, job, command);

@@ -3,6 +3,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/utf8.h"
 #include "orchestrator_internal.h"
@@ -191,6 +192,9 @@ void send_outgoing(struct orchestrator *o)
             continue;
         }
         o->in_flight[o->n_in_flight++] = job;
+        crash_scope_clear();
+        crash_scope_add("step %d attempt %d %s", job->step, job->attempt, phase_text(job->phase));
+        crash_point("push before");
         job_queue_push(o->settings.jobs, job);
     }
     o->outgoing_last = &o->outgoing;

@@ -1,5 +1,6 @@
 /* The daemon: everything is made here, in order, and taken down in the opposite one. */
 #include "base/cleanup.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "cli.h"
 #include "config.h"
@@ -305,6 +306,7 @@ int command_serve(const struct options *options)
         fprintf(stderr, "Usage: turnout serve -c FILE\n");
         return EXIT_USAGE;
     }
+    crash_points_start();
     prctl(PR_SET_DUMPABLE, 0);
     umask(077);
     signal(SIGPIPE, SIG_IGN);

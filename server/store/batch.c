@@ -1,6 +1,7 @@
 /* The batch: a list of rows in an arena, and how each is bound to its statement.
  *
  * Only statements with fixed effect belong here, one per row: nothing that depends on what an earlier one found. */
+#include "base/crash_point.h"
 #include "store/internal.h"
 
 #include <stdalign.h>
@@ -87,6 +88,7 @@ void batch_clear(struct store_batch *batch)
     batch->last = &batch->first;
     batch->n = 0;
     batch->is_broken = false;
+    crash_scope_clear();
 }
 
 size_t batch_size(const struct store_batch *batch)
@@ -217,6 +219,7 @@ void batch_active(struct store_batch *batch, const struct active_row *row)
 void batch_run(struct store_batch *batch, const struct run_row *row)
 {
     add(batch, SQL_RUN, row, sizeof *row);
+    crash_scope_add("run %s", run_state_text(row->state));
 }
 
 void batch_step(struct store_batch *batch, const struct step_row *row)
@@ -227,11 +230,14 @@ void batch_step(struct store_batch *batch, const struct step_row *row)
 void batch_attempt(struct store_batch *batch, const struct attempt_row *row)
 {
     add(batch, SQL_ATTEMPT, row, sizeof *row);
+    crash_scope_add("step %d attempt %d %s %s", row->step, row->n, phase_text(row->phase),
+                    row->finished_at == 0 ? "begun" : "ended");
 }
 
 void batch_audit(struct store_batch *batch, const struct audit_row *row)
 {
     add(batch, SQL_AUDIT, row, sizeof *row);
+    crash_scope_add("audit %s", row->kind);
 }
 
 void batch_idempotency(struct store_batch *batch, const char *who, const char *key, const struct sha256 *request,

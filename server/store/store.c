@@ -1,6 +1,7 @@
 /* Opening and closing the writer's connection, the one transaction, and checkpoints. */
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "store/internal.h"
 
 #include <errno.h>
@@ -152,8 +153,10 @@ static enum err write_and_commit(struct store *store, const struct store_batch *
     if (err == ERR_OK)
         err = batch_execute(&store->connection, batch, why);
     store->commit_ms = -clock_steady_ms();
+    crash_point("commit before");
     if (err == ERR_OK)
         err = query_plain(&store->connection, SQL_COMMIT, why);
+    crash_point("commit after");
     /* SQLite has rolled back by itself after some errors (a full disk), and not after others. */
     if (err != ERR_OK && !sqlite3_get_autocommit(store->connection.db))
         (void)!query_plain(&store->connection, SQL_ROLLBACK, NULL);
@@ -173,8 +176,10 @@ static void checkpoint(struct store *store)
     if (is_long)
         sqlite3_busy_timeout(db, LONG_WAL_WAIT_MS);
     int mode = is_long ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE;
+    crash_point("checkpoint before");
     if (sqlite3_wal_checkpoint_v2(db, NULL, mode, NULL, NULL) == SQLITE_OK)
         atomic_fetch_add(&store->checkpoints, 1);
+    crash_point("checkpoint after");
     if (is_long)
         sqlite3_busy_timeout(db, LOCKED_TIMEOUT_MS);
     store->checkpoint_at = store->wal_pages + CHECKPOINT_PAGES;
