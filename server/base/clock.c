@@ -1,5 +1,7 @@
 #include "base/clock.h"
 
+#include "base/crash_point.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,7 +21,7 @@ static int64_t clock_read_ms(clockid_t clock)
 {
     struct timespec now;
     clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * MS_PER_SECOND + now.tv_nsec / 1000000;
+    return (int64_t)now.tv_sec * MS_PER_SECOND + now.tv_nsec / 1000000 + crash_skew_ms();
 }
 
 void clock_start(void)

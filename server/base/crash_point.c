@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,11 +26,15 @@ struct counter {
 static struct {
     bool is_on, is_stopping;
     int log;
+    char *skew_path;
     char *at; /* names with a ';' around each; what was used is blanked */
     pthread_mutex_t mutex;
+    atomic_int n_groups;
     int n;
     struct counter counters[MAX_POINTS];
 } points = {.log = -1, .mutex = PTHREAD_MUTEX_INITIALIZER};
+
+static atomic_llong skew_ms;
 
 static _Thread_local struct {
     int n;
@@ -41,7 +46,9 @@ void crash_points_start(void)
     const char *log = getenv("TURNOUT_CRASH_LOG");
     const char *at = getenv("TURNOUT_CRASH_AT");
     const char *how = getenv("TURNOUT_CRASH_HOW");
+    const char *skew = getenv("TURNOUT_CRASH_SKEW");
     points.is_stopping = how && strcmp(how, "stop") == 0;
+    points.skew_path = skew ? strdup(skew) : NULL; /* the environment is wiped */
     if (log)
         points.log = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (at && asprintf(&points.at, ";%s;", at) < 0)
@@ -81,27 +88,46 @@ static int count(const char *name)
     return counter->count = 1;
 }
 
+/* A long freeze without waiting for it: what the file says has passed by the time that the process goes on. */
+static void skip_time(void)
+{
+    char text[32] = "";
+    int fd = points.skew_path ? open(points.skew_path, O_RDONLY | O_CLOEXEC) : -1;
+    if (fd < 0)
+        return;
+    if (read(fd, text, sizeof text - 1) > 0)
+        atomic_fetch_add(&skew_ms, atoll(text));
+    close(fd);
+}
+
+int64_t crash_skew_ms(void)
+{
+    return atomic_load_explicit(&skew_ms, memory_order_relaxed);
+}
+
 /* With the mutex held: no other point is passed before the signal has arrived. */
 static void end_here(char *found, size_t len)
 {
     memset(found, ' ', len);
     kill(getpid(), points.is_stopping ? SIGSTOP : SIGKILL);
+    if (points.is_stopping)
+        skip_time();
 }
 
-static void pass(const char *what, const char *where)
+static void pass(int group, const char *what, const char *where)
 {
     char name[MAX_NAME];
+    char wanted[2 * MAX_NAME];
     char line[2 * MAX_NAME];
     snprintf(name, sizeof name, "%s: %s", what, where);
     pthread_mutex_lock(&points.mutex);
-    snprintf(line, sizeof line, ";%s #%d;", name, count(name));
-    size_t len = strlen(line);
-    char *found = points.at ? strstr(points.at, line) : NULL;
-    line[len - 1] = '\n';
+    snprintf(wanted, sizeof wanted, ";%s #%d;", name, count(name));
+    char *found = points.at ? strstr(points.at, wanted) : NULL;
+    int len = snprintf(line, sizeof line, "%d %.*s\n", group, (int)strlen(wanted) - 2, wanted + 1);
     if (points.log >= 0)
-        (void)!write(points.log, line + 1, len - 1);
+        (void)!write(points.log, line, (size_t)len);
     if (found)
-        end_here(found + 1, len - 2);
+        end_here(found + 1, strlen(wanted) - 2);
     pthread_mutex_unlock(&points.mutex);
 }
 
@@ -109,10 +135,11 @@ void crash_point(const char *what)
 {
     if (!points.is_on)
         return;
+    int group = atomic_fetch_add(&points.n_groups, 1);
     if (scope.n == 0)
-        pass(what, "nothing of a run");
+        pass(group, what, "nothing of a run");
     for (int i = 0; i < scope.n; i++)
-        pass(what, scope.names[i]);
+        pass(group, what, scope.names[i]);
 }
 
 #endif
