@@ -149,7 +149,7 @@ class Daemon:
 
     def spawn(self, **settings):
         self.log = []
-        environment = dict(os.environ, **SECRETS)
+        environment = dict(os.environ, **SECRETS, **settings.pop("environment", {}))
         self.process = subprocess.Popen([BINARY, "serve", "-c", self.path], env=environment, stderr=subprocess.PIPE,
                                         stdout=subprocess.DEVNULL, text=True, errors="replace", **settings)
         threading.Thread(target=self._read_log, args=(self.process,), daemon=True).start()
@@ -160,7 +160,10 @@ class Daemon:
 
     def start(self, **settings):
         self.spawn(**settings)
+        return self.attach()
 
+    def attach(self):
+        """Waits until a daemon that was spawned listens."""
         def ports():
             if self.process.poll() is not None:
                 time.sleep(0.1)
