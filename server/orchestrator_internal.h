@@ -6,6 +6,7 @@
 #include "core/event_text.h"
 #include "core/playbook.h"
 #include "core/retention.h"
+#include "core/step_text.h"
 #include "orchestrator.h"
 #include "store/audit.h"
 
@@ -395,8 +396,5 @@ void run_put_step(struct orchestrator *o, const struct live_run *live, int n);
 void run_note(struct orchestrator *o, const struct live_run *live, const char *kind, const struct cause *cause,
               const char *text, json_t *detail);
 const char *run_step_text(const struct live_run *live, int n, const char *key);
-/* The step as it goes into a run's record and to the executor: resolved for (from, to). NULL: *why says what. */
-json_t *step_resolve(const struct model *model, const struct service *service, const struct step *step, int from,
-                     int to, struct errmsg *why);
 
 #endif
