@@ -92,10 +92,10 @@ json_t *record_event(const struct model *model, const struct service *service, c
         set_text(json, "voter", model_voter_name(model, event->voter));
     if (event->site >= 0)
         json_object_set_new(json, "site", site_json(service, event->site));
-    if (event->kind == EVENT_ALERT) {
+    if (event->kind == EVENT_ALERT)
         set_text(json, "says", vote_text(event->says));
+    if (event->kind == EVENT_ALERT || event->kind == EVENT_DEBTS)
         set_number(json, "delta", event->delta);
-    }
     if (event->kind == EVENT_OPERATOR_MOVE || event->kind == EVENT_APPROVE)
         add_wish(json, event);
     if (event->kind == EVENT_RUN_STATE)
@@ -166,6 +166,16 @@ static json_t *incidents_json(const struct service *service, const struct servic
     return incidents;
 }
 
+static json_t *debts_json(const struct service *service, const struct service_view *view)
+{
+    json_t *debts = json_array();
+    for (int i = 0; i < service->n_sites; i++)
+        if (view->sites[i].n_debts > 0)
+            json_array_append_new(
+                debts, json_pack("{s:o, s:i}", "site", site_json(service, i), "count", view->sites[i].n_debts));
+    return debts;
+}
+
 static json_t *run_json(const struct service *service, const struct service_view *view)
 {
     if (!view->has_run)
@@ -201,10 +211,11 @@ json_t *record_before(const struct orchestrator *o, int index)
 {
     const struct service *service = &o->settings.model->services[index];
     const struct service_view *view = &o->world->services[index].view;
-    return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o}", "active", active_kind_text(view->active),
+    return json_pack("{s:s, s:o, s:b, s:o, s:o, s:o, s:o, s:o, s:o}", "active", active_kind_text(view->active),
                      "active_site", site_json(service, view->active_site), "paused", (int)view->is_paused, "votes",
                      votes_json(o, service, view), "timers", timers_json(o, service, view), "incidents",
-                     incidents_json(service, view), "run", run_json(service, view), "outside", record_outside(o));
+                     incidents_json(service, view), "debts", debts_json(service, view), "run", run_json(service, view),
+                     "outside", record_outside(o));
 }
 
 /* ---- what follows ------------------------------------------------------------------------------------------------ */

@@ -150,6 +150,21 @@ static void before_timers(struct reading *r, const json_t *timers)
     }
 }
 
+static void before_debts(struct reading *r, const json_t *debts)
+{
+    size_t i;
+    const json_t *debt;
+    json_array_foreach(debts, i, debt)
+    {
+        json_int_t count = json_integer_value(json_object_get(debt, "count"));
+        if (!site(r, text(debt, "site")))
+            r->record->n_unknown++;
+        else if (count > 0)
+            strbuf_addf(&r->record->scenario, "%s debts %s %" JSON_INTEGER_FORMAT "\n", r->service->name,
+                        text(debt, "site"), count);
+    }
+}
+
 static void before_run(struct reading *r, const json_t *run)
 {
     const char *from = site(r, text(run, "from"));
@@ -186,6 +201,7 @@ static void read_before(struct reading *r, const json_t *before)
             strbuf_addf(scenario, "%s incident %s %s\n", r->service->name, text(incident, "site"),
                         is_true(incident, "standing") ? "standing" : "open");
     }
+    before_debts(r, json_object_get(before, "debts"));
     before_run(r, json_object_get(before, "run"));
     const json_t *outside = json_object_get(before, "outside");
     r->is_cut_off = is_true(outside, "cut_off");
@@ -266,8 +282,20 @@ static void read_run_state(struct reading *r, const json_t *what)
     const char *state = text(what, "run_state");
     bool is_end_of_cancel = r->is_cancelling && is(state, "cancelled");
     r->is_cancelling = false;
+    bool is_theirs = *text(what, "who") && (is(state, "cancelled") || is(state, "undone"));
     if (!is_end_of_cancel && !is(state, "waiting"))
-        event(r, "run %s %s", r->service->name, state);
+        event(r, "run %s %s%s%s", r->service->name, state, is_theirs ? " by " : "",
+              is_theirs ? who_of(text(what, "who")).text : "");
+}
+
+static void read_debts(struct reading *r, const json_t *what)
+{
+    const char *where = text(what, "site");
+    if (!site(r, where))
+        r->record->n_unknown++;
+    else
+        event(r, "debts %s %s %lld", r->service->name, where,
+              (long long)json_integer_value(json_object_get(what, "delta")));
 }
 
 static void read_call(struct reading *r, const char *verb, const json_t *what)
@@ -309,6 +337,7 @@ static void read_event(struct reading *r, const json_t *what)
         read_run_state(r, what);
         break;
     case EVENT_DEBTS:
+        read_debts(r, what);
         break;
     case EVENT_RUN_POINT:
         event(r, "run %s %s", name, is_true(what, "has_effect") ? "point" : "effect");

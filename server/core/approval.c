@@ -134,8 +134,10 @@ bool on_approve(struct decision *d)
     if (!is_asked(d))
         return false;
     uint64_t overrides = overrides_of(d);
-    if (is_target_refused(d, d->view.run_to))
-        return refuse(d, REASON_TARGET_DOWN, target_down_phrase(d, d->view.run_to).text);
+    int target = d->view.run_to;
+    enum reason reason = target >= 0 ? guard_target(d, target, overrides) : REASON_NONE;
+    if (reason != REASON_NONE)
+        return refuse(d, reason, target_phrase(d, reason, target).text);
     run_approve(d, REASON_OPERATOR, overrides, person_phrase(d, "approved it").text);
     return false;
 }

@@ -66,10 +66,16 @@ void on_run_point(struct decision *d)
 
 /* ---- its end ----------------------------------------------------------------------------------------------------- */
 
+/* A run of ours that failed and has changed nothing leaves its reason standing: at least so long until it is tried
+ * again, or it would be at once and for ever. */
+#define AGAIN_AFTER_FAILURE_MS 60000
+
 static void timers_after_run(struct decision *d, bool has_effect)
 {
     int64_t cool_down_ms = d->service->cool_down_ms;
     int64_t settle_ms = has_effect ? d->service->settle_ms : 0;
+    if (d->event->run_state == RUN_FAILED && !has_effect && cool_down_ms < AGAIN_AFTER_FAILURE_MS)
+        cool_down_ms = AGAIN_AFTER_FAILURE_MS;
     struct thing set = thing_of(THING_TIMER_SET, REASON_RUN, SITE_NONE);
     if (cool_down_ms > 0) {
         set.timer = TIMER_COOL_DOWN;
@@ -84,27 +90,54 @@ static void timers_after_run(struct decision *d, bool has_effect)
     }
 }
 
-static void active_after_run(struct decision *d, const struct service_view *before, bool is_success, bool has_effect,
-                             const struct phrase *move)
+/* What became of it, behind "the run to it" or "the run from it". */
+static const char *end_phrase(enum run_state run_state)
 {
+    switch (run_state) {
+    case RUN_SUCCEEDED:
+        return "succeeded";
+    case RUN_UNDONE:
+        return "was undone: what it had changed is as it was before";
+    case RUN_FAILED:
+        return "failed before it changed anything";
+    case RUN_WAITING:
+    case RUN_RUNNING:
+    case RUN_ATTENTION:
+    case RUN_CANCELLED:
+        break;
+    }
+    return "was cancelled before it changed anything";
+}
+
+static void active_after_run(struct decision *d, const struct service_view *before, enum run_state run_state,
+                             bool has_effect, const struct phrase *move)
+{
+    bool is_success = run_state == RUN_SUCCEEDED;
     struct thing lost = thing_of(THING_ACTIVE, REASON_RUN, SITE_NONE);
     lost.active = ACTIVE_UNKNOWN;
     /* Where the run came from is what the view knows, not run_from: that may be a guess made for the steps' sake. */
     int site = is_success ? before->run_to : before->active_site;
     if (!is_success && has_effect) {
         lost.active = ACTIVE_SPLIT;
-        say(d, lost, "the %s was cancelled after it had changed something: look, then adopt a site or start a run",
-            move->text);
+        say(d, lost, "the %s %s after it had changed something: look, then adopt a site or start a run", move->text,
+            run_over_phrase(run_state));
     } else if (!is_success && before->active != ACTIVE_MOVING) {
         return; /* it has only waited */
     } else if (site < 0 || site >= d->service->n_sites) {
-        say(d, lost, "the %s %s, and the active site is not known", move->text,
-            is_success ? "succeeded" : "was cancelled before it changed anything");
+        say(d, lost, "the %s %s, and the active site is not known", move->text, end_phrase(run_state));
     } else {
         become_active(d, REASON_RUN, site, is_success,
-                      is_success ? "the run to it succeeded"
-                                 : "the run from it was cancelled before it changed anything");
+                      phrase_of("the run %s it %s", is_success ? "to" : "from", end_phrase(run_state)).text);
     }
+}
+
+/* What a person has ended is not to begin again by itself. What the decision has taken back is no no, but a person may
+ * have wanted the same meanwhile; and a run that failed is nobody's. */
+static bool is_no(const struct decision *d, const struct service_view *before, enum run_state run_state)
+{
+    bool is_person = d->event->kind == EVENT_RUN_STATE && d->event->who;
+    return run_state == RUN_UNDONE ? is_person
+                                   : run_state == RUN_CANCELLED && (!before->run_is_cancelling || is_person);
 }
 
 static void run_over(struct decision *d, enum run_state run_state, bool has_effect, enum reason reason)
@@ -115,22 +148,22 @@ static void run_over(struct decision *d, enum run_state run_state, bool has_effe
     before.active_site = view->active_site;
     before.run_direction = view->run_direction;
     before.run_to = view->run_to;
+    before.run_is_ours = view->run_is_ours;
     before.run_is_cancelling = view->run_is_cancelling;
-    bool is_success = run_state == RUN_SUCCEEDED;
+    bool has_changed = has_effect || run_state == RUN_UNDONE; /* which undoing does, too */
     struct phrase move = move_phrase(d->service, view->run_direction, view->run_from, view->run_to);
     approval_clear(d, reason);
     struct thing state = thing_of(THING_RUN_STATE, reason, SITE_NONE);
     state.run_state = run_state;
     state.flag = has_effect;
-    say(d, state, "the %s %s", move.text, is_success ? "succeeded" : "was cancelled");
-    if (is_success || has_effect)
-        timers_after_run(d, has_effect);
-    active_after_run(d, &before, is_success, has_effect, &move);
-    /* What the decision has taken back is no no; but a person may have wanted the same meanwhile. */
-    bool is_no = !before.run_is_cancelling || (d->event->kind == EVENT_RUN_STATE && d->event->who);
-    if (!is_success && !has_effect && is_no)
+    say(d, state, "the %s %s", move.text, run_over_phrase(run_state));
+    if (run_state == RUN_SUCCEEDED || has_changed || (run_state == RUN_FAILED && before.run_is_ours))
+        timers_after_run(d, has_changed);
+    active_after_run(d, &before, run_state, has_effect, &move);
+    if (!has_effect && is_no(d, &before, run_state))
         put_off(d, REASON_OPERATOR, before.run_direction, d->view.active_site,
-                "a person cancelled the run before it changed anything");
+                run_state == RUN_UNDONE ? "a person has undone the run"
+                                        : "a person cancelled the run before it changed anything");
 }
 
 void run_replace(struct decision *d, const char *why)
@@ -154,6 +187,6 @@ bool on_run_state(struct decision *d)
     state.run_state = event->run_state;
     struct phrase move = move_phrase(d->service, d->view.run_direction, d->view.run_from, d->view.run_to);
     say(d, state, "the %s %s", move.text,
-        event->run_state == RUN_ATTENTION ? "waits for a person: retry, skip or cancel" : "goes on");
+        event->run_state == RUN_ATTENTION ? "waits for a person: retry, skip, undo or cancel" : "goes on");
     return true;
 }

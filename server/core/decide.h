@@ -26,10 +26,15 @@
  *     A run of ours without an effect: its quorum breaks, or a guard refuses ──▶ cancelled. Asked at its first effect
  *     and at each point of no return: goes, or is cancelled, or (behind its first effect) halts for a person.
  *
- *     run succeeded: active = its target · cancelled before its first effect: active = where it came from, and when a
- *     person did that, it was a no · cancelled after: split. It leaves a cool-down when it succeeded or had an effect.
- * A run that began without a known active site and is cancelled before its first effect leaves it unknown (run_from may
- * have been a guess for the steps' sake).
+ *     run succeeded: active = its target · cancelled or failed before its first effect: active = where it came from ·
+ *     after: split · undone: active = where it came from. It leaves a cool-down when it succeeded or has changed
+ *     anything, and where a run of ours failed: its reason stands, and would start the same again at once. A person's
+ *     cancel before the first effect, and a person's undo, is a no.
+ * A run that began without a known active site and ends before its first effect, or undone, leaves it unknown (run_from
+ * may have been a guess for the steps' sake).
+ *
+ *     debts at a site (steps of an earlier run that are still owed there) ──▶ nothing moves to it, but for a person who
+ *     overrides that
  *
  *     home well (our probe says up, nobody says down) ──failback timer──due──▶ the same guards ──▶ failback
  *           │ it is not any more, or is not known to be: timer cleared
@@ -74,7 +79,7 @@ struct event {
     enum run_state run_state;
     bool has_effect;  /* RUN_STATE, RUN_POINT: so far */
     const char *who;  /* operator's name, or NULL: borrowed. Of RUN_POINT: who has sent the run on after it was halted;
-                         of RUN_STATE: who has cancelled it */
+                         of RUN_STATE: who has cancelled or undone it */
     const char *text; /* the operator's reason, or NULL: borrowed */
 };
 

@@ -52,13 +52,17 @@ struct verdict guard_start(const struct decision *d, enum direction direction, i
 /* The active site is down: whether to leave it is for a failover to decide, and no failback may be in its way. */
 bool is_failovers(const struct decision *d, int site);
 /* Of the run that is there: the votes or the evidence that it was started for are gone, or a guard refuses. A person's
- * (`is_theirs`) is only asked whether its target is down. */
+ * (`is_theirs`) is only asked about its target. */
 struct verdict guard_course(const struct decision *d, bool is_theirs, uint64_t overrides);
 /* Those of guard_start() that do not take a run back which waits, but keep it from beginning by a deadline. */
 struct verdict guard_begin(const struct decision *d);
 struct phrase obstacle_phrase(const struct decision *d, const struct verdict *verdict);
-int target_find(const struct decision *d); /* SITE_NONE: every other site has a down vote */
+/* SITE_NONE: every other site has a down vote. One with debts where there is no other. */
+int target_find(const struct decision *d);
+/* Of what stands against going to a site, what a person may override and has not: TARGET_DOWN, DEBT or NONE. */
+enum reason guard_target(const struct decision *d, int target, uint64_t overrides);
 bool has_down_vote(const struct decision *d, int site);
+bool has_debts(const struct decision *d, int site);
 
 /* act.c: starting runs */
 enum occasion occasion_of(const struct event *event); /* of OPERATOR_MOVE */
@@ -89,9 +93,8 @@ void look_at_failback(struct decision *d);
 
 /* operator.c: each false when it was refused, and nothing has changed */
 bool refuse(struct decision *d, enum reason reason, const char *text);
-uint64_t overrides_of(const struct decision *d);              /* the event's, when they come with a reason */
-bool is_target_refused(const struct decision *d, int target); /* target_down, and not overridden */
-struct phrase target_down_phrase(const struct decision *d, int target);
+uint64_t overrides_of(const struct decision *d); /* the event's, when they come with a reason */
+struct phrase target_phrase(const struct decision *d, enum reason reason, int target); /* of guard_target() */
 bool on_operator_move(struct decision *d);
 bool on_adopt(struct decision *d);
 bool on_pause(struct decision *d);

@@ -13,12 +13,23 @@ bool has_down_vote(const struct decision *d, int site)
     return false;
 }
 
+bool has_debts(const struct decision *d, int site)
+{
+    return d->view.sites[site].n_debts > 0;
+}
+
 int target_find(const struct decision *d)
 {
-    for (int site = 0; site < d->service->n_sites; site++)
-        if (site != d->view.active_site && !has_down_vote(d, site))
+    int in_debt = SITE_NONE;
+    for (int site = 0; site < d->service->n_sites; site++) {
+        if (site == d->view.active_site || has_down_vote(d, site))
+            continue;
+        if (!has_debts(d, site))
             return site;
-    return SITE_NONE;
+        if (in_debt == SITE_NONE)
+            in_debt = site;
+    }
+    return in_debt;
 }
 
 static bool is_suspect_vote(const struct decision *d, int site, int i)
@@ -164,7 +175,10 @@ struct verdict guard_start(const struct decision *d, enum direction direction, i
         verdict.reason = REASON_NO_TARGET;
         return verdict;
     }
-    verdict = guard_capacity(d, direction, site);
+    if (has_debts(d, target))
+        verdict.reason = REASON_DEBT;
+    else
+        verdict = guard_capacity(d, direction, site);
     verdict.target = target;
     if (verdict.reason == REASON_NONE && mode == MODE_SHADOW)
         verdict.reason = REASON_SHADOW_MODE;
@@ -176,6 +190,15 @@ struct verdict guard_begin(const struct decision *d)
     if (d->outlook->is_killed)
         return (struct verdict){.reason = REASON_KILL_SWITCH, .target = SITE_NONE, .other = -1};
     return guard_capacity(d, d->view.run_direction, d->view.run_from);
+}
+
+enum reason guard_target(const struct decision *d, int target, uint64_t overrides)
+{
+    if (has_down_vote(d, target) && !(overrides & UINT64_C(1) << REASON_TARGET_DOWN))
+        return REASON_TARGET_DOWN;
+    if (has_debts(d, target) && !(overrides & UINT64_C(1) << REASON_DEBT))
+        return REASON_DEBT;
+    return REASON_NONE;
 }
 
 /* What only our own runs are asked: whether their reason is still there, and the guards. */
@@ -207,8 +230,7 @@ struct verdict guard_course(const struct decision *d, bool is_theirs, uint64_t o
     if (!is_theirs)
         verdict = guard_ours(d);
     verdict.target = d->view.run_to;
-    if (verdict.reason == REASON_NONE && verdict.target >= 0 && has_down_vote(d, verdict.target) &&
-        !(overrides & UINT64_C(1) << REASON_TARGET_DOWN))
-        verdict.reason = REASON_TARGET_DOWN;
+    if (verdict.reason == REASON_NONE && verdict.target >= 0)
+        verdict.reason = guard_target(d, verdict.target, overrides);
     return verdict;
 }

@@ -88,6 +88,13 @@ static void put_target(const struct decision *d, const struct verdict *verdict, 
                         votes_of(d, verdict->target).text);
 }
 
+static void put_debt(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
+{
+    int n = d->view.sites[verdict->target].n_debts;
+    *phrase = phrase_of("at %.48s %d step%s of an earlier run %s still owed: what wakes up there could serve, or write",
+                        site_name(d, verdict->target), n, n == 1 ? "" : "s", n == 1 ? "is" : "are");
+}
+
 static void put_votes(const struct decision *d, const struct verdict *verdict, struct phrase *phrase)
 {
     if (is_failovers(d, d->view.active_site)) {
@@ -127,6 +134,8 @@ static const struct {
     {REASON_SUSPECT, put_suspect, NULL},
     {REASON_NO_TARGET, NULL, "there is no other site without a down vote"},
     {REASON_TARGET_DOWN, put_target, NULL},
+    {REASON_DEBT, put_debt, NULL},
+    {REASON_RPO, NULL, "more would be lost than the promotion may lose (`max_lag`)"},
     {REASON_DEPENDENCY, put_dependency, NULL},
     {REASON_PROVIDER_BUSY, put_provider, NULL},
     {REASON_VOTES, put_votes, NULL},

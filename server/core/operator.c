@@ -49,13 +49,11 @@ static enum reason choose_target(const struct decision *d, int *ret_target, cons
     return *ret_target == SITE_NONE ? REASON_NO_TARGET : REASON_NONE;
 }
 
-bool is_target_refused(const struct decision *d, int target)
+struct phrase target_phrase(const struct decision *d, enum reason reason, int target)
 {
-    return target >= 0 && has_down_vote(d, target) && !(overrides_of(d) & UINT64_C(1) << REASON_TARGET_DOWN);
-}
-
-struct phrase target_down_phrase(const struct decision *d, int target)
-{
+    struct verdict verdict = {.reason = reason, .target = target, .other = -1};
+    if (reason == REASON_DEBT)
+        return obstacle_phrase(d, &verdict);
     return phrase_of("%.48s is said to be down: it has %.80s", site_name(d, target), votes_of(d, target).text);
 }
 
@@ -102,11 +100,10 @@ static enum reason guard_move(const struct decision *d, int target, int leaves, 
         *ret_text = phrase_of("%.48s is the active site already", site_name(d, target));
         return REASON_ALREADY_ACTIVE;
     }
-    if (is_target_refused(d, target)) {
-        *ret_text = target_down_phrase(d, target);
-        return REASON_TARGET_DOWN;
-    }
-    return REASON_NONE;
+    enum reason reason = guard_target(d, target, overrides_of(d));
+    if (reason != REASON_NONE)
+        *ret_text = target_phrase(d, reason, target);
+    return reason;
 }
 
 bool on_operator_move(struct decision *d)

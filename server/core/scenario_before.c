@@ -115,7 +115,7 @@ static void read_of_service(struct reader *r, struct scenario_case *scase)
         return;
     }
     const struct service *service = &scase->model->services[before.service];
-    if (!reader_need(r, "active, vote, incident, timer, run or paused"))
+    if (!reader_need(r, "active, vote, incident, timer, run, debts or paused"))
         return;
     struct thing *thing = &before.thing;
     if (strcmp(r->word, "active") == 0) {
@@ -133,10 +133,14 @@ static void read_of_service(struct reader *r, struct scenario_case *scase)
         read_timer(r, service, thing);
     } else if (strcmp(r->word, "run") == 0) {
         read_run(r, service, thing);
+    } else if (strcmp(r->word, "debts") == 0) {
+        thing->kind = THING_DEBTS;
+        thing->site = reader_site(r, service);
+        thing->count = reader_number(r, 1, MAX_STEPS, "how many steps are owed");
     } else if (strcmp(r->word, "paused") == 0) {
         *thing = (struct thing){.kind = THING_PAUSED, .flag = true};
     } else {
-        reader_fail(r, "%.64s; active, vote, incident, timer, run or paused would be right", r->word);
+        reader_fail(r, "%.64s; active, vote, incident, timer, run, debts or paused would be right", r->word);
     }
     reader_end(r);
     add(r, scase, &before);

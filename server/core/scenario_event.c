@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define EVENT_WORDS                                                                                                     \
-    "SOURCE says|delivers|heartbeat, probe says, operator NAME …, run SERVICE …, observed, restart, kill, reboot, " \
-    "clock, cut_off, kill_switch or nothing"
+#define EVENT_WORDS                                                                                                    \
+    "SOURCE says|delivers|heartbeat, probe says, operator NAME …, run SERVICE …, debts SERVICE SITE N, observed, " \
+    "restart, kill, reboot, clock, cut_off, kill_switch or nothing"
 
 void happening_done(struct happening *happening)
 {
@@ -126,7 +126,7 @@ static void read_overrides(struct reader *r, uint64_t *ret)
     for (size_t i = 0; i < sizeof text; i++)
         text[i] = r->word[i] == ',' ? ' ' : r->word[i];
     if (!overrides_parse(text, ret))
-        reader_fail(r, "%.64s; target_down or preflight would be right", r->word);
+        reader_fail(r, "%.64s; target_down, preflight, debt or rpo would be right", r->word);
 }
 
 static void read_move(struct reader *r, const struct model *model, struct happening *ret)
@@ -191,27 +191,37 @@ static void read_operator(struct reader *r, const struct model *model, struct ha
 
 /* ---- runs, observations and the daemon --------------------------------------------------------------------------- */
 
+#define RUN_WORDS "effect, point, running, attention, succeeded, failed, cancelled or undone"
+
 static void read_run(struct reader *r, const struct model *model, struct happening *ret)
 {
     ret->service = reader_service(r, model);
     ret->event.kind = EVENT_RUN_STATE;
     ret->kind = HAPPENS_RUN;
-    if (!reader_need(r, "effect, point, running, attention, succeeded or cancelled"))
+    if (!reader_need(r, RUN_WORDS))
         return;
     if (strcmp(r->word, "effect") == 0)
         ret->kind = HAPPENS_EFFECT;
     else if (strcmp(r->word, "point") == 0)
         ret->kind = HAPPENS_POINT;
     else if (!run_state_parse(r->word, &ret->event.run_state) || ret->event.run_state == RUN_WAITING)
-        reader_fail(r, "%.64s; effect, point, running, attention, succeeded or cancelled would be right", r->word);
-    else
+        reader_fail(r, "%.64s; " RUN_WORDS " would be right", r->word);
+    else if (ret->event.run_state != RUN_CANCELLED && ret->event.run_state != RUN_UNDONE)
         return;
     if (reader_is(r, "by"))
         ret->who = reader_need(r, "the operator's name") ? reader_copy(r, r->word) : NULL;
-    if (reader_is(r, "override"))
+    if (ret->kind != HAPPENS_RUN && reader_is(r, "override"))
         read_overrides(r, &ret->event.overrides);
     if (reader_is(r, "because"))
         ret->text = reader_copy(r, reader_rest(r));
+}
+
+static void read_debts(struct reader *r, const struct model *model, struct happening *ret)
+{
+    ret->kind = HAPPENS_DEBTS;
+    ret->event.kind = EVENT_DEBTS;
+    if (read_where(r, model, ret))
+        ret->event.delta = reader_number(r, 0, MAX_STEPS, "how many steps are owed");
 }
 
 static void read_observed(struct reader *r, const struct model *model, struct happening *ret)
@@ -263,6 +273,8 @@ void event_read(struct reader *r, const struct model *model, struct happening *r
         read_probe(r, model, ret);
     else if (strcmp(r->word, "run") == 0)
         read_run(r, model, ret);
+    else if (strcmp(r->word, "debts") == 0)
+        read_debts(r, model, ret);
     else if (strcmp(r->word, "observed") == 0)
         read_observed(r, model, ret);
     else if (strcmp(r->word, "clock") == 0)

@@ -9,7 +9,7 @@
 
 #define THING_WORDS                                                                                                    \
     "run, cancel, approved, refused, not_acted, active, incident, timer, vote, halt, goes, remind, paused, resumed, "  \
-    "notice, state or nothing"
+    "debts, notice, state or nothing"
 
 /* The words for things; -1 in `flag`: either way. */
 static const struct thing_word {
@@ -17,12 +17,12 @@ static const struct thing_word {
     enum thing_kind kind;
     int flag;
 } words[] = {
-    {"run", THING_RUN_START, ANY},      {"cancel", THING_RUN_CANCEL, ANY}, {"approved", THING_RUN_APPROVED, ANY},
-    {"refused", THING_REFUSED, ANY},    {"active", THING_ACTIVE, ANY},     {"not_acted", THING_NOT_ACTED, ANY},
-    {"vote", THING_VOTE, ANY},          {"halt", THING_RUN_HALT, ANY},     {"goes", THING_RUN_GOES, ANY},
-    {"remind", THING_REMIND, ANY},      {"paused", THING_PAUSED, 1},       {"resumed", THING_PAUSED, 0},
-    {"notice", THING_NOTICE, ANY},      {"timer", THING_TIMER_SET, ANY},   {"incident", THING_INCIDENT_OPEN, ANY},
-    {"run_state", THING_RUN_STATE, ANY}};
+    {"run", THING_RUN_START, ANY},       {"cancel", THING_RUN_CANCEL, ANY}, {"approved", THING_RUN_APPROVED, ANY},
+    {"refused", THING_REFUSED, ANY},     {"active", THING_ACTIVE, ANY},     {"not_acted", THING_NOT_ACTED, ANY},
+    {"vote", THING_VOTE, ANY},           {"halt", THING_RUN_HALT, ANY},     {"goes", THING_RUN_GOES, ANY},
+    {"remind", THING_REMIND, ANY},       {"paused", THING_PAUSED, 1},       {"resumed", THING_PAUSED, 0},
+    {"notice", THING_NOTICE, ANY},       {"timer", THING_TIMER_SET, ANY},   {"incident", THING_INCIDENT_OPEN, ANY},
+    {"run_state", THING_RUN_STATE, ANY}, {"debts", THING_DEBTS, ANY}};
 
 bool expect_is_asked_for(const struct thing *thing)
 {
@@ -169,7 +169,8 @@ static void read_thing(struct reader *r, const struct model *model, struct expec
     } else if (word->kind == THING_TIMER_SET) {
         read_timer_word(r, service, ret);
         read_timer_way(r, ret);
-    } else if (word->kind == THING_VOTE || word->kind == THING_INCIDENT_OPEN || word->kind == THING_NOT_ACTED) {
+    } else if (word->kind == THING_VOTE || word->kind == THING_INCIDENT_OPEN || word->kind == THING_NOT_ACTED ||
+               word->kind == THING_DEBTS) {
         const struct reader there = *r;
         if (reader_next(r) && service_site_find(service, r->word) >= 0)
             ret->site = service_site_find(service, r->word);
@@ -232,7 +233,7 @@ static void read_state(struct reader *r, const struct model *model, struct expec
 {
     ret->service = reader_service(r, model);
     if (ret->service < 0 ||
-        !reader_need(r, "active, moving, split, unknown, run, paused, votes, vote, incident, timer"))
+        !reader_need(r, "active, moving, split, unknown, run, paused, votes, vote, incident, timer, debts"))
         return;
     const struct service *service = &model->services[ret->service];
     ret->kind = EXPECT_ACTIVE;
@@ -251,6 +252,10 @@ static void read_state(struct reader *r, const struct model *model, struct expec
         ret->kind = EXPECT_VOTES;
         ret->site = reader_site(r, service);
         ret->number = reader_number(r, 0, 100000, "a number of votes");
+    } else if (strcmp(r->word, "debts") == 0) {
+        ret->kind = EXPECT_DEBTS;
+        ret->site = reader_site(r, service);
+        ret->number = reader_number(r, 0, MAX_STEPS, "how many steps are owed");
     } else if (strcmp(r->word, "vote") == 0) {
         ret->kind = EXPECT_VOTE;
         ret->site = reader_site(r, service);
@@ -262,10 +267,11 @@ static void read_state(struct reader *r, const struct model *model, struct expec
     } else if (strcmp(r->word, "timer") == 0) {
         read_state_timer(r, service, ret);
     } else if (!TAKE_WORD(r, active_kind, active_kind, ret->active) || ret->active == ACTIVE_SITE) {
-        reader_fail(r,
-                    "%.64s; active SITE, moving, split, unknown, run, paused, resumed, votes, vote, incident or timer "
-                    "would be right",
-                    r->word);
+        reader_fail(
+            r,
+            "%.64s; active SITE, moving, split, unknown, run, paused, resumed, votes, vote, incident, timer or debts "
+            "would be right",
+            r->word);
     }
     reader_end(r);
 }
@@ -340,6 +346,9 @@ bool expect_state(const struct expectation *e, const struct model *model, const 
     }
     case EXPECT_TIMER:
         return timer_is(e, view, now, ret, size);
+    case EXPECT_DEBTS:
+        (void)snprintf(ret, size, "%d are owed", view->sites[e->site].n_debts);
+        return view->sites[e->site].n_debts == e->number;
     case EXPECT_THINGS:
     case EXPECT_NOTHING:
         break;

@@ -100,6 +100,7 @@ enum happening_kind {
     HAPPENS_SAYS,     /* what the probe or an operator says now of a site */
     HAPPENS_OPERATOR, /* a call: `event` */
     HAPPENS_OBSERVED,
+    HAPPENS_DEBTS,  /* so many steps are owed at a site now: `event` */
     HAPPENS_RUN,    /* the run's state: `event` */
     HAPPENS_EFFECT, /* the run is about to have its first effect, and has it if it may */
     HAPPENS_POINT,  /* it is at its next point of no return */
@@ -131,7 +132,8 @@ enum expect_kind {
     EXPECT_VOTES,
     EXPECT_VOTE,
     EXPECT_INCIDENT,
-    EXPECT_TIMER
+    EXPECT_TIMER,
+    EXPECT_DEBTS
 };
 
 /* A thing to be found, every field ANY where it is left open; or what the state has to be. */

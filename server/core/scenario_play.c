@@ -13,6 +13,14 @@ static void run_event(struct player *p, int service, enum run_state state, bool 
         &(struct event){.kind = EVENT_RUN_STATE, .site = SITE_NONE, .run_state = state, .has_effect = has_effect});
 }
 
+/* Its state, as the line has it; one that was undone has no effect any more. */
+static void run_state(struct player *p, const struct happening *h)
+{
+    struct event event = h->event;
+    event.has_effect = p->views[h->service].run_has_effect && event.run_state != RUN_UNDONE;
+    player_give(p, h->service, &event);
+}
+
 /* The run asks before it goes on. An answer that lets it go is the last thing that it is told. */
 static void run_point(struct player *p, const struct happening *h)
 {
@@ -46,7 +54,7 @@ static void happens_run(struct player *p, const struct line *line)
         return;
     }
     if (h->kind == HAPPENS_RUN)
-        run_event(p, h->service, h->event.run_state, view->run_has_effect);
+        run_state(p, h);
     else
         run_point(p, h);
 }
@@ -91,6 +99,7 @@ static void happens(struct player *p, const struct line *line)
             player_give(p, h->service, &h->event);
         break;
     case HAPPENS_OBSERVED:
+    case HAPPENS_DEBTS:
         player_give(p, h->service, &h->event);
         break;
     case HAPPENS_RUN:

@@ -31,6 +31,7 @@ static void rebuild(struct service_view *view, const struct service *service, co
         view->sites[i].has_incident = old.sites[i].has_incident;
         view->sites[i].is_standing = old.sites[i].has_incident && old.sites[i].is_standing;
         view->sites[i].last_reason = old.sites[i].has_incident ? old.sites[i].last_reason : REASON_NONE;
+        view->sites[i].n_debts = old.sites[i].n_debts; /* told anew, before anything else */
     }
 #undef KEEP_TIME
     view->active = old.active;

@@ -55,6 +55,12 @@ static const struct {
                             "SITE --override target_down --reason TEXT`"},
     [REASON_PREFLIGHT] = {"a check before the first effect failed",
                           "mend what the check found; or `turnout failover %1$s --override preflight --reason TEXT`"},
+    [REASON_DEBT] = {"steps of an earlier run are still owed at the site to move to",
+                     "what is owed has to be done there first: `turnout runs` shows it; a person who has seen to it by "
+                     "hand says so by `turnout done RUN`"},
+    [REASON_RPO] = {"more would be lost than the promotion may lose (max_lag)",
+                    "the replica has to catch up; who accepts the loss: `turnout retry RUN --override rpo --reason "
+                    "TEXT`"},
     [REASON_UNKNOWN_FROM] = {NULL, "say which site is active: `turnout adopt %1$s --to SITE --reason TEXT`"},
 };
 
@@ -234,11 +240,7 @@ static void end_resolved(const struct conclusion *e)
                duration_phrase(now->model->hold_ms).text, now->site);
     else if (now->run.id)
         finish(e, "it is over; of it came the %s to %.63s, which %s: `turnout runs %s`",
-               direction_text(now->run.direction), now->run.to,
-               now->run.state == RUN_SUCCEEDED   ? "succeeded"
-               : now->run.state == RUN_CANCELLED ? "was cancelled"
-                                                 : "is not over",
-               now->run.id);
+               direction_text(now->run.direction), now->run.to, run_over_phrase(now->run.state), now->run.id);
     else if (now->would_to[0])
         finish(e, "it is over; in another mode than shadow it would have been moved to %.63s", now->would_to);
     else
@@ -251,7 +253,7 @@ static void end_with_run(const struct conclusion *e)
     const char *direction = direction_text(now->run.direction);
     if (now->run.state != RUN_WAITING) {
         finish(e, "the %s to %.63s %s: `turnout runs %s`", direction, now->run.to,
-               now->run.state == RUN_ATTENTION ? "waits for a person, to retry, skip or cancel" : "is under way",
+               now->run.state == RUN_ATTENTION ? "waits for a person, to retry, skip, undo or cancel" : "is under way",
                now->run.id);
         return;
     }

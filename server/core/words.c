@@ -189,6 +189,25 @@ struct phrase run_phrase(const struct service *service, const struct service_vie
     return phrase;
 }
 
+const char *run_over_phrase(enum run_state state)
+{
+    switch (state) {
+    case RUN_SUCCEEDED:
+        return "succeeded";
+    case RUN_FAILED:
+        return "failed";
+    case RUN_CANCELLED:
+        return "was cancelled";
+    case RUN_UNDONE:
+        return "was undone";
+    case RUN_WAITING:
+    case RUN_RUNNING:
+    case RUN_ATTENTION:
+        break;
+    }
+    return "is not over";
+}
+
 struct phrase place_phrase(const struct service *service, const struct service_view *view)
 {
     struct phrase phrase = {""};

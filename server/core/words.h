@@ -26,6 +26,8 @@ struct phrase votes_held_phrase(const struct service *service, const struct mode
 struct phrase move_phrase(const struct service *service, enum direction direction, int from, int to);
 /* How far the run is, as a clause: "the failover from gra to rbx is under way". */
 struct phrase run_phrase(const struct service *service, const struct service_view *view);
+/* What became of it, behind "the run": "succeeded", "was undone", "is not over". */
+const char *run_over_phrase(enum run_state state);
 /* Where the service is, as a clause: what keeps votes on other sites, or any votes, from starting something. */
 struct phrase place_phrase(const struct service *service, const struct service_view *view);
 /* Never NULL; for SITE_NONE, and for a site that the configuration lost, "a site that is not known". */

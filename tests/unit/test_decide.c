@@ -175,7 +175,7 @@ static const struct decide_case cases[] = {
     {"no news", MOVING, "run running", "", NULL},
     {"of no run", GRA, "run attention", "", NULL},
     {"attention", MOVING, "run attention effect", "run attention effect (run); not gra (run_in_progress)",
-     "retry, skip or cancel"},
+     "retry, skip, undo or cancel"},
     {"goes on again", STUCK " run_in_progress", "run running effect", "run running effect (run)", NULL},
     {"succeeded", MOVING, "run succeeded effect",
      "run succeeded effect (run); set cool_down - +1800 (run); active site rbx (run); falls gra (not_active)",

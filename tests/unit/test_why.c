@@ -231,7 +231,8 @@ static void ends_with_a_run(void **state)
     now.run = (struct why_run){.id = RUN, .state = RUN_RUNNING, .direction = DIRECTION_FAILOVER, .to = "rbx"};
     expect_end(&now, "now|the failover to rbx is under way: `turnout runs " RUN "`\n");
     now.run.state = RUN_ATTENTION;
-    expect_end(&now, "now|the failover to rbx waits for a person, to retry, skip or cancel: `turnout runs " RUN "`\n");
+    expect_end(&now,
+               "now|the failover to rbx waits for a person, to retry, skip, undo or cancel: `turnout runs " RUN "`\n");
     now.run.state = RUN_WAITING;
     now.active = ACTIVE_SITE;
     now.active_site = "gra";
@@ -309,12 +310,29 @@ static void ends_of_refusals(void **state)
 static void each_guard_says_what_has_to_change(void **state)
 {
     (void)state;
-    static const enum reason guards[] = {
-        REASON_MANUAL_MODE,   REASON_SHADOW_MODE,     REASON_APPROVAL,    REASON_NOT_ACTIVE, REASON_ACTIVE_UNKNOWN,
-        REASON_ACTIVE_SPLIT,  REASON_RUN_IN_PROGRESS, REASON_PAUSED,      REASON_COOL_DOWN,  REASON_FREEZE,
-        REASON_CUT_OFF,       REASON_KILL_SWITCH,     REASON_FLOOD,       REASON_SUSPECT,    REASON_DEPENDENCY,
-        REASON_PROVIDER_BUSY, REASON_NO_TARGET,       REASON_TARGET_DOWN, REASON_PREFLIGHT,  REASON_OPERATOR,
-        REASON_DEADLINE};
+    static const enum reason guards[] = {REASON_MANUAL_MODE,
+                                         REASON_SHADOW_MODE,
+                                         REASON_APPROVAL,
+                                         REASON_NOT_ACTIVE,
+                                         REASON_ACTIVE_UNKNOWN,
+                                         REASON_ACTIVE_SPLIT,
+                                         REASON_RUN_IN_PROGRESS,
+                                         REASON_PAUSED,
+                                         REASON_COOL_DOWN,
+                                         REASON_FREEZE,
+                                         REASON_CUT_OFF,
+                                         REASON_KILL_SWITCH,
+                                         REASON_FLOOD,
+                                         REASON_SUSPECT,
+                                         REASON_DEPENDENCY,
+                                         REASON_PROVIDER_BUSY,
+                                         REASON_NO_TARGET,
+                                         REASON_TARGET_DOWN,
+                                         REASON_PREFLIGHT,
+                                         REASON_OPERATOR,
+                                         REASON_DEADLINE,
+                                         REASON_DEBT,
+                                         REASON_RPO};
     char name[64];
     memset(name, 'n', sizeof name - 1);
     name[63] = '\0';
