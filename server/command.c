@@ -31,8 +31,11 @@ struct command_queue {
 struct command *command_new(enum command_kind kind)
 {
     struct command *command = calloc(1, sizeof *command);
-    if (command)
-        command->kind = kind;
+    if (!command)
+        return NULL;
+    command->kind = kind;
+    if (kind == COMMAND_RUN)
+        command->as.operator_call.step = -1;
     return command;
 }
 

@@ -32,11 +32,13 @@ void due_at(struct orchestrator *o, int64_t at)
         o->next_due = at;
 }
 
-struct job *in_flight_find(struct orchestrator *o, const struct id *run)
+struct job *in_flight_find(struct orchestrator *o, const struct id *run, int step)
 {
-    for (size_t i = 0; i < o->n_in_flight; i++)
-        if (o->in_flight[i]->kind == JOB_ATTEMPT && id_equal(&o->in_flight[i]->run, run))
-            return o->in_flight[i];
+    for (size_t i = 0; i < o->n_in_flight; i++) {
+        struct job *job = o->in_flight[i];
+        if (job->kind == JOB_ATTEMPT && job->step == step && id_equal(&job->run, run))
+            return job;
+    }
     return NULL;
 }
 
@@ -199,7 +201,7 @@ void send_outgoing(struct orchestrator *o)
     }
     o->outgoing_last = &o->outgoing;
     for (size_t i = 0; i < o->n_stop_attempts; i++) {
-        struct job *job = in_flight_find(o, &o->stop_attempts[i]);
+        struct job *job = in_flight_find(o, &o->stop_attempts[i].run, o->stop_attempts[i].step);
         if (job)
             atomic_store(&job->cancel, true);
     }
@@ -259,6 +261,7 @@ static enum err write_batch(struct orchestrator *o, struct command **commands, s
     call_give_up(o);
     outlook_timers(o);
     outlook_look(o);
+    runs_sweep(o);
     intake_bunch(o);
     if (o->failures > 0)
         journal_note(o, &(struct note){.kind = "store.recovered", .text = "the database takes commits again"});

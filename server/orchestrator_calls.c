@@ -284,22 +284,53 @@ static void answer_waiting(struct call *call, bool is_yes)
     service_carry_out(call->o, call->service, &things, &call->cause);
 }
 
+static enum run_event_kind event_of_call(enum run_call call)
+{
+    switch (call) {
+    case RUN_CALL_RETRY:
+        return RUN_EVENT_RETRY;
+    case RUN_CALL_SKIP:
+        return RUN_EVENT_SKIP;
+    case RUN_CALL_DONE:
+        return RUN_EVENT_DONE;
+    case RUN_CALL_UNDO:
+        return RUN_EVENT_UNDO;
+    case RUN_CALL_APPROVE:
+    case RUN_CALL_REJECT:
+    case RUN_CALL_CANCEL:
+        break;
+    }
+    return RUN_EVENT_CANCEL;
+}
+
+static void remember_who(const struct call *call, struct live_run *live)
+{
+    const struct command_operator *operator_call = call->operator_call;
+    char **who = operator_call->run_call == RUN_CALL_CANCEL ? &live->cancelled_by : &live->sent_on_by;
+    free(*who);
+    *who = strdup(operator_call->who);
+    if (operator_call->run_call == RUN_CALL_RETRY && operator_call->overrides) {
+        call_note_break_glass(call, false);
+        run_set_overrides(live, live->overrides | operator_call->overrides);
+    }
+}
+
 static void move_run(struct call *call, struct live_run *live)
 {
     struct orchestrator *o = call->o;
     enum run_call kind = call->operator_call->run_call;
     const char *reason = call->operator_call->reason;
     struct run_moves moves;
+    if (!call_has_reason(call))
+        return;
     run_next(&live->run,
-             &(struct run_event){.kind = kind == RUN_CALL_RETRY  ? RUN_EVENT_RETRY
-                                         : kind == RUN_CALL_SKIP ? RUN_EVENT_SKIP
-                                                                 : RUN_EVENT_CANCEL,
-                                 .step = -1,
+             &(struct run_event){.kind = event_of_call(kind),
+                                 .step = call->operator_call->step,
                                  .retry_after_ms = -1,
                                  .text = reason[0] ? reason : NULL},
              o->now, &moves);
     /* What the decision is taking back already: the person's no goes on record, and holds. */
-    bool is_no_as_well = kind == RUN_CALL_CANCEL && live->run.ending != ENDING_NONE && !live->cancelled_by;
+    bool is_no_as_well = kind == RUN_CALL_CANCEL && live->run.ending == ENDING_CANCEL && !live->cancelled_by;
     if (moves.count > 0 && moves.items[0].kind == RUN_MOVE_REFUSED && is_no_as_well) {
         moves.count = 0;
     } else if (moves.count > 0 && moves.items[0].kind == RUN_MOVE_REFUSED) {
@@ -307,10 +338,8 @@ static void move_run(struct call *call, struct live_run *live)
         return;
     }
     call_note_granted(call);
-    char **who = kind == RUN_CALL_CANCEL ? &live->cancelled_by : &live->sent_on_by;
-    free(*who);
-    *who = strdup(call->operator_call->who);
-    run_moved(o, call->service, &moves, &call->cause);
+    remember_who(call, live);
+    run_moved(o, live, &moves, &call->cause);
 }
 
 void call_run(struct orchestrator *o, struct command *command)
@@ -318,17 +347,24 @@ void call_run(struct orchestrator *o, struct command *command)
     struct call call;
     call_init(&call, o, command);
     enum run_call kind = call.operator_call->run_call;
-    snprintf(call.what, sizeof call.what, "%s asked for", run_call_text(kind));
-    call.service = run_find(o, &call.operator_call->run);
-    if (call.service < 0) {
+    struct live_run *live = run_find(o->world, &call.operator_call->run);
+    if (call.operator_call->step >= 0 && live && call.operator_call->step < live->run.n_steps)
+        snprintf(call.what, sizeof call.what, "%s of step %d \"%.80s\" asked for", run_call_text(kind),
+                 call.operator_call->step + 1, run_step_text(live, call.operator_call->step, "name"));
+    else
+        snprintf(call.what, sizeof call.what, "%s asked for", run_call_text(kind));
+    if (!live) {
         refuse_unknown_run(&call);
         return;
     }
-    struct live_run *live = o->world->services[call.service].run;
+    call.service = live->run.service;
     call.operator_call->answer_run = call.operator_call->run;
     bool is_waiting = live->run.state == RUN_WAITING;
-    if (kind == RUN_CALL_APPROVE || kind == RUN_CALL_REJECT || (kind == RUN_CALL_CANCEL && is_waiting))
+    bool is_an_answer = kind == RUN_CALL_APPROVE || kind == RUN_CALL_REJECT || (kind == RUN_CALL_CANCEL && is_waiting);
+    if (is_an_answer && live == o->world->services[call.service].run)
         answer_waiting(&call, kind == RUN_CALL_APPROVE);
+    else if (is_an_answer && kind != RUN_CALL_CANCEL)
+        call_refuse(&call, ERR_CONFLICT, reason_text(REASON_WRONG_STATE), "this run does not wait for a yes or no");
     else
         move_run(&call, live);
 }

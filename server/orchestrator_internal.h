@@ -34,13 +34,19 @@ struct incident { /* what its row holds beside the core's view; `would_to` is a 
 
 struct step_record { /* what a step row holds beside the core's view */
     char *error;
-    char *token;    /* JSON of the last accepted apply; NULL: none */
-    char *observed; /* JSON token of the last observe; NULL: none */
+    char *token;     /* JSON of the last accepted apply; NULL: none */
+    char *observed;  /* JSON token of the last observe; NULL: none */
+    char *previous;  /* JSON: what is applied to put back what was found before the first effect; NULL: none */
+    bool is_of_undo; /* the tokens are from the way back */
     int64_t started_at, finished_at, attempt_at;
 };
 
+#define MAX_RUN_STEPS (2 * MAX_STEPS) /* a drill goes there and back */
+
 struct live_run {
-    struct run run; /* run.steps owned here */
+    struct live_run *next; /* of service_state.others */
+    struct run run;        /* run.steps owned here */
+    bool is_gone;          /* of others: at rest, and taken out at the batch's end */
     enum occasion occasion;
     bool is_ours;
     uint64_t overrides;
@@ -48,10 +54,16 @@ struct live_run {
     char *cancelled_by; /* the operator who has cancelled it, while it is ending; NULL: nobody has */
     char *sent_on_by;   /* the operator who has sent it on after it had stopped; NULL: nobody, or before a restart */
     char *reason, *started_by, *error, *playbook;
+    char *plan;         /* hash of the plan that it was started with; NULL: none */
     char *from, *to;    /* names as the run began: the configuration may have lost them since */
     json_t *steps_text; /* `playbook` parsed */
     struct step_record *records;
     int64_t started_at, finished_at;
+};
+
+struct drill_record { /* the last drill of a kind */
+    int64_t at;       /* wall; 0: there was none */
+    int64_t proven_at;
 };
 
 struct service_state {
@@ -60,7 +72,10 @@ struct service_state {
     int n_history;
     struct incident incidents[MAX_SITES];
     struct live_run *run;
-    bool has_lost_site; /* the stored active site is not in the configuration */
+    struct live_run *others;                      /* over and not at rest, and drills: see orchestrator_run_over.c */
+    struct drill_record drills[DRILL_CANARY + 1]; /* by kind */
+    int64_t drill_at;                             /* steady: when to see whether one is due; 0: not known so far */
+    bool has_lost_site;                           /* the stored active site is not in the configuration */
     bool is_observing;
     int observe_tries;
     int64_t observe_at;                    /* steady: when to look for the active site (again) */
@@ -72,10 +87,11 @@ struct service_state {
     const struct freeze *freeze; /* the one that it was last looked at with; NULL: none */
 };
 
-/* An unfinished run of a service that the configuration does not have: nothing can be done about it. */
+/* A run of a service that the configuration does not have, and that is not at rest: nothing can be done about it. */
 struct orphan_run {
     struct id id;
     char *service;
+    bool is_over; /* it stands with debts */
 };
 
 struct world {
@@ -83,6 +99,7 @@ struct world {
     int n_services;
     struct orphan_run *orphans;
     size_t n_orphans;
+    bool has_gone; /* a run of some service's others is gone */
     int64_t open_alerts[MAX_SOURCES];
     int *heard; /* services with votes that were heard since their rows were written */
     int n_heard;
@@ -195,7 +212,10 @@ struct orchestrator {
     struct alert_table table;
     struct job *outgoing; /* to be sent after the commit */
     struct job **outgoing_last;
-    struct id stop_attempts[MAX_BATCH]; /* runs whose attempt under way is cancelled after the commit */
+    struct {
+        struct id run;
+        int step;
+    } stop_attempts[4 * MAX_BATCH]; /* whose attempt under way is cancelled after the commit */
     size_t n_stop_attempts;
     const struct command *held_now[MAX_BATCH]; /* moves of this batch that its commit does not answer */
     size_t n_held_now;
@@ -235,7 +255,7 @@ struct note { /* one audit entry; pointers borrowed, `detail` taken */
 void batch_start(struct orchestrator *o);
 void batch_break(struct orchestrator *o, enum err err, const struct errmsg *why); /* first failure wins */
 void due_at(struct orchestrator *o, int64_t at); /* something is due then: wake up in time */
-struct job *in_flight_find(struct orchestrator *o, const struct id *run);
+struct job *in_flight_find(struct orchestrator *o, const struct id *run, int step);
 void outgoing_add(struct orchestrator *o, struct job *job); /* takes */
 void send_outgoing(struct orchestrator *o);                 /* what the commit allows to go out */
 void drop_outgoing(struct orchestrator *o);
@@ -272,6 +292,20 @@ json_t *text_json(const char *text); /* a JSON string in every case */
 MUST_CHECK enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *why);
 void world_free(struct world *world);
 void live_run_free(struct live_run *run);
+
+/* orchestrator_world_runs.c */
+struct loader {
+    struct orchestrator *o;
+    struct world *world;
+    struct live_run *live; /* whose steps come */
+    bool is_broken;        /* out of memory, or what cannot be read */
+};
+struct service_state *loader_state(struct loader *loader, const char *service, int *ret_index); /* NULL: not known */
+int loader_site(struct loader *loader, int service, const char *site);
+void load_run(void *context, const struct run_row *row);
+void load_step(void *context, const struct step_row *row);
+void load_drill(void *context, const struct drill_row *row);
+
 void active_remember(struct service_state *state, int64_t since, enum active_kind kind, int site);
 int active_site_at(const struct service_state *state, int64_t wall); /* SITE_NONE: none */
 
@@ -361,9 +395,16 @@ void observe_result(struct orchestrator *o, struct command *command);
 /* orchestrator_rounds.c: looking at all that a move would change, for a plan, for readiness */
 void plan_call(struct orchestrator *o, struct command *command);
 void round_looked(struct orchestrator *o, struct command *command);
+/* A plan drill: both ways, to `to` and back; ends in drill_put(). `command`, which asks for it, may be NULL. */
+void round_plan_drill(struct orchestrator *o, int service, int to, struct command *command);
 
 /* orchestrator_drill.c */
 void drill_call(struct orchestrator *o, struct command *command);
+void drill_if_due(struct orchestrator *o, int service);
+void drill_ended(struct orchestrator *o, const struct live_run *live, const struct cause *cause);
+/* What came of a drill: its row and its entry. `run` may be NULL. */
+void drill_put(struct orchestrator *o, int service, enum drill_kind kind, bool is_good, const char *text,
+               const struct id *run, const struct cause *cause);
 
 /* orchestrator_outlook.c */
 void outlook_begin(struct orchestrator *o); /* the world was read: what the outlook is made of */
@@ -376,21 +417,43 @@ void outlook_watch_freezes(struct orchestrator *o); /* each second: whether one 
 void status_refresh(struct orchestrator *o);
 
 /* orchestrator_run.c */
-void run_event(struct orchestrator *o, int service, const struct run_event *event, const struct cause *cause);
-void live_run_cancel(struct orchestrator *o, int service, const char *text, const struct cause *cause);
-/* Ends the run, whose attempt is not under way, for the core has it as over already. */
+void run_event(struct orchestrator *o, struct live_run *live, const struct run_event *event, const struct cause *cause);
+/* What another process left: attempts that were under way are lost. */
+void run_take_up(struct orchestrator *o, struct live_run *live, const struct cause *cause);
+/* Journals what the core moved, and tells whom it concerns: the run may be gone afterwards. */
+void run_moved(struct orchestrator *o, struct live_run *live, const struct run_moves *moves, const struct cause *cause);
+void live_run_cancel(struct orchestrator *o, struct live_run *live, const char *text, const struct cause *cause);
+/* Ends the service's run, of which no attempt is under way, for the core has it as over already. */
 void live_run_replace(struct orchestrator *o, int service, const char *text, const struct cause *cause);
-bool run_is_under_way(const struct live_run *live); /* an attempt is out, and its result will come */
-void run_moved(struct orchestrator *o, int service, const struct run_moves *moves, const struct cause *cause);
-void run_result(struct orchestrator *o, struct command *command);
-int run_find(const struct orchestrator *o, const struct id *id); /* the service whose unfinished run it is; -1 */
+struct live_run *run_find(const struct world *world, const struct id *id); /* not at rest; NULL */
 void run_note_orphan(struct orchestrator *o, const struct orphan_run *orphan);
+
+/* orchestrator_run_result.c */
+void run_result(struct orchestrator *o, struct command *command);
+/* Attempts that a former process sent have no result: says so, and that their effect is unknown. */
+void run_close_lost(struct orchestrator *o, struct live_run *live);
+void run_start_attempt(struct orchestrator *o, struct live_run *live, const struct run_move *move);
+
+/* orchestrator_run_over.c: runs beside the service's own */
+/* The service's run is over: it is freed, or goes on among the others. */
+void run_retire(struct orchestrator *o, int service);
+void run_over_moved(struct orchestrator *o, struct live_run *live, const struct run_moves *moves,
+                    const struct cause *cause);
+void runs_are_past(struct orchestrator *o, int service, const struct cause *cause); /* a run of the service begins */
+int debts_at(const struct service_state *state, int site);
+void debts_tell(struct orchestrator *o, int service, const struct cause *cause); /* where their number has changed */
+void runs_sweep(struct orchestrator *o); /* at a batch's end: those that are gone */
 
 /* orchestrator_run_begin.c */
 /* Makes the run and its rows; it begins with RUN_EVENT_START, unless it waits. */
 void run_make(struct orchestrator *o, int service, const struct thing *start, const struct cause *cause);
 void run_approved(struct orchestrator *o, int service, const struct thing *thing, const struct cause *cause);
 bool run_has_steps(const struct service *service, enum occasion occasion);
+/* There and back with what stands in, beside the service's own run. NULL: *why says what is missing. */
+struct live_run *run_make_drill(struct orchestrator *o, int service, int to, const char *reason,
+                                const struct cause *cause, struct errmsg *why);
+void run_step_read(struct step_run *step, const json_t *text); /* what a step of a playbook's text says of it */
+void run_set_overrides(struct live_run *live, uint64_t overrides);
 void run_put(struct orchestrator *o, const struct live_run *live);
 void run_put_step(struct orchestrator *o, const struct live_run *live, int n);
 void run_note(struct orchestrator *o, const struct live_run *live, const char *kind, const struct cause *cause,

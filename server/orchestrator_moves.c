@@ -136,7 +136,7 @@ static void hold(struct call *call, struct live_run *live)
     call->operator_call->answer_by = o->now + HOLD_MS;
     o->held_now[o->n_held_now++] = call->command;
     if (live->run.ending == ENDING_NONE)
-        live_run_cancel(o, call->service, text, &call->cause);
+        live_run_cancel(o, live, text, &call->cause);
 }
 
 void call_move(struct orchestrator *o, struct command *command)
@@ -155,7 +155,7 @@ void call_move(struct orchestrator *o, struct command *command)
     struct live_run *live = o->world->services[call.service].run;
     bool is_replacing = live && live->run.state != RUN_WAITING;
     call_note_break_glass(&call, is_replacing);
-    if (live && run_is_under_way(live)) {
+    if (live && run_is_busy(&live->run)) {
         hold(&call, live);
         return;
     }

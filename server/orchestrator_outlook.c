@@ -128,18 +128,25 @@ static void look_if_due(struct orchestrator *o, int index)
     due_at(o, state->due_at);
 }
 
-static void run_if_due(struct orchestrator *o, int index)
+static void run_if_due(struct orchestrator *o, struct live_run *live)
 {
-    const struct live_run *live = o->world->services[index].run;
-    if (!live || live->run.state != RUN_RUNNING || live->run.current >= live->run.n_steps)
-        return;
-    int64_t next = live->run.steps[live->run.current].next_at;
-    if (next > 0 && next <= o->now)
-        run_event(o, index,
+    int64_t next = run_due_at(&live->run);
+    if (next <= o->now)
+        run_event(o, live,
                   &(struct run_event){.kind = RUN_EVENT_TIMER, .retry_after_ms = -1, .random = (uint32_t)random_u64()},
                   &ours);
     else
         due_at(o, next);
+}
+
+static void runs_if_due(struct orchestrator *o, int index)
+{
+    const struct service_state *state = &o->world->services[index];
+    if (state->run)
+        run_if_due(o, state->run);
+    for (struct live_run *live = state->others; live; live = live->next)
+        if (!live->is_gone)
+            run_if_due(o, live);
 }
 
 void outlook_timers(struct orchestrator *o)
@@ -150,7 +157,8 @@ void outlook_timers(struct orchestrator *o)
     for (int i = 0; i < o->world->n_services; i++) {
         int index = service_in_order(o, i);
         look_if_due(o, index);
-        run_if_due(o, index);
+        runs_if_due(o, index);
+        drill_if_due(o, index);
         observe_if_unknown(o, index);
     }
 }

@@ -294,7 +294,7 @@ static void tell_run(struct act *act, const struct thing *thing)
         break;
     case THING_RUN_CANCEL:
         if (thing->reason != REASON_REPLACED)
-            live_run_cancel(act->o, act->index, thing->text, act->cause);
+            live_run_cancel(act->o, act->state->run, thing->text, act->cause);
         return;
     case THING_RUN_GOES:
         event.kind = RUN_EVENT_GOES;
@@ -319,7 +319,7 @@ static void tell_run(struct act *act, const struct thing *thing)
     case THING_REFUSED:
         return;
     }
-    run_event(act->o, act->index, &event, act->cause);
+    run_event(act->o, act->state->run, &event, act->cause);
 }
 
 /* The votes that open an incident belong to it: it has its name before they are told. */

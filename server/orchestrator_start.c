@@ -32,9 +32,12 @@ static void take_up(struct orchestrator *o)
         struct service_state *state = &o->world->services[i];
         if (state->has_lost_site)
             service_site_lost(o, i);
-        if (state->run) {
+        struct live_run *run = state->run;
+        for (struct live_run *live = state->others; live; live = live->next)
+            run_take_up(o, live, &cause);
+        if (run) { /* which may be over then, and among the others */
             log_info("service=%s: an unfinished run is taken up", o->settings.model->services[i].name);
-            run_event(o, i, &(struct run_event){.kind = RUN_EVENT_START, .retry_after_ms = -1}, &cause);
+            run_take_up(o, run, &cause);
         }
         service_event(o, i, &(struct event){.kind = EVENT_START, .site = SITE_NONE}, &cause);
     }
@@ -65,6 +68,7 @@ static enum err start_up(struct orchestrator *o, struct errmsg *why)
         return err;
     note_start(o);
     take_up(o);
+    runs_sweep(o);
     if (o->broken_err != ERR_OK) {
         *why = o->broken;
         return o->broken_err;

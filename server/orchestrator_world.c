@@ -9,12 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct loader {
-    struct orchestrator *o;
-    struct world *world;
-    bool is_broken; /* out of memory */
-};
-
 void live_run_free(struct live_run *run)
 {
     if (!run)
@@ -23,6 +17,7 @@ void live_run_free(struct live_run *run)
         free(run->records[i].error);
         free(run->records[i].token);
         free(run->records[i].observed);
+        free(run->records[i].previous);
     }
     free(run->records);
     free(run->run.steps);
@@ -32,10 +27,20 @@ void live_run_free(struct live_run *run)
     free(run->sent_on_by);
     free(run->error);
     free(run->playbook);
+    free(run->plan);
     free(run->from);
     free(run->to);
     json_decref(run->steps_text);
     free(run);
+}
+
+static void others_free(struct service_state *state)
+{
+    while (state->others) {
+        struct live_run *live = state->others;
+        state->others = live->next;
+        live_run_free(live);
+    }
 }
 
 void world_free(struct world *world)
@@ -44,6 +49,7 @@ void world_free(struct world *world)
         return;
     for (int i = 0; i < world->n_services; i++) {
         live_run_free(world->services[i].run);
+        others_free(&world->services[i]);
         free(world->services[i].observed_text);
     }
     for (size_t i = 0; i < world->n_orphans; i++)
@@ -73,7 +79,7 @@ int active_site_at(const struct service_state *state, int64_t wall)
     return SITE_NONE;
 }
 
-static struct service_state *state_of(struct loader *loader, const char *service, int *ret_index)
+struct service_state *loader_state(struct loader *loader, const char *service, int *ret_index)
 {
     int index = model_service_find(loader->o->settings.model, service);
     if (ret_index)
@@ -81,7 +87,7 @@ static struct service_state *state_of(struct loader *loader, const char *service
     return index < 0 ? NULL : &loader->world->services[index];
 }
 
-static int site_of(struct loader *loader, int service, const char *site)
+int loader_site(struct loader *loader, int service, const char *site)
 {
     return site[0] ? service_site_find(&loader->o->settings.model->services[service], site) : SITE_NONE;
 }
@@ -101,9 +107,9 @@ static void load_vote(void *context, const struct vote_row *row)
     struct loader *loader = context;
     const struct model *model = loader->o->settings.model;
     int index = -1;
-    struct service_state *state = state_of(loader, row->service, &index);
+    struct service_state *state = loader_state(loader, row->service, &index);
     int voter = model_voter_find(model, row->source);
-    int site = state ? site_of(loader, index, row->site) : SITE_NONE;
+    int site = state ? loader_site(loader, index, row->site) : SITE_NONE;
     struct vote_view *vote = voter >= 0 && site >= 0 ? view_vote_get(&state->view, site, voter) : NULL;
     if (!vote)
         return;
@@ -143,7 +149,7 @@ static void take_heard(struct orchestrator *o, struct world *world)
 
 static void load_pause(void *context, const struct pause_row *row)
 {
-    struct service_state *state = state_of(context, row->service, NULL);
+    struct service_state *state = loader_state(context, row->service, NULL);
     if (state)
         state->view.is_paused = true;
 }
@@ -152,11 +158,11 @@ static void load_timer(void *context, const struct timer_row *row)
 {
     struct loader *loader = context;
     int index = -1;
-    struct service_state *state = state_of(loader, row->service, &index);
+    struct service_state *state = loader_state(loader, row->service, &index);
     if (!state)
         return;
     int64_t due = clock_due_from_stored(row->due_at, row->boot_id, row->offset_ms);
-    int site = site_of(loader, index, row->site);
+    int site = loader_site(loader, index, row->site);
     if ((row->kind == TIMER_HOLD || row->kind == TIMER_FLAP) && site < 0)
         return;
     view_apply(
@@ -168,8 +174,8 @@ static void load_incident(void *context, const struct incident_row *row)
 {
     struct loader *loader = context;
     int index = -1;
-    struct service_state *state = state_of(loader, row->service, &index);
-    int site = state ? site_of(loader, index, row->site) : SITE_NONE;
+    struct service_state *state = loader_state(loader, row->service, &index);
+    int site = state ? loader_site(loader, index, row->site) : SITE_NONE;
     if (site < 0)
         return;
     state->incidents[site] = (struct incident){.id = row->id,
@@ -178,7 +184,7 @@ static void load_incident(void *context, const struct incident_row *row)
                                                .fell_at = row->fell_at,
                                                .most_votes = row->most_votes,
                                                .would_at = row->would_at,
-                                               .would_to = site_of(loader, index, row->would_to),
+                                               .would_to = loader_site(loader, index, row->would_to),
                                                .run = row->run};
     struct site_view *view = &state->view.sites[site];
     view->has_incident = true;
@@ -192,10 +198,10 @@ static void load_active(void *context, const struct active_row *row)
 {
     struct loader *loader = context;
     int index = -1;
-    struct service_state *state = state_of(loader, row->service, &index);
+    struct service_state *state = loader_state(loader, row->service, &index);
     if (!state)
         return;
-    int site = site_of(loader, index, row->site);
+    int site = loader_site(loader, index, row->site);
     enum active_kind kind = row->kind;
     state->has_lost_site = kind == ACTIVE_SITE && site < 0; /* it was taken out of the configuration */
     if (state->has_lost_site)
@@ -203,134 +209,6 @@ static void load_active(void *context, const struct active_row *row)
     active_remember(state, row->since, kind, site);
     state->view.active = kind;
     state->view.active_site = kind == ACTIVE_SITE || kind == ACTIVE_MOVING ? site : SITE_NONE;
-}
-
-static bool run_allocate(struct live_run *live, const struct run_row *row)
-{
-    live->steps_text = json_loads(row->playbook, 0, NULL);
-    if (!json_is_array(live->steps_text))
-        return false;
-    size_t n = json_array_size(live->steps_text);
-    if (n == 0 || n > MAX_STEPS)
-        return false;
-    live->run.n_steps = (int)n;
-    live->run.steps = calloc(n, sizeof *live->run.steps);
-    live->records = calloc(n, sizeof *live->records);
-    live->reason = strdup(row->reason);
-    live->started_by = strdup(row->started_by);
-    live->error = strdup(row->error);
-    live->playbook = strdup(row->playbook);
-    live->from = strdup(row->from);
-    live->to = strdup(row->to);
-    return live->run.steps && live->records && live->reason && live->started_by && live->error && live->playbook &&
-           live->from && live->to;
-}
-
-static void keep_orphan(struct loader *loader, const struct run_row *row)
-{
-    struct world *world = loader->world;
-    struct orphan_run *grown = realloc(world->orphans, (world->n_orphans + 1) * sizeof *grown);
-    if (grown)
-        world->orphans = grown;
-    char *service = grown ? strdup(row->service) : NULL;
-    if (service)
-        world->orphans[world->n_orphans++] = (struct orphan_run){.id = row->id, .service = service};
-    else
-        loader->is_broken = true;
-}
-
-static void load_run(void *context, const struct run_row *row)
-{
-    struct loader *loader = context;
-    if (run_state_is_final(row->state))
-        return;
-    int index = -1;
-    struct service_state *state = state_of(loader, row->service, &index);
-    if (!state) {
-        keep_orphan(loader, row);
-        return;
-    }
-    struct live_run *live = calloc(1, sizeof *live);
-    if (!live || !run_allocate(live, row)) {
-        loader->is_broken = true;
-        live_run_free(live);
-        return;
-    }
-    live->run.id = row->id;
-    live->run.service = index;
-    live->run.direction = row->direction;
-    live->occasion = row->occasion;
-    live->is_ours = row->is_ours;
-    if (!overrides_parse(row->overrides, &live->overrides))
-        loader->is_broken = true;
-    live->run.from = site_of(loader, index, row->from);
-    live->run.to = site_of(loader, index, row->to);
-    live->run.state = row->state;
-    live->run.has_effect = row->has_effect;
-    live->run.ending = row->ending;
-    live->run.is_undoing = row->is_undoing;
-    live->run.current = row->current;
-    live->incident = row->incident;
-    live->started_at = row->started_at;
-    live->finished_at = row->finished_at;
-    live->run.is_forced = (live->overrides & (uint64_t)1 << REASON_PREFLIGHT) != 0;
-    size_t len = strlen(BEING_CANCELLED_BY);
-    if (row->ending == ENDING_CANCEL && strncmp(row->error, BEING_CANCELLED_BY, len) == 0)
-        live->cancelled_by = strdup(row->error + len);
-    live_run_free(state->run);
-    state->run = live;
-    state->view.has_run = true;
-    state->view.run_state = row->state;
-    state->view.run_direction = row->direction;
-    state->view.run_occasion = row->occasion;
-    state->view.run_is_ours = row->is_ours;
-    state->view.run_from = live->run.from;
-    state->view.run_to = live->run.to;
-    state->view.run_has_effect = row->has_effect;
-    state->view.run_is_cancelling = row->ending == ENDING_CANCEL && !live->cancelled_by;
-    state->view.run_overrides = live->overrides;
-}
-
-static void step_from_text(struct step_run *step, const json_t *text)
-{
-    step->can_apply = json_is_true(json_object_get(text, "can_apply"));
-    step->can_settle = json_is_true(json_object_get(text, "can_settle"));
-    step->is_point = json_is_true(json_object_get(text, "is_point_of_no_return"));
-    step->deadline_ms = json_integer_value(json_object_get(text, "deadline_ms"));
-    step->retries = (int)json_integer_value(json_object_get(text, "retries"));
-}
-
-static char *text_or_null(const char *text)
-{
-    return text && text[0] ? strdup(text) : NULL;
-}
-
-static void load_step(void *context, const struct step_row *row)
-{
-    struct loader *loader = context;
-    for (int i = 0; i < loader->world->n_services; i++) {
-        struct live_run *live = loader->world->services[i].run;
-        if (!live || !id_equal(&live->run.id, &row->run) || row->n < 0 || row->n >= live->run.n_steps)
-            continue;
-        struct step_run *step = &live->run.steps[row->n];
-        step_from_text(step, json_array_get(live->steps_text, (size_t)row->n));
-        step->state = row->state;
-        step->phase = row->phase;
-        step->tries = row->tries;
-        step->n_attempts = row->n_attempts;
-        step->has_applied = row->has_applied;
-        step->has_unknown_apply = row->has_unknown_apply;
-        step->began_at = row->began_at ? clock_due_from_stored(row->began_at, row->boot_id, row->offset_ms) : 0;
-        step->next_at = row->next_at ? clock_due_from_stored(row->next_at, row->boot_id, row->offset_ms) : 0;
-        struct step_record *record = &live->records[row->n];
-        record->error = text_or_null(row->error);
-        record->token = text_or_null(row->token);
-        record->observed = text_or_null(row->observed);
-        record->started_at = row->started_at;
-        record->finished_at = row->finished_at;
-        record->attempt_at = row->attempt_at;
-        return;
-    }
 }
 
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
@@ -364,6 +242,15 @@ static void mark_observing(struct orchestrator *o, struct world *world)
             world->services[o->in_flight[i]->service].is_observing = true;
 }
 
+static void count_debts(const struct orchestrator *o, struct world *world)
+{
+    for (int i = 0; i < world->n_services; i++) {
+        struct service_state *state = &world->services[i];
+        for (int site = 0; site < o->settings.model->services[i].n_sites; site++)
+            state->view.sites[site].n_debts = state->run || state->others ? debts_at(state, site) : 0;
+    }
+}
+
 enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *why)
 {
     struct loader loader = {.o = o, .world = world_new(o->settings.model)};
@@ -379,6 +266,7 @@ enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *w
         .active = load_active,
         .run = load_run,
         .step = load_step,
+        .drill = load_drill,
     };
     enum err err = store_load(o->settings.store, o->wall - 2 * ALERT_TIME_TRUST_MS, &taker, why);
     if (err == ERR_OK)
@@ -390,6 +278,7 @@ enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *w
         world_free(loader.world);
         return err;
     }
+    count_debts(o, loader.world);
     take_heard(o, loader.world);
     mark_observing(o, loader.world);
     *ret = loader.world;

@@ -112,8 +112,6 @@ struct objective {
     int n_measures;
 };
 
-enum drill_kind { DRILL_PLAN, DRILL_CANARY };
-
 struct drill_rule {
     enum drill_kind kind;
     int64_t every_ms; /* 0: only when somebody asks */

@@ -9,6 +9,9 @@
  * cannot be resolved. */
 json_t *step_resolve(const struct model *model, const struct service *service, const struct step *step, int from,
                      int to, struct errmsg *why);
+/* The same with `args` in place of the step's own arguments. */
+json_t *step_resolve_with(const struct model *model, const struct service *service, const struct step *step,
+                          const json_t *args, int from, int to, struct errmsg *why);
 /* The same step as a new run has it. */
 struct step_run step_run_new(const struct step *step);
 

@@ -40,6 +40,7 @@ VOCABULARY_DEFINE(on_failure, on_failure, ON_FAILURE_LIST)
 VOCABULARY_DEFINE(readiness, readiness, READINESS_LIST)
 VOCABULARY_DEFINE(phase, phase, PHASE_LIST)
 VOCABULARY_DEFINE(outcome, outcome, OUTCOME_LIST)
+VOCABULARY_DEFINE(drill_kind, drill_kind, DRILL_KIND_LIST)
 VOCABULARY_DEFINE(role, role, ROLE_LIST)
 
 bool run_state_is_final(enum run_state state)

@@ -113,6 +113,10 @@
     X(OUTCOME_UNKNOWN, "unknown")     /* may have had its effect: observe before anything else */                      \
     X(OUTCOME_CANCELLED, "cancelled") /* ended by us before its effect, because the run is not current any more */
 
+#define DRILL_KIND_LIST(X)                                                                                             \
+    X(DRILL_PLAN, "plan") /* a look both ways, which has to find nothing in the way */                                 \
+    X(DRILL_CANARY, "canary")
+
 #define ROLE_LIST(X)                                                                                                   \
     X(ROLE_VIEWER, "viewer")                                                                                           \
     X(ROLE_APPROVER, "approver") /* reads, and says yes or no to a run that waits */                                   \
@@ -139,6 +143,7 @@ VOCABULARY_DECLARE(on_failure, on_failure, ON_FAILURE_LIST)
 VOCABULARY_DECLARE(readiness, readiness, READINESS_LIST)
 VOCABULARY_DECLARE(phase, phase, PHASE_LIST)
 VOCABULARY_DECLARE(outcome, outcome, OUTCOME_LIST)
+VOCABULARY_DECLARE(drill_kind, drill_kind, DRILL_KIND_LIST)
 VOCABULARY_DECLARE(role, role, ROLE_LIST)
 
 bool run_state_is_final(enum run_state state);   /* succeeded, failed, cancelled, undone */

@@ -234,6 +234,11 @@ void batch_attempt(struct store_batch *batch, const struct attempt_row *row)
                     row->finished_at == 0 ? "begun" : "ended");
 }
 
+void batch_drill(struct store_batch *batch, const struct drill_row *row)
+{
+    add(batch, SQL_DRILL, row, sizeof *row);
+}
+
 void batch_audit(struct store_batch *batch, const struct audit_row *row)
 {
     add(batch, SQL_AUDIT, row, sizeof *row);
@@ -467,6 +472,18 @@ static void bind_attempt(struct bind *bind, const void *data)
     bind_text(bind, row->detail);
 }
 
+static void bind_drill(struct bind *bind, const void *data)
+{
+    const struct drill_row *row = data;
+    bind_text(bind, row->service);
+    bind_text(bind, drill_kind_text(row->kind));
+    bind_int(bind, row->at);
+    bind_int(bind, row->is_good);
+    bind_ms(bind, row->proven_at);
+    bind_text(bind, row->text);
+    bind_id(bind, &row->run);
+}
+
 static void bind_audit(struct bind *bind, const void *data)
 {
     const struct audit_row *row = data;
@@ -509,6 +526,7 @@ static void (*const binders[])(struct bind *bind, const void *data) = {
     [SQL_RUN] = bind_run,
     [SQL_STEP] = bind_step,
     [SQL_ATTEMPT] = bind_attempt,
+    [SQL_DRILL] = bind_drill,
     [SQL_AUDIT] = bind_audit,
     [SQL_IDEMPOTENCY] = bind_idempotency,
 };

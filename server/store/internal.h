@@ -87,6 +87,7 @@ struct incident_row incident_from_columns(struct columns *columns);
 struct vote_row vote_from_columns(struct columns *columns);
 struct source_row source_from_columns(struct columns *columns);
 struct pause_row pause_from_columns(struct columns *columns);
+struct drill_row drill_from_columns(struct columns *columns);
 
 /* ---- lock.c ------------------------------------------------------------------------------------------------------ */
 

@@ -91,6 +91,9 @@ json_t *run_json(const struct run_row *row)
     make_text(&run, "to", row->to);
     make_text(&run, "state", run_state_text(row->state));
     make_bool(&run, "has_effect", row->has_effect);
+    make_text_or_null(&run, "ending", row->ending == ENDING_NONE ? "" : ending_text(row->ending));
+    make_bool(&run, "is_undoing", row->is_undoing);
+    make_text_or_null(&run, "plan", row->plan);
     make_text(&run, "reason", row->reason);
     make_text(&run, "started_by", row->started_by);
     make_id(&run, "incident", &row->incident);

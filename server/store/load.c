@@ -224,6 +224,7 @@ static void each_run(struct columns *columns, const struct store_state_taker *ta
 {
     struct run_row row = run_from_columns(columns);
     row.playbook = column_text(columns);
+    row.is_past = column_int(columns) != 0;
     if (!columns->bad[0])
         taker->run(taker->context, &row);
 }
@@ -233,6 +234,13 @@ static void each_step(struct columns *columns, const struct store_state_taker *t
     struct step_row row = step_from_columns(columns);
     if (!columns->bad[0])
         taker->step(taker->context, &row);
+}
+
+static void each_drill(struct columns *columns, const struct store_state_taker *taker)
+{
+    struct drill_row row = drill_from_columns(columns);
+    if (!columns->bad[0])
+        taker->drill(taker->context, &row);
 }
 
 static struct active_row active_from_columns(struct columns *columns)
@@ -307,6 +315,8 @@ enum err store_load(struct store *store, int64_t active_since, const struct stor
         err = load_each(store, SQL_LOAD_RUNS, taker, each_run, why);
     if (err == ERR_OK)
         err = load_each(store, SQL_LOAD_STEPS, taker, each_step, why);
+    if (err == ERR_OK)
+        err = load_each(store, SQL_LOAD_DRILLS, taker, each_drill, why);
     return read_end(&store->connection, err, why);
 }
 

@@ -123,3 +123,16 @@ struct pause_row pause_from_columns(struct columns *columns)
     row.reason = column_text(columns);
     return row;
 }
+
+struct drill_row drill_from_columns(struct columns *columns)
+{
+    struct drill_row row = {0};
+    row.service = column_text(columns);
+    COLUMN_WORD(columns, drill_kind, &row.kind);
+    row.at = column_int(columns);
+    row.is_good = column_int(columns) != 0;
+    row.proven_at = column_int(columns);
+    row.text = column_text(columns);
+    row.run = column_id(columns);
+    return row;
+}

@@ -33,6 +33,8 @@ static void each_name(struct columns *columns, struct services *services)
     make_value(&service, "incidents", json_array());
     make_value(&service, "paused", json_null());
     make_value(&service, "run", json_null());
+    make_value(&service, "debts", json_array());
+    make_value(&service, "drills", json_array());
     if (json_object_set_new_nocheck(services->by_name, name, json_made(&service)) != 0)
         services->is_broken = true;
 }
@@ -101,6 +103,33 @@ static void each_run(struct columns *columns, struct services *services)
         services->is_broken = true;
 }
 
+static void each_debt(struct columns *columns, struct services *services)
+{
+    const char *service = column_text(columns);
+    struct id run = column_id(columns);
+    struct json_maker debt = json_make();
+    make_id(&debt, "run", &run);
+    make_text_or_null(&debt, "site", column_text(columns));
+    make_int(&debt, "step", column_int(columns));
+    make_text(&debt, "name", column_text(columns));
+    make_text(&debt, "error", column_text(columns));
+    make_bool(&debt, "is_past", column_int(columns) != 0);
+    append(services, service, "debts", &debt);
+}
+
+static void each_drill(struct columns *columns, struct services *services)
+{
+    struct drill_row row = drill_from_columns(columns);
+    struct json_maker drill = json_make();
+    make_text(&drill, "kind", drill_kind_text(row.kind));
+    make_time(&drill, "at", row.at);
+    make_bool(&drill, "is_good", row.is_good);
+    make_time(&drill, "proven_at", row.proven_at);
+    make_text(&drill, "text", row.text);
+    make_id(&drill, "run", &row.run);
+    append(services, row.service, "drills", &drill);
+}
+
 static enum err read_each(struct connection *connection, enum sql sql, struct services *services,
                           void (*each)(struct columns *columns, struct services *services), struct errmsg *why)
 {
@@ -123,7 +152,7 @@ static enum err read_all(struct connection *connection, struct services *service
     } parts[] = {
         {SQL_SERVICE_NAMES, each_name}, {SQL_SERVICE_ACTIVE, each_active},   {SQL_LOAD_VOTES, each_vote},
         {SQL_LOAD_TIMERS, each_timer},  {SQL_LOAD_INCIDENTS, each_incident}, {SQL_SERVICE_RUNS, each_run},
-        {SQL_LOAD_PAUSES, each_pause},
+        {SQL_LOAD_PAUSES, each_pause},  {SQL_SERVICE_DEBTS, each_debt},      {SQL_LOAD_DRILLS, each_drill},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         enum err err = read_each(connection, parts[i].sql, services, parts[i].each, why);

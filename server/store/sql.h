@@ -17,7 +17,14 @@
     "id, service, site, opened_at, resolved_at, is_standing, stood_at, fell_at, most_votes, would_at, would_to, "      \
     "last_reason, run"
 #define VOTE_COLUMNS "service, site, source, down, up, vote, heard_at, offset_ms, boot_id"
+#define DRILL_COLUMNS "service, kind, at, is_good, proven_at, text, run"
 #define SOURCE_COLUMNS "name, open_alerts, heard_at, beat_at, offset_ms, boot_id"
+
+/* Of a run: another one of its service has begun since, which ends what it may still write. A drill is none. */
+#define RUN_IS_PAST                                                                                                    \
+    "EXISTS (SELECT 1 FROM run AS newer INDEXED BY run_service WHERE newer.service = run.service "                     \
+    "AND newer.id > run.id AND newer.occasion <> 'drill' "                                                             \
+    "AND EXISTS (SELECT 1 FROM attempt WHERE attempt.run = newer.id))"
 
 /* One row each; see batch.c. */
 #define SQL_WRITE_LIST(X)                                                                                              \
@@ -47,6 +54,7 @@
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                           \
     X(SQL_ATTEMPT, "INSERT OR REPLACE INTO attempt (run, step, n, phase, is_undo, outcome, started_at, finished_at, "  \
                    "text, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                              \
+    X(SQL_DRILL, "INSERT OR REPLACE INTO drill (" DRILL_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)")                      \
     X(SQL_ALERT_REMOVE, "DELETE FROM alert WHERE key = ?")                                                             \
     X(SQL_DELIVERY_REMOVE, "DELETE FROM delivery WHERE seq = ?")                                                       \
     X(SQL_GIVE_BACK, "PRAGMA incremental_vacuum(32)")                                                                  \
@@ -82,12 +90,12 @@
       "SELECT service, since, kind, site FROM active_history WHERE service = ?1 AND since <> ?3 AND since >= "         \
       "coalesce((SELECT max(since) FROM active_history WHERE service = ?1 AND since < ?2), ?2) ORDER BY since")        \
     X(SQL_LOAD_RUNS,                                                                                                   \
-      "SELECT " RUN_COLUMNS ", playbook FROM run WHERE state IN ('waiting', 'running', 'attention') OR id IN "         \
-      "(SELECT max(id) FROM run INDEXED BY run_service WHERE state IN ('succeeded', 'failed', 'cancelled', 'undone') " \
-      "GROUP BY service) "                                                                                             \
-      "ORDER BY id")                                                                                                   \
-    X(SQL_LOAD_STEPS, "SELECT " STEP_COLUMNS " FROM step WHERE run IN "                                                \
-                      "(SELECT id FROM run WHERE state IN ('waiting', 'running', 'attention')) ORDER BY run, n")       \
+      "SELECT " RUN_COLUMNS ", playbook, " RUN_IS_PAST " FROM run WHERE state IN ('waiting', 'running', 'attention') " \
+      "OR id IN (SELECT run FROM step WHERE state IN ('running', 'owed')) ORDER BY id")                                \
+    X(SQL_LOAD_STEPS,                                                                                                  \
+      "SELECT " STEP_COLUMNS " FROM step WHERE run IN (SELECT id FROM run WHERE state IN ('waiting', 'running', "      \
+      "'attention') UNION SELECT run FROM step WHERE state IN ('running', 'owed')) ORDER BY run, n")                   \
+    X(SQL_LOAD_DRILLS, "SELECT " DRILL_COLUMNS " FROM drill ORDER BY service, kind")                                   \
     X(SQL_AUDIT_HEAD, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")                                         \
     X(SQL_DELIVERY_HEAD, "SELECT max(seq) FROM delivery")                                                              \
     X(SQL_IDEMPOTENCY_GET, "SELECT request, run FROM idempotency WHERE who = ? AND key = ?")                           \
@@ -126,15 +134,20 @@
     X(SQL_SERVICE_NAMES, "SELECT service FROM active UNION SELECT service FROM vote "                                  \
                          "WHERE down > 0 OR up > 0 OR vote <> 'unknown' UNION SELECT service FROM pause "              \
                          "UNION SELECT service FROM timer UNION SELECT service FROM incident "                         \
-                         "WHERE resolved_at IS NULL UNION SELECT service FROM run ORDER BY 1")                         \
+                         "WHERE resolved_at IS NULL UNION SELECT service FROM run "                                    \
+                         "UNION SELECT service FROM drill ORDER BY 1")                                                 \
     X(SQL_SERVICE_ACTIVE, "SELECT service, kind, site, since FROM active")                                             \
-    X(SQL_SERVICE_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id IN (SELECT max(id) FROM run GROUP BY service)")      \
+    X(SQL_SERVICE_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id IN "                                                 \
+                        "(SELECT max(id) FROM run WHERE occasion <> 'drill' GROUP BY service)")                        \
+    X(SQL_SERVICE_DEBTS, "SELECT run.service, run.id, run.from_site, step.n, step.name, step.error, " RUN_IS_PAST      \
+                         " FROM step JOIN run ON run.id = step.run WHERE step.state = 'owed' "                         \
+                         "ORDER BY step.run, step.n")                                                                  \
     X(SQL_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id < ?3 ORDER BY id DESC LIMIT ?4")                             \
     X(SQL_RUNS_OF_SERVICE, "SELECT " RUN_COLUMNS " FROM run WHERE service = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?4") \
     X(SQL_RUNS_IN_STATE, "SELECT " RUN_COLUMNS " FROM run WHERE state = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4")     \
     X(SQL_RUNS_OF_SERVICE_IN_STATE, "SELECT " RUN_COLUMNS " FROM run INDEXED BY run_service "                          \
                                     "WHERE service = ?1 AND state = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4")         \
-    X(SQL_RUN_GET, "SELECT " RUN_COLUMNS " FROM run WHERE id = ?")                                                     \
+    X(SQL_RUN_GET, "SELECT " RUN_COLUMNS ", playbook FROM run WHERE id = ?")                                           \
     X(SQL_RUN_STEPS, "SELECT " STEP_COLUMNS " FROM step WHERE run = ? ORDER BY n")                                     \
     X(SQL_DELIVERIES, "SELECT " DELIVERY_COLUMNS " FROM delivery WHERE seq < ?2 ORDER BY seq DESC LIMIT ?3")           \
     X(SQL_DELIVERIES_OF_SOURCE, "SELECT " DELIVERY_COLUMNS " FROM delivery INDEXED BY delivery_source "                \
@@ -148,12 +161,13 @@
     X(SQL_SOURCE_GET, "SELECT (SELECT open_alerts FROM source WHERE name = ?1), "                                      \
                       "(SELECT received_at FROM delivery INDEXED BY delivery_source "                                  \
                       "WHERE source = ?1 ORDER BY seq DESC LIMIT 1)")                                                  \
-    X(SQL_STEP_ATTEMPTS, "SELECT n, phase, outcome, text, started_at, finished_at, detail FROM attempt "               \
+    X(SQL_STEP_ATTEMPTS, "SELECT n, phase, is_undo, outcome, text, started_at, finished_at, detail FROM attempt "      \
                          "WHERE run = ? AND step = ? ORDER BY n DESC LIMIT ?")                                         \
-    X(SQL_ATTEMPT_IS_CURRENT, "SELECT count(*) FROM run JOIN attempt ON attempt.run = run.id "                         \
-                              "AND attempt.step = run.current WHERE run.id = ? AND attempt.step = ? "                  \
-                              "AND attempt.n = ? AND run.state = 'running' AND run.ending = 'none' "                   \
-                              "AND attempt.outcome = 'started'")
+    X(SQL_ATTEMPT_IS_CURRENT,                                                                                          \
+      "SELECT count(*) FROM run JOIN step ON step.run = run.id JOIN attempt ON attempt.run = run.id "                  \
+      "AND attempt.step = step.n AND attempt.n = step.n_attempts WHERE run.id = ? AND step.n = ? AND attempt.n = ? "   \
+      "AND attempt.outcome = 'started' AND run.ending = 'none' AND (step.state = 'owed' "                              \
+      "OR (step.state = 'running' AND run.state IN ('running', 'attention'))) AND NOT " RUN_IS_PAST)
 
 enum sql {
 #define X(name, text) name,

@@ -122,6 +122,7 @@ struct run_row {
     const char *error;               /* last failure, "" */
     const char *plan;                /* hash of the plan that it was started with, "" */
     const char *playbook;            /* JSON array of the steps as resolved for this run: see orchestrator */
+    bool is_past;                    /* only read: another run of the service has begun since */
 };
 
 struct step_row {
@@ -152,6 +153,16 @@ struct attempt_row {
     int64_t started_at, finished_at; /* 0: not finished */
     const char *text;
     const char *detail; /* JSON: {"current", "desired", "is_right", "requests"}; "" */
+};
+
+struct drill_row { /* the last one of its kind */
+    const char *service;
+    enum drill_kind kind;
+    int64_t at;
+    bool is_good;
+    int64_t proven_at; /* when one last went well; 0: never */
+    const char *text;
+    struct id run; /* nil: it was none */
 };
 
 struct audit_row {
@@ -195,6 +206,7 @@ void batch_active(struct store_batch *batch, const struct active_row *row);
 void batch_run(struct store_batch *batch, const struct run_row *row);
 void batch_step(struct store_batch *batch, const struct step_row *row);
 void batch_attempt(struct store_batch *batch, const struct attempt_row *row);
+void batch_drill(struct store_batch *batch, const struct drill_row *row);
 void batch_audit(struct store_batch *batch, const struct audit_row *row);
 void batch_idempotency(struct store_batch *batch, const char *who, const char *key, const struct sha256 *request,
                        const struct id *run, int64_t at);
@@ -249,8 +261,9 @@ struct store_state_taker {
     void (*incident)(void *context, const struct incident_row *row); /* open ones */
     void (*active)(void *context, const struct active_row *row);     /* per service: the latest, and those of the last
                                                                          `active_since` and the one before; ascending */
-    void (*run)(void *context, const struct run_row *row);   /* unfinished ones, and each service's last finished */
-    void (*step)(void *context, const struct step_row *row); /* of unfinished runs, by run and n */
+    void (*run)(void *context, const struct run_row *row);     /* unfinished ones, and those with steps that go on */
+    void (*step)(void *context, const struct step_row *row);   /* of these, by run and n */
+    void (*drill)(void *context, const struct drill_row *row); /* the last of each kind */
 };
 MUST_CHECK enum err store_load(struct store *store, int64_t active_since, const struct store_state_taker *taker,
                                struct errmsg *why);
@@ -308,7 +321,10 @@ MUST_CHECK enum err store_audit_verify(struct store_reader *reader, struct audit
  *  "timers": [{"kind", "site", "count", "due_at", "offset_ms", "boot_id"}],
  *  "incidents": [open ones, as store_incident_get() gives them],
  *  "paused": {"at": T, "who", "reason"}|null,
- *  "run": the latest run without steps, or null}. due_at and heard_at are no T: see clock_due_from_stored(). */
+ *  "run": the latest run without steps, or null,
+ *  "debts": [{"run", "site": SITE|null, "step", "name", "error", "is_past"}],
+ *  "drills": [{"kind", "at": T, "is_good", "proven_at": T|null, "text", "run": UUID|null}]}. due_at and heard_at are no
+ * T: see clock_due_from_stored(). */
 MUST_CHECK enum err store_services(struct store_reader *reader, json_t **ret, struct errmsg *why);
 
 /* Incidents newest first, in UUID order; `before` nil: from the newest; at most `limit` (1..500); service NULL: any;
@@ -326,8 +342,8 @@ MUST_CHECK enum err store_incident_get(struct store_reader *reader, const struct
 
 /* Runs newest first, in UUID order; `before` nil: from the newest; at most `limit` (1..500); service/state NULL: any.
  * Each item: {"id", "service", "kind", "occasion", "is_ours", "overrides", "from": SITE|null, "to", "state",
- * "has_effect", "reason", "started_by", "incident": UUID|null, "started_at": T, "finished_at": T|null, "error"}.
- * *ret_next: nil when there is no more. */
+ * "has_effect", "ending": "cancel"|"stop"|"undo"|null, "is_undoing", "plan": HASH|null, "reason", "started_by",
+ * "incident": UUID|null, "started_at": T, "finished_at": T|null, "error"}. *ret_next: nil when there is no more. */
 MUST_CHECK enum err store_runs_page(struct store_reader *reader, const struct id *before, int limit,
                                     const char *service, const char *state, json_t **ret_items, struct id *ret_next,
                                     struct errmsg *why);
@@ -343,13 +359,15 @@ MUST_CHECK enum err store_delivery_get(struct store_reader *reader, const struct
  * none did). One that nothing is known of has no alerts. */
 MUST_CHECK enum err store_source_get(struct store_reader *reader, const char *source, int64_t *ret_open_alerts,
                                      int64_t *ret_last_at, struct errmsg *why);
-/* One run with "steps": [{"n", "name", "action", "state", "error", "started_at": T|null, "finished_at": T|null,
- * "n_attempts", "attempts": [{"n", "phase", "outcome", "text", "started_at": T, "finished_at": T|null, "detail":
- * {…}|null}]}], of each step its last STORE_MAX_ATTEMPTS attempts. ERR_NOT_FOUND. */
+/* One run with "timing" (see run.c), "debts": how many steps are owed, and "steps": [{"n", "name", "action",
+ * "state", "is_undoing", "is_measure", "is_point_of_no_return", "group", "on_failure", "previous": {…}|null, "error",
+ * "started_at": T|null, "finished_at": T|null, "n_attempts", "attempts": [{"n", "phase", "is_undo", "outcome", "text",
+ * "started_at": T, "finished_at": T|null, "detail": {…}|null}]}], of each step its last STORE_MAX_ATTEMPTS attempts.
+ * ERR_NOT_FOUND. */
 #define STORE_MAX_ATTEMPTS 100
 MUST_CHECK enum err store_run_get(struct store_reader *reader, const struct id *id, json_t **ret, struct errmsg *why);
-/* Whether an apply may still be made: the run is running, not cancelling, this is its current step, and this attempt is
- * journaled as started. */
+/* Whether an apply may still be made: this attempt is the step's last, and journaled as started; the step is running in
+ * a run that is, or is owed; the run is not ending, and no newer one of its service (but a drill) has begun. */
 MUST_CHECK enum err store_attempt_is_current(struct store_reader *reader, const struct id *run, int step, int attempt,
                                              bool *ret, struct errmsg *why);
 
