@@ -98,6 +98,14 @@
     X(READINESS_DEGRADED, "degraded") /* it would work, slower or with less known than promised */                     \
     X(READINESS_NOT_READY, "not ready")
 
+/* What would become of a step if a run began now. */
+#define PLAN_STATE_LIST(X)                                                                                             \
+    X(PLAN_ALREADY, "already") /* it is right as it is */                                                              \
+    X(PLAN_CHANGES, "changes")                                                                                         \
+    X(PLAN_CHECKS, "checks")   /* it only looks, and nothing says that it would fail when its turn comes */            \
+    X(PLAN_UNKNOWN, "unknown") /* it cannot look, or the look did not tell */                                          \
+    X(PLAN_FAILS, "fails")
+
 /* What an attempt does. Each is one call into the action. */
 #define PHASE_LIST(X)                                                                                                  \
     X(PHASE_OBSERVE, "observe")                                                                                        \
@@ -141,6 +149,7 @@ VOCABULARY_DECLARE(step_state, step_state, STEP_STATE_LIST)
 VOCABULARY_DECLARE(ending, ending, ENDING_LIST)
 VOCABULARY_DECLARE(on_failure, on_failure, ON_FAILURE_LIST)
 VOCABULARY_DECLARE(readiness, readiness, READINESS_LIST)
+VOCABULARY_DECLARE(plan_state, plan_state, PLAN_STATE_LIST)
 VOCABULARY_DECLARE(phase, phase, PHASE_LIST)
 VOCABULARY_DECLARE(outcome, outcome, OUTCOME_LIST)
 VOCABULARY_DECLARE(drill_kind, drill_kind, DRILL_KIND_LIST)

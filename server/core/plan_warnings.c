@@ -1,0 +1,268 @@
+/* What a person has to know of a plan beside its steps. Each warning has a kind, for programs, and a sentence. */
+#include "core/plan_internal.h"
+
+#include "base/address.h"
+
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+static void warn(json_t *plan, const char *kind, int step, const char *format, ...) PRINTF_LIKE(4, 5);
+static void warn(json_t *plan, const char *kind, int step, const char *format, ...)
+{
+    json_t *warnings = json_object_get(plan, "warnings");
+    char text[640];
+    va_list args;
+    if (json_array_size(warnings) >= PLAN_MAX_WARNINGS)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    json_array_append_new(warnings, json_pack("{s:s, s:o, s:o}", "kind", kind, "step",
+                                              step >= 0 ? json_integer(step) : json_null(), "text", plan_text(text)));
+}
+
+/* ---- names and values -------------------------------------------------------------------------------------------- */
+
+static size_t name_len(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 0 && name[len - 1] == '.' ? len - 1 : len;
+}
+
+static bool is_name(const char *a, const char *b)
+{
+    size_t len = name_len(a);
+    return len == name_len(b) && strncasecmp(a, b, len) == 0;
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    struct address left, right;
+    if (address_parse(a, &left) && address_parse(b, &right))
+        return address_equal(&left, &right);
+    return is_name(a, b);
+}
+
+static bool is_same(const json_t *a, const json_t *b)
+{
+    if (json_is_string(a) && json_is_string(b))
+        return is_same_text(json_string_value(a), json_string_value(b));
+    return json_equal(a, b);
+}
+
+/* "192.0.2.10", or what else stands there. */
+static void value_text(const json_t *value, char *ret, size_t room)
+{
+    char *dumped = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    const char *text = json_is_string(value) ? json_string_value(value) : dumped;
+    snprintf(ret, room, "%.*s", (int)room - 1, text ? text : "nothing");
+    free(dumped);
+}
+
+static bool is_host(const char *text)
+{
+    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.";
+    size_t len = strlen(text);
+    bool has_letter = strpbrk(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != NULL;
+    return len <= 254 && has_letter && strchr(text, '.') && text[0] != '.' && strspn(text, ALLOWED) == len;
+}
+
+static bool has_value(const json_t *values, const char *text)
+{
+    const char *key;
+    json_t *value;
+    json_object_foreach((json_t *)(uintptr_t)values, key, value)
+    {
+        if (json_is_string(value) && is_same_text(json_string_value(value), text))
+            return true;
+    }
+    return false;
+}
+
+json_t *plan_addresses(const struct service *service, int from, int to)
+{
+    json_t *list = json_array();
+    const char *key;
+    json_t *value;
+    if (from < 0)
+        return list;
+    json_object_foreach(service->sites[from].values, key, value)
+    {
+        struct address address;
+        const char *text = json_is_string(value) ? json_string_value(value) : "";
+        bool is_address = address_parse(text, &address) || is_host(text);
+        if (is_address && !has_value(service->sites[to].values, text))
+            json_array_append(list, value);
+    }
+    return list;
+}
+
+/* ---- of a step --------------------------------------------------------------------------------------------------- */
+
+static void warn_of_state(json_t *plan, const struct plan_step *step, int n, const json_t *as_shown)
+{
+    const char *text = json_string_value(json_object_get(as_shown, "text"));
+    if (plan_is_named(as_shown, "state", plan_state_text(PLAN_FAILS)))
+        warn(plan, "fails", n, "%.100s would fail: %.400s", step->name, text);
+    if (plan_is_named(as_shown, "state", plan_state_text(PLAN_UNKNOWN)))
+        warn(plan, plan_flag(step->text, "can_observe") ? "unknown" : "blind", n, "%.100s: %.400s", step->name, text);
+}
+
+static void warn_of_same(json_t *plan, const struct plan_way *way, int n)
+{
+    const struct plan_step *step = &way->steps[n];
+    const json_t *args = json_object_get(step->text, "args");
+    if (!plan_flag(step->text, "can_apply") || !step->is_moved || !args || !step->away || !json_equal(args, step->away))
+        return;
+    warn(plan, "same", n, "%.100s moves nothing: it would set the same at %.64s and at %.64s", step->name,
+         way->from >= 0 ? way->service->sites[way->from].name : "the other site", way->service->sites[way->to].name);
+}
+
+/* Neither what we put there nor what the other site has. */
+static void warn_of_foreign(json_t *plan, const struct plan_step *step, int n)
+{
+    const json_t *desired = step->look.desired, *current = step->look.current;
+    const char *key;
+    json_t *wanted;
+    char text[200];
+    if (!step->look.is_there || step->look.outcome != OUTCOME_OK || !plan_flag(step->text, "can_apply"))
+        return;
+    json_object_foreach((json_t *)(uintptr_t)desired, key, wanted)
+    {
+        const json_t *found = json_object_get(current, key), *away = json_object_get(step->away, key);
+        bool is_moving = away && !is_same(away, wanted);
+        if (!is_moving || !found || json_is_null(found) || is_same(found, wanted) || is_same(found, away))
+            continue;
+        value_text(found, text, sizeof text);
+        warn(plan, "foreign", n, "%.100s: somebody else has changed it: %.40s is %.190s, which belongs to neither site",
+             step->name, key, text);
+    }
+}
+
+static void warn_of_ttl(json_t *plan, const struct plan_way *way, int n)
+{
+    const struct plan_step *step = &way->steps[n];
+    const json_t *found = json_object_get(step->look.current, "ttl");
+    const json_t *wanted = json_object_get(step->look.desired, "ttl");
+    int64_t is = json_integer_value(found), will = json_integer_value(wanted);
+    int64_t rto_s = way->service->objective.rto_ms / 1000;
+    if (!step->look.is_there || !plan_flag(step->text, "can_apply"))
+        return;
+    if (will > 0 && is > will)
+        warn(plan, "ttl", n,
+             "%.100s: the record has TTL %" PRId64 " s where %" PRId64
+             " s are promised: resolvers keep the old answer for so long",
+             step->name, is, will);
+    else if (rto_s > 0 && (is > rto_s || will > rto_s))
+        warn(plan, "ttl", n, "%.100s: TTL %" PRId64 " s is longer than the objective of %" PRId64 " s", step->name,
+             is > will ? is : will, rto_s);
+    else if (rto_s > 0 && ((json_is_integer(found) && is == 0) || (json_is_integer(wanted) && will == 0)))
+        warn(plan, "ttl", n,
+             "%.100s: the record has the zone's default TTL, which is not known here and may be longer than the "
+             "objective of %" PRId64 " s",
+             step->name, rto_s);
+}
+
+/* ---- of what no step moves --------------------------------------------------------------------------------------- */
+
+static bool is_record(const char *name, const char *zone, const char *record)
+{
+    size_t zone_len = name_len(zone), record_len = name_len(record), len = name_len(name);
+    if (record_len == 0 || strcmp(record, "@") == 0)
+        return is_name(name, zone);
+    if (is_name(name, record))
+        return true;
+    return len == record_len + 1 + zone_len && strncasecmp(name, record, record_len) == 0 && name[record_len] == '.' &&
+           strncasecmp(name + record_len + 1, zone, zone_len) == 0;
+}
+
+static const char *text_at(const json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static bool is_moved(const json_t *found, const json_t *movers)
+{
+    size_t i;
+    const json_t *args;
+    json_array_foreach(movers, i, args)
+    {
+        const char *type = text_at(args, "type");
+        bool is_type = type[0] == '\0' || strcasecmp(type, text_at(found, "type")) == 0;
+        if (is_type && is_record(text_at(found, "record"), text_at(found, "zone"), text_at(args, "record")))
+            return true;
+    }
+    return false;
+}
+
+static void warn_of_strays(json_t *plan, const struct plan_way *way, const struct plan_survey *survey)
+{
+    size_t i;
+    const json_t *found;
+    json_array_foreach(survey->found, i, found)
+    {
+        if (!is_moved(found, survey->movers))
+            warn(plan, "stray", -1,
+                 "%.200s %.20s still holds %.200s, an address of %.64s, and no step moves it (TTL %" PRId64 " s)",
+                 text_at(found, "record"), text_at(found, "type"), text_at(found, "target"),
+                 way->from >= 0 ? way->service->sites[way->from].name : "the site that is left",
+                 plan_number(found, "ttl"));
+    }
+}
+
+static void warn_of_survey(json_t *plan, const struct plan_way *way, const struct plan_survey *survey)
+{
+    if (survey->is_there && survey->outcome == OUTCOME_OK)
+        warn_of_strays(plan, way, survey);
+    else if (!survey->is_there || survey->outcome != OUTCOME_UNKNOWN)
+        warn(plan, "survey", -1, "zone %.100s could not be searched for other records of the old site: %.300s",
+             survey->zone,
+             !survey->is_there ? "the search has not ended in time"
+             : survey->text    ? survey->text
+                               : "");
+}
+
+/* ---- of all ------------------------------------------------------------------------------------------------------ */
+
+static void warn_of_clock(json_t *plan)
+{
+    int64_t skew = plan_number(plan, "clock_skew_ms");
+    if (llabs((long long)skew) > PLAN_SKEW_MS)
+        warn(plan, "clock", -1, "the clock here is %" PRId64 " s %s the providers': signed requests will be refused",
+             (int64_t)llabs((long long)skew) / 1000, skew > 0 ? "behind" : "ahead of");
+}
+
+/* The objective counts from the first alert on: what the decision waits for comes first. */
+static void warn_of_time(json_t *plan, const struct plan_way *way)
+{
+    const json_t *predicted = json_object_get(plan, "predicted");
+    int64_t hold = way->occasion == OCCASION_OUTAGE ? way->service->hold_ms : 0;
+    int64_t total = plan_number(predicted, "total_ms") + hold;
+    if (way->service->objective.rto_ms == 0 || total <= way->service->objective.rto_ms)
+        return;
+    warn(plan, "late", -1,
+         "it would take about %" PRId64 " s (hold %" PRId64 " s, steps %" PRId64 " s, old DNS answers %" PRId64
+         " s), and the objective is %" PRId64 " s",
+         total / 1000, hold / 1000, plan_number(predicted, "steps_ms") / 1000, plan_number(predicted, "ttl_ms") / 1000,
+         way->service->objective.rto_ms / 1000);
+}
+
+void plan_warn(json_t *plan, const struct plan_way *way)
+{
+    const json_t *steps = json_object_get(plan, "steps");
+    for (int n = 0; n < way->n_steps; n++) {
+        warn_of_state(plan, &way->steps[n], n, json_array_get(steps, (size_t)n));
+        warn_of_same(plan, way, n);
+        warn_of_foreign(plan, &way->steps[n], n);
+        warn_of_ttl(plan, way, n);
+    }
+    warn_of_clock(plan);
+    warn_of_time(plan, way);
+    for (int i = 0; i < way->n_surveys; i++)
+        warn_of_survey(plan, way, &way->surveys[i]);
+}
