@@ -17,12 +17,12 @@
 #define MAX_OVERRIDES 4
 
 struct options {
-    const char *config, *database, *url, *token, *to, *reason; /* NULL: not given */
+    const char *config, *database, *url, *token, *to, *from, *reason; /* NULL: not given */
     const char *ca, *certificate, *key, *query;
     const char *site, *says, *since;
     const char *overrides[MAX_OVERRIDES];
     int n_overrides;
-    bool is_json, is_unmatched, is_open, is_planned, is_replacing;
+    bool is_json, is_unmatched, is_open, is_planned, is_replacing, is_standalone, is_yes;
     const char *words[MAX_WORDS]; /* what is not an option, after the subcommand */
     int n_words;
 };

@@ -1,5 +1,6 @@
 /* Subcommands that change something: each is one POST with a reason, which goes on record. */
 #include "client.h"
+#include "standalone.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -57,12 +58,12 @@ static int move(const struct options *options, const char *verb)
 
 int command_failover(const struct options *options)
 {
-    return move(options, "failover");
+    return options->is_standalone ? standalone_move(options, DIRECTION_FAILOVER) : move(options, "failover");
 }
 
 int command_failback(const struct options *options)
 {
-    return move(options, "failback");
+    return options->is_standalone ? standalone_move(options, DIRECTION_FAILBACK) : move(options, "failback");
 }
 
 int command_adopt(const struct options *options)

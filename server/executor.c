@@ -15,26 +15,35 @@
 
 /* ---- one attempt ------------------------------------------------------------------------------------------------- */
 
-/* Immediately before an effect: is this still the attempt to make? */
-static bool may_apply(struct worker *worker, const struct job *job, struct action_result *result)
+/* As the store has it. */
+static bool is_current(struct worker *worker, const struct job *job, struct action_result *result)
 {
-    const struct executor_settings *settings = &worker->pool->executor->settings;
     struct kit *kit = worker->kit;
     struct errmsg why = {0};
-    bool is_current = false;
+    bool is_so = false;
     enum err err = ERR_OK;
     if (!kit->reader)
-        err = store_reader_open(settings->database, &kit->reader, &why);
+        err = store_reader_open(worker->pool->executor->settings.database, &kit->reader, &why);
     if (err == ERR_OK)
-        err = store_attempt_is_current(kit->reader, &job->run, job->step, job->attempt, &is_current, &why);
+        err = store_attempt_is_current(kit->reader, &job->run, job->step, job->attempt, &is_so, &why);
     if (err != ERR_OK) {
         store_reader_close(kit->reader);
         kit->reader = NULL;
         call_end(result, OUTCOME_TEMPORARY, "cannot make sure that this run still is the current one: %s", why.text);
-        return false;
+    } else if (!is_so) {
+        call_end(result, OUTCOME_CANCELLED, "the run is not the current one any more: nothing was sent");
     }
-    if (!is_current || atomic_load(&job->cancel)) {
-        call_end(result, OUTCOME_CANCELLED, "%s", "the run is not the current one any more: nothing was sent");
+    return err == ERR_OK && is_so;
+}
+
+/* Immediately before an effect: is this still the attempt to make? */
+static bool may_apply(struct worker *worker, const struct job *job, struct action_result *result)
+{
+    const struct executor_settings *settings = &worker->pool->executor->settings;
+    if (settings->database && !is_current(worker, job, result))
+        return false;
+    if (atomic_load(&job->cancel)) {
+        call_end(result, OUTCOME_CANCELLED, "the run is not the current one any more: nothing was sent");
         return false;
     }
     /* Asked last: the store may have been long about its answer. */

@@ -17,7 +17,7 @@ struct executor_settings {
     struct command_queue *commands;
     struct provider *providers;
     int n_providers;
-    const char *database;
+    const char *database;                  /* NULL: there is none, and what is pushed is current */
     const char *kill_switch;               /* while this file exists, nothing is applied; NULL: there is none */
     int n_attempt_threads, n_look_threads; /* at most; they are started when they are needed */
 };

@@ -77,6 +77,9 @@ static void usage(FILE *out)
         "      --reason TEXT     why; it stands in the audit log\n"
         "      --planned         of failover: a switchover while both sites work\n"
         "      --override GUARD  of failover, failback, approve: go past target_down or preflight; may be repeated\n"
+        "      --standalone      of failover, failback: by this process alone (-c FILE), when no daemon can;\n"
+        "      --from SITE       the site that is left, where there are more than two,\n"
+        "      --yes             and nothing is asked\n"
         "      --replace         of failover, failback: a run in progress is cancelled first\n"
         "      --site SITE       of vote: the site of which you say something,\n"
         "      --says WORD       and what: down, up, or nothing (takes it back)\n"
@@ -91,17 +94,31 @@ static void usage(FILE *out)
 }
 
 static const struct option LONG_OPTIONS[] = {
-    {"config", required_argument, NULL, 'c'}, {"database", required_argument, NULL, 'd'},
-    {"url", required_argument, NULL, 'u'},    {"token", required_argument, NULL, 't'},
-    {"to", required_argument, NULL, 'o'},     {"reason", required_argument, NULL, 'r'},
-    {"query", required_argument, NULL, 'q'},  {"ca", required_argument, NULL, 'a'},
-    {"cert", required_argument, NULL, 'e'},   {"key", required_argument, NULL, 'k'},
-    {"site", required_argument, NULL, 's'},   {"says", required_argument, NULL, 'y'},
-    {"since", required_argument, NULL, 'b'},  {"override", required_argument, NULL, 'i'},
-    {"planned", no_argument, NULL, 'p'},      {"replace", no_argument, NULL, 'l'},
-    {"open", no_argument, NULL, 'w'},         {"unmatched", no_argument, NULL, 'n'},
-    {"json", no_argument, NULL, 'j'},         {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'v'},      {NULL, 0, NULL, 0},
+    {"config", required_argument, NULL, 'c'},
+    {"database", required_argument, NULL, 'd'},
+    {"url", required_argument, NULL, 'u'},
+    {"token", required_argument, NULL, 't'},
+    {"to", required_argument, NULL, 'o'},
+    {"reason", required_argument, NULL, 'r'},
+    {"query", required_argument, NULL, 'q'},
+    {"ca", required_argument, NULL, 'a'},
+    {"cert", required_argument, NULL, 'e'},
+    {"key", required_argument, NULL, 'k'},
+    {"site", required_argument, NULL, 's'},
+    {"says", required_argument, NULL, 'y'},
+    {"since", required_argument, NULL, 'b'},
+    {"override", required_argument, NULL, 'i'},
+    {"planned", no_argument, NULL, 'p'},
+    {"replace", no_argument, NULL, 'l'},
+    {"standalone", no_argument, NULL, 'x'},
+    {"yes", no_argument, NULL, 'z'},
+    {"from", required_argument, NULL, 'f'},
+    {"open", no_argument, NULL, 'w'},
+    {"unmatched", no_argument, NULL, 'n'},
+    {"json", no_argument, NULL, 'j'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'v'},
+    {NULL, 0, NULL, 0},
 };
 
 /* Where the text of an option goes; NULL: it has none. */
@@ -118,6 +135,8 @@ static const char **text_slot(struct options *options, int letter)
         return &options->token;
     case 'o':
         return &options->to;
+    case 'f':
+        return &options->from;
     case 'r':
         return &options->reason;
     case 'q':
@@ -155,6 +174,10 @@ static bool *flag_slot(struct options *options, int letter)
         return &options->is_replacing;
     case 'w':
         return &options->is_open;
+    case 'x':
+        return &options->is_standalone;
+    case 'z':
+        return &options->is_yes;
     default:
         return NULL;
     }

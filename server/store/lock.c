@@ -125,6 +125,17 @@ void lock_release(int fd)
     close(fd);
 }
 
+enum err store_hold(const char *path, int *ret, struct errmsg *why)
+{
+    AUTO_FREE char *real = NULL;
+    return lock_take(path, &real, ret, why);
+}
+
+void store_let_go(int held)
+{
+    lock_release(held);
+}
+
 enum err lock_sync_folder(const char *path, struct errmsg *why)
 {
     AUTO_FREE char *folder = folder_of(path);

@@ -27,6 +27,9 @@ struct store_reader;
  * ERR_INVALID: not ours, or from a newer version, with what to do; ERR_FULL; ERR_IO. */
 MUST_CHECK enum err store_open(const char *path, struct store **ret, struct errmsg *why);
 void store_close(struct store *store); /* checkpoints; accepts NULL */
+/* Only the lock, for who works without the database and wants no daemon beside: errors as above. */
+MUST_CHECK enum err store_hold(const char *path, int *ret, struct errmsg *why);
+void store_let_go(int held); /* accepts -1 */
 int64_t store_epoch(const struct store *store);
 
 /* ---- rows -------------------------------------------------------------------------------------------------------- */

@@ -26,8 +26,8 @@ LAYERS = [
     ("prober", ["server/prober*"]),
     ("watch", ["server/watch*"]),
     ("exporter", ["server/exporter*"]),
-    ("main", ["server/main*", "server/serve*", "server/client*", "server/cli*", "server/try*", "server/simulate*",
-              "server/replay*", "server/doctor*"]),
+    ("main", ["server/main*", "server/serve*", "server/client*", "server/cli*", "server/standalone*", "server/try*",
+              "server/simulate*", "server/replay*", "server/doctor*"]),
     ("handlers", ["handlers/*"]),
     ("actions", ["actions/*"]),
 ]
