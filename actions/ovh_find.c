@@ -220,12 +220,32 @@ static bool survey_type(struct action_call *call, struct zone_survey *all, const
                      "it was left at %d of them: the zone has more than can be asked for one by one", all->n_asked);
             break;
         }
-        all->n_asked++;
         json_object_set_new(all->seen, key, json_true());
         is_read = survey_one(call, all, json_integer_value(entry), ret);
+        all->n_asked += is_read;
     }
     json_decref(ids);
     return is_read;
+}
+
+/* The whole zone in one answer. False when there is none, which is no failure: a key may not be allowed to. */
+static bool survey_export(struct action_call *call, struct survey *survey)
+{
+    struct action_result refused = {.retry_after_ms = -1};
+    struct survey whole;
+    int status;
+    json_t *text = ovh_zone_get(call, "/export", &refused, &status);
+    survey_begin(&whole, survey->zone, survey->addresses);
+    bool is_whole = json_is_string(text) && survey_zone_file(&whole, json_string_value(text));
+    if (is_whole) {
+        survey_done(survey);
+        *survey = whole;
+    } else {
+        survey_done(&whole);
+    }
+    json_decref(text);
+    action_result_done(&refused);
+    return is_whole;
 }
 
 void ovh_survey(struct action_call *call, const char *const *addresses, struct action_result *ret)
@@ -237,8 +257,8 @@ void ovh_survey(struct action_call *call, const char *const *addresses, struct a
         return;
     }
     survey_begin(&all.survey, arg_text(call->args, "zone", ""), addresses);
-    bool is_read = all.seen != NULL;
-    for (size_t i = 0; is_read && i < COUNT_OF(types) && all.survey.cut[0] == '\0'; i++)
+    bool is_read = all.seen != NULL, is_whole = is_read && survey_export(call, &all.survey);
+    for (size_t i = 0; is_read && !is_whole && i < COUNT_OF(types) && all.survey.cut[0] == '\0'; i++)
         is_read = survey_type(call, &all, types[i], ret);
     if (is_read)
         survey_end(&all.survey, ret);

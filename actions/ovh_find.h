@@ -34,7 +34,7 @@ bool ovh_record_find(struct action_call *call, struct action_result *ret, struct
 bool ovh_record_is_it(const struct action_call *call, const json_t *answer);
 bool ovh_record_is_right(const struct action_call *call, const struct ovh_record *record);
 
-/* As action->survey. */
+/* As action->survey: by the zone's export, or record by record where the key may not have that. */
 void ovh_survey(struct action_call *call, const char *const *addresses, struct action_result *ret);
 
 #endif

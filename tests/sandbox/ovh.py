@@ -145,7 +145,7 @@ class Ovh(Provider):
             self._allow(request, "GET")
             return json_response(200, {"name": zone["name"], "nameServers": zone["nameServers"], "dnssecSupported": True,
                                        "hasDnsAnycast": False, "lastUpdate": zone["updated"]})
-        if len(parts) == 4 and parts[3] in ("soa", "refresh", "record"):
+        if len(parts) == 4 and parts[3] in ("soa", "refresh", "record", "export"):
             return getattr(self, "_" + parts[3])(request, zone)
         if len(parts) == 5 and parts[3] == "record":
             return self._one_record(request, zone, parts[4])
@@ -159,6 +159,15 @@ class Ovh(Provider):
         self._allow(request, "GET")
         return json_response(200, {"server": zone["nameServers"][0] + ".", "serial": zone["serial"], "email": "tech.ovh.net.",
                                    "ttl": DEFAULT_TTL, "refresh": 3600, "nxDomainTtl": 60, "expire": 3600000})
+
+    def _export(self, request, zone):
+        """The zone as a text in the form of RFC 1035; targets stand there as they are kept."""
+        self._allow(request, "GET")
+        lines = ["$TTL %d" % DEFAULT_TTL, "@\tIN SOA %s. tech.ovh.net. (%d 86400 3600 3600000 60)" % (zone["nameServers"][0], zone["serial"])]
+        for record in zone["records"].values():
+            lines.append("%-25s %sIN %-5s %s" % (record["subDomain"] or "@", "%d " % record["ttl"] if record["ttl"] else "", record["fieldType"],
+                                                 record["target"]))
+        return json_response(200, "\n".join(lines) + "\n")
 
     def _refresh(self, request, zone):
         self._allow(request, "POST")

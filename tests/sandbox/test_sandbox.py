@@ -362,6 +362,13 @@ def test_ovh_post_delete_and_errors(sandbox):
     assert ovh(sandbox, "GET", "/domain/zone/example.net").json()["nameServers"] == ["dns18.ovh.net", "ns18.ovh.net"]
 
 
+def test_ovh_export(sandbox):
+    lines = [line.split() for line in ovh(sandbox, "GET", "/domain/zone/example.net/export").json().split("\n")]
+    assert ["app", "60", "IN", "A", "192.0.2.10"] in lines and ["@", "IN", "A", "192.0.2.10"] in lines
+    assert ["www", "IN", "CNAME", "app"] in lines and lines[1][:3] == ["@", "IN", "SOA"]
+    assert ovh(sandbox, "POST", "/domain/zone/example.net/export").status_code == 405
+
+
 # --- Route 53, through botocore
 
 

@@ -2,6 +2,8 @@
 #include "appliers.h"
 #include "canned_server.h"
 
+#include "actions/survey.h"
+
 static struct sandbox sandbox;
 
 static const char *const secrets[] = {"application_key=sandbox-ak", "application_secret=sandbox-as",
@@ -555,6 +557,24 @@ static void test_survey(void **state)
     assert_outcome(&rig, rig.result.outcome, OUTCOME_OK);
     assert_string_equal(rig.shown, "api.example.net A 192.0.2.10 60|app.example.net A 192.0.2.10 60|"
                                    "cdn.example.net A 192.0.2.10 60|drill-app.example.net A 192.0.2.10 60|"
+                                   "example.net A 192.0.2.10 3600|forgotten.example.net AAAA 2001:db8::10 60|"
+                                   "www.example.net CNAME app.example.net 3600|");
+    assert_int_equal(count_requests(&rig, "GET", "/record"), 0); /* one request, whatever the size of the zone */
+    rig_stop(&rig);
+}
+
+/* Also without the right to export: record by record. */
+static void test_survey_of_records(void **state)
+{
+    (void)state;
+    struct rig rig;
+    start(&rig);
+    const char *const addresses[] = {"192.0.2.10", "2001:db8::10", "app.example.net", NULL};
+    fault("[{\"path_regex\":\"/export\",\"kind\":\"status\",\"code\":\"NOT_GRANTED_CALL\",\"times\":-1}]");
+    rig_survey(&rig, addresses);
+    assert_outcome(&rig, rig.result.outcome, OUTCOME_OK);
+    assert_string_equal(rig.shown, "api.example.net A 192.0.2.10 60|app.example.net A 192.0.2.10 60|"
+                                   "cdn.example.net A 192.0.2.10 60|drill-app.example.net A 192.0.2.10 60|"
                                    "example.net A 192.0.2.10 0|forgotten.example.net AAAA 2001:db8::10 60|"
                                    "www.example.net CNAME app.example.net 0|");
     /* one that is gone by the time it is asked for is none; another error is no survey */
@@ -567,6 +587,41 @@ static void test_survey(void **state)
     assert_outcome(&rig, rig.result.outcome, OUTCOME_TEMPORARY);
     assert_null(rig.result.current);
     rig_stop(&rig);
+}
+
+static void test_zone_files(void **state)
+{
+    (void)state;
+    const char *const addresses[] = {"192.0.2.10", "2001:db8::10", "app.example.net", NULL};
+    struct action_result result = {.retry_after_ms = -1};
+    struct survey survey;
+    survey_begin(&survey, "example.net.", addresses);
+    assert_true(survey_zone_file(&survey,
+                                 "$TTL 3600\r\n@\tIN SOA dns18.ovh.net. tech.ovh.net. (1 ; serial\n"
+                                 "  2 3 4 5 A 192.0.2.10\n 6 )\n\t IN NS dns18.ovh.net.\n   IN A 192.0.2.10\n"
+                                 "app 60 IN A 192.0.2.10 ; a comment\nAPP IN 60 AAAA 2001:db8:0::10\n"
+                                 "txt IN TXT \"x IN A 192.0.2.10\"\n; no IN A 192.0.2.10\n"
+                                 "www IN CNAME app\nweb.example.net. CNAME app.example.net.\nother A 192.0.2.1\n"
+                                 "10 A 192.0.2.10\n$ORIGIN sub\nx A 192.0.2.10\n\n$TTL\nlast A"));
+    survey_end(&survey, &result);
+    char *found = json_dumps(result.current, JSON_COMPACT | JSON_SORT_KEYS);
+    const char *const records[] = {"example.net\",\"target\":\"192.0.2.10\",\"ttl\":3600",
+                                   "app.example.net\",\"target\":\"192.0.2.10\",\"ttl\":60",
+                                   "APP.example.net\",\"target\":\"2001:db8:0::10\",\"ttl\":60",
+                                   "www.example.net\",\"target\":\"app.example.net\",\"ttl\":3600",
+                                   "web.example.net\",\"target\":\"app.example.net\",\"ttl\":3600",
+                                   "10.example.net\",\"target\":\"192.0.2.10\",\"ttl\":3600",
+                                   "x.sub.example.net\",\"target\":\"192.0.2.10\",\"ttl\":3600"};
+    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++)
+        assert_non_null(strstr(found, records[i]));
+    assert_int_equal(json_array_size(result.current), 7);
+    free(found);
+    survey_done(&survey);
+    action_result_done(&result);
+    survey_begin(&survey, "example.net", addresses);
+    assert_false(survey_zone_file(&survey, ""));
+    assert_false(survey_zone_file(&survey, "<html>\n<title>502</title>\n(((\"\n\n; \n$ORIGIN\n)"));
+    survey_done(&survey);
 }
 
 static void many_ids(void *context, const struct canned_request *request, struct canned_answer *ret)
@@ -644,6 +699,8 @@ int main(void)
         cmocka_unit_test(test_another_value_meanwhile),
         cmocka_unit_test(test_puts_back_what_was_found),
         cmocka_unit_test(test_survey),
+        cmocka_unit_test(test_survey_of_records),
+        cmocka_unit_test(test_zone_files),
         cmocka_unit_test(test_survey_is_bounded),
         cmocka_unit_test(test_waiting_for_the_zone_ends),
         cmocka_unit_test(test_busy_refresh_passes),
