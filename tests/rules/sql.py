@@ -1,4 +1,6 @@
-"""SQL is in server/store and migrations, and nowhere else in what we ship. Tests may look into a database."""
+"""SQL is in server/store and migrations, and nowhere else in what we ship. Tests may look into a database, and the
+action that speaks with PostgreSQL asks somebody else's.
+"""
 
 import re
 
@@ -6,6 +8,7 @@ import rule
 from rule import Violation
 
 FOLDERS = ["server", "handlers", "actions", "static", "examples"]
+NOT_OURS = ["actions/postgres_promote.c"]  # statements for a database of the user's
 
 # At the start of a string, in any case. What a message for people could also begin with needs its next word.
 STATEMENT = re.compile(
@@ -31,7 +34,7 @@ def check(root):
         if not path.endswith((".c", ".h")):
             continue
         text = rule.read(root, path)
-        for line, content in rule.strings_of(text):
+        for line, content in rule.strings_of(text) if path not in NOT_OURS else ():
             content = content.replace("\\n", "\n").replace("\\t", "\t")
             if STATEMENT.match(content) or INSIDE.search(content):
                 violations.append(Violation(path, line, f"SQL outside of server/store: {content[:60]!r}"))
