@@ -1,5 +1,6 @@
 /* The registries: one line per action, and one per kind of provider. A test compares them with the folder. */
 #define ACTION_LIST(X)                                                                                                 \
+    X(command)                                                                                                         \
     X(dns_check)                                                                                                       \
     X(http_check)                                                                                                      \
     X(linode_dns_record)                                                                                               \

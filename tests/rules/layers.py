@@ -73,7 +73,7 @@ ONE_FILE = ["ldns/*", "libpq-fe.h"]
 
 PURE_LIBC = """assert ctype errno inttypes limits math stdalign stdarg stdbool stddef stdint stdio stdlib string strings
     regex arpa/inet netinet/in""".split()
-LIBC = PURE_LIBC + """dirent fcntl getopt locale netdb poll pthread sched signal stdatomic syslog threads time unistd linux/tcp
+LIBC = PURE_LIBC + """dirent fcntl getopt locale netdb poll pthread sched signal stdatomic syslog spawn threads time unistd linux/tcp
     netinet/tcp sys/epoll sys/eventfd sys/file sys/ioctl sys/mman sys/prctl sys/random sys/resource sys/signalfd
     sys/socket sys/stat sys/statvfs sys/time sys/timerfd sys/types sys/uio sys/un sys/wait""".split()
 
