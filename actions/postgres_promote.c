@@ -110,7 +110,7 @@ static bool look_at(struct action_call *call, struct postgres *session, struct l
     return true;
 }
 
-/* The primary of the arguments, alive: else what is known of it has to do. NULL where it is there, or its outcome. */
+/* The primary of the arguments, where it is alive: else what is known of it has to do. */
 static bool primary_look(struct action_call *call, struct look *primary, struct errmsg *why)
 {
     struct action_result result = {.outcome = OUTCOME_TEMPORARY};
@@ -130,9 +130,9 @@ static bool primary_look(struct action_call *call, struct look *primary, struct 
 
 /* ---- lag --------------------------------------------------------------------------------------------------------- */
 
-static void pair_name(const struct action_call *call, const struct look *look, char *ret, size_t room)
+static void pair_name(const struct action_call *call, const char *system, char *ret, size_t room)
 {
-    snprintf(ret, room, "%s %.100s:%lld %.100s:%lld", look->system, arg_text(call->args, "primary", ""),
+    snprintf(ret, room, "%s %.100s:%lld %.100s:%lld", system, arg_text(call->args, "primary", ""),
              (long long)arg_int(call->args, "primary_port", 5432), arg_text(call->args, "host", ""),
              (long long)arg_int(call->args, "port", 5432));
 }
@@ -143,7 +143,7 @@ static struct lag lag_of(const struct action_call *call, const struct look *look
 {
     char pair[320], size[SIZE_TEXT_SIZE], missing[SIZE_TEXT_SIZE], age[SIZE_TEXT_SIZE];
     struct sighting seen;
-    pair_name(call, look, pair, sizeof(pair));
+    pair_name(call, look->system, pair, sizeof(pair));
     if (look->sender.at > 0)
         sighting_keep(call->provider->state, pair, look->sender);
     const bool is_known = sighting_find(call->provider->state, pair, &seen);
@@ -248,11 +248,15 @@ static void observe_replica(struct action_call *call, const struct look *look, c
 /* The primary first, so that a replica that follows it closely is behind by nothing. */
 static void promote_observe(struct action_call *call, struct action_result *ret)
 {
-    struct look primary, look;
+    struct look primary = {.lsn = 0}, look;
     struct errmsg why = {""};
     const struct postgres_server server = server_of(call, "host");
     const bool has_primary = arg_text(call->args, "primary", NULL) && primary_look(call, &primary, &why);
-    const int64_t primary_at = clock_wall_ms();
+    if (has_primary) { /* kept even where the replica cannot be asked now */
+        char pair[320];
+        pair_name(call, primary.system, pair, sizeof(pair));
+        sighting_keep(call->provider->state, pair, (struct sighting){.lsn = primary.lsn, .at = clock_wall_ms()});
+    }
     if (call_is_cancelled(call)) {
         result_set(ret, OUTCOME_CANCELLED, "cancelled while asking PostgreSQL");
         return;
@@ -263,11 +267,6 @@ static void promote_observe(struct action_call *call, struct action_result *ret)
     if (look_at(call, session, &look, ret)) {
         const char *text = postgres_server_text(session);
         const bool is_related = has_primary && strcmp(primary.system, look.system) == 0;
-        if (is_related) {
-            char pair[320];
-            pair_name(call, &look, pair, sizeof(pair));
-            sighting_keep(call->provider->state, pair, (struct sighting){.lsn = primary.lsn, .at = primary_at});
-        }
         if (has_primary && !is_related)
             result_set(ret, OUTCOME_PERMANENT,
                        "PostgreSQL at %s is no replica of %s: the one is of cluster %s, the other of %s", text,

@@ -1,7 +1,7 @@
-"""A PostgreSQL primary and its streaming replica, real ones, for tests: in a folder of their own, on free ports, as the
+"""A PostgreSQL primary and its streaming replica, real ones, for tests: in a folder of their own, on a free port, as the
 user postgres where the test is root (which PostgreSQL refuses to be).
 
-As a program, for the unit tests: `postgres.py start FOLDER` prints the ports and leaves both running, `postgres.py
+As a program, for the unit tests: `postgres.py start FOLDER` prints their port and leaves both running, `postgres.py
 stop FOLDER`, and `postgres.py sql FOLDER primary|replica STATEMENT`, `postgres.py kill FOLDER primary|replica` between.
 """
 
@@ -18,7 +18,6 @@ BIN = "/usr/lib/postgresql/15/bin"
 PASSWORD = "a-superuser-s-password"
 WEAK_PASSWORD = "a-monitor-s-password"
 SETTINGS = """
-listen_addresses = '127.0.0.1'
 fsync = off
 shared_buffers = 16MB
 max_connections = 20
@@ -53,9 +52,10 @@ def children_of(parent):
 class Server:
     """One of the two. `name` is that of its folder."""
 
-    def __init__(self, folder, name, port):
-        self.folder, self.name, self.port = folder, name, port
+    def __init__(self, folder, name, address, port):
+        self.folder, self.name, self.address, self.port = folder, name, address, port
         self.data = os.path.join(folder, name)
+        self.socket = os.path.join(folder, name + "-socket")
 
     def run(self, program, *args, **kwargs):
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C", "HOME": self.folder}
@@ -74,8 +74,8 @@ class Server:
         self.run("pg_ctl", "-w", "-D", self.data, "-l", os.path.join(self.folder, f"{self.name}.log"), "start")
 
     def sql(self, statement):
-        return self.run("psql", "-XAtq", "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-h", self.folder, "-p", str(self.port), "-d", "postgres",
-                        "-c", statement).strip()
+        return self.run("psql", "-XAtq", "-U", "postgres", "-v", "ON_ERROR_STOP=1", "-h", self.socket, "-p", str(self.port),
+                        "-d", "postgres", "-c", statement).strip()
 
     def pid(self):
         with open(os.path.join(self.data, "postmaster.pid")) as file:
@@ -83,7 +83,7 @@ class Server:
 
     def is_running(self):
         with socket.socket() as s:
-            return s.connect_ex(("127.0.0.1", self.port)) == 0
+            return s.connect_ex((self.address, self.port)) == 0
 
     def wait_gone(self):
         deadline = time.monotonic() + 20
@@ -104,6 +104,14 @@ class Server:
     def thaw(self):
         self.signal_all(signal.SIGCONT)
 
+    def startup_process(self):
+        """That which replays, and ends the recovery."""
+        for pid in children_of(self.pid()):
+            with open(f"/proc/{pid}/cmdline") as file:
+                if "startup" in file.read():
+                    return pid
+        raise RuntimeError(f"{self.name} is not in recovery")
+
     def signal_all(self, number):
         parent = self.pid()
         for pid in [parent, *children_of(parent)]:
@@ -121,11 +129,12 @@ class Server:
 
 
 class Pair:
-    def __init__(self, folder, ports=None):
-        self.folder = str(folder)
-        primary, replica = ports or (free_port(), free_port())
-        self.primary = Server(self.folder, "primary", primary)
-        self.replica = Server(self.folder, "replica", replica)
+    """Each has an address, and both the same port, as on two machines."""
+
+    def __init__(self, folder, port=None):
+        self.folder, self.port = str(folder), port or free_port()
+        self.primary = Server(self.folder, "primary", "127.0.0.1", self.port)
+        self.replica = Server(self.folder, "replica", "127.0.0.2", self.port)
 
     def start(self):
         os.makedirs(self.folder, exist_ok=True)
@@ -144,13 +153,16 @@ class Pair:
         self.primary.sql(f"CREATE ROLE weak LOGIN PASSWORD '{WEAK_PASSWORD}' IN ROLE pg_monitor; "
                          "CREATE TABLE t (x text); INSERT INTO t VALUES ('first')")
         self.replica.run("pg_basebackup", "-D", self.replica.data, "-R", "-X", "stream", "-c", "fast", "--no-sync", "-U",
-                         "postgres", "-h", self.folder, "-p", str(self.primary.port))
+                         "postgres", "-h", self.primary.socket, "-p", str(self.port))
         self.replica.write("postgresql.conf", self.settings(self.replica), "a")
         self.replica.start()
         self.wait_caught_up()
 
     def settings(self, server):
-        return f"port = {server.port}\nunix_socket_directories = '{self.folder}'\n"
+        os.makedirs(server.socket)
+        if os.geteuid() == 0:
+            shutil.chown(server.socket, "postgres", "postgres")
+        return f"port = {self.port}\nlisten_addresses = '{server.address}'\nunix_socket_directories = '{server.socket}'\n"
 
     def wait_caught_up(self):
         deadline = time.monotonic() + 30
@@ -183,8 +195,8 @@ def main():
         pair = Pair(folder)
         pair.start()
         with open(state, "w") as file:
-            json.dump([pair.primary.port, pair.replica.port], file)
-        print(pair.primary.port, pair.replica.port)
+            json.dump(pair.port, file)
+        print(pair.port)
         return
     with open(state) as file:
         pair = Pair(folder, json.load(file))

@@ -167,7 +167,7 @@ static void test_provider(void **state)
 
 struct pair {
     char folder[64];
-    int primary, replica; /* ports */
+    int port;
 };
 
 #define SCRIPT "/usr/bin/python3 tests/sandbox/postgres.py"
@@ -186,7 +186,7 @@ static void pair_start(struct pair *pair)
     assert_non_null(mkdtemp(pair->folder));
     snprintf(line, sizeof(line), SCRIPT " start %s", pair->folder);
     FILE *out = popen(line, "r");
-    assert_int_equal(fscanf(out, "%d %d", &pair->primary, &pair->replica), 2);
+    assert_int_equal(fscanf(out, "%d", &pair->port), 1);
     assert_int_equal(pclose(out), 0);
 }
 
@@ -199,9 +199,9 @@ static void rig_as(struct rig *rig, const struct pair *pair, const char *user, c
 {
     char args[256], provider[128], secret[128];
     snprintf(args, sizeof(args),
-             "{\"host\": \"127.0.0.1\", \"port\": %d, \"primary\": \"127.0.0.1\", \"primary_port\": %d,"
+             "{\"host\": \"127.0.0.2\", \"port\": %d, \"primary\": \"127.0.0.1\", \"primary_port\": %d,"
              " \"max_lag\": 1048576}",
-             pair->replica, pair->primary);
+             pair->port, pair->port);
     snprintf(provider, sizeof(provider), "{\"user\": \"%s\", \"dbname\": \"postgres\", \"sslmode\": \"disable\"}",
              user);
     snprintf(secret, sizeof(secret), "password=%s", password);
