@@ -49,6 +49,7 @@ int command_runs(const struct options *options);
 int command_deliveries(const struct options *options);
 int command_incidents(const struct options *options);
 int command_why(const struct options *options);
+int command_report(const struct options *options);
 int command_shadow(const struct options *options); /* report */
 int command_failover(const struct options *options);
 int command_failback(const struct options *options);

@@ -27,6 +27,8 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"status", "[SERVICE]", "what waits for a person; the services: active site, votes, timers, run", 0, 1,
      command_status},
     {"why", "INCIDENT|SERVICE", "why something was done about an incident, and why not", 1, 1, command_why},
+    {"report", "INCIDENT|RUN", "what happened, how long each part took, and what was slow, as Markdown", 1, 1,
+     command_report},
     {"incidents", "[SERVICE] [--open]", "the incidents, newest first", 0, 1, command_incidents},
     {"shadow", "report [--since 30d]", "what shadow mode would have done, and whether it was right", 1, 1,
      command_shadow},

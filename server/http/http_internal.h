@@ -356,6 +356,8 @@ void api_call_answered(struct request *request);
 void api_status(struct request *request);
 void api_incidents(struct request *request);
 void api_incident(struct request *request);
+void api_incident_report(struct request *request);
+void api_run_report(struct request *request);
 void api_shadow(struct request *request);
 /* One service as the API shows it; NULL after answering 503. */
 json_t *api_service_get(struct request *request, int index);
