@@ -13,6 +13,7 @@
 #include "command_job.h"
 #include "core/model.h"
 #include "core/retention.h"
+#include "store/ballast.h"
 #include "store/store.h"
 
 struct orchestrator;
@@ -23,6 +24,7 @@ struct orchestrator_settings {
     struct store *store;
     struct command_queue *commands;
     struct job_queue *jobs;
+    struct ballast *ballast; /* NULL: there is none */
     struct keep keep;
     const char *config_path;
     const char *config_digest;

@@ -198,6 +198,7 @@ struct orchestrator {
     int64_t next_check_at; /* steady: disk reserve, unsaved counts */
     int64_t try_again_at;  /* steady: after a failed commit */
     int failures;          /* in a row */
+    bool is_ballast_told;  /* that it is given up, or there again, is on record */
     struct pruning pruning;
     struct outside outside, outside_told; /* as it is, and as it stands on record */
     struct command *held;                 /* moves that wait until what they replace has stopped */
@@ -253,6 +254,10 @@ struct note { /* one audit entry; pointers borrowed, `detail` taken */
 
 /* orchestrator.c */
 void batch_start(struct orchestrator *o);
+int64_t disk_reserve(const struct orchestrator *o); /* bytes that intake leaves free */
+/* A commit found the disk full. False: there is no ballast that could help. Otherwise the caller tries again, and
+ * intake is closed until it is there again. */
+bool give_up_ballast(struct orchestrator *o, const struct errmsg *why);
 void batch_break(struct orchestrator *o, enum err err, const struct errmsg *why); /* first failure wins */
 void due_at(struct orchestrator *o, int64_t at); /* something is due then: wake up in time */
 struct job *in_flight_find(struct orchestrator *o, const struct id *run, int step);

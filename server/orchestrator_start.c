@@ -74,11 +74,22 @@ static enum err start_up(struct orchestrator *o, struct errmsg *why)
         return o->broken_err;
     }
     err = store_write(o->settings.store, o->rows, why);
+    if (err == ERR_FULL && give_up_ballast(o, why))
+        err = store_write(o->settings.store, o->rows, why);
     if (err == ERR_OK)
         send_outgoing(o);
     else
         drop_outgoing(o);
     return err;
+}
+
+/* One that there is no room for is no reason not to start. */
+static void begin_ballast(struct orchestrator *o)
+{
+    struct errmsg why = {0};
+    o->is_ballast_told = !ballast_is_given_up(o->settings.ballast);
+    if (o->is_ballast_told && o->settings.ballast && ballast_make(o->settings.ballast, disk_reserve(o), &why) != ERR_OK)
+        log_warning("when the disk is full, nothing can be given up for a run: %s", why.text);
 }
 
 static void orchestrator_free(struct orchestrator *o)
@@ -122,6 +133,7 @@ enum err orchestrator_start(const struct orchestrator_settings *settings, struct
         o->is_ready = true;
         if (settings->on_ready)
             settings->on_ready(settings->context, true, "");
+        begin_ballast(o);
         if (pthread_create(&o->thread, NULL, run_loop, o) == 0) {
             *ret = o;
             return ERR_OK;
@@ -188,4 +200,6 @@ void orchestrator_metrics(struct orchestrator *o, struct strbuf *text)
     strbuf_addf(text, "# TYPE turnout_checkpoints_total counter\nturnout_checkpoints_total %" PRId64 "\n",
                 stats.checkpoints);
     strbuf_addf(text, "# TYPE turnout_wal_bytes gauge\nturnout_wal_bytes %" PRId64 "\n", stats.wal_bytes);
+    if (ballast_bytes(o->settings.ballast) > 0)
+        strbuf_addf(text, "# TYPE turnout_ballast gauge\nturnout_ballast %d\n", ballast_is_there(o->settings.ballast));
 }

@@ -27,6 +27,7 @@
 
 struct daemon {
     struct config *config;
+    struct ballast *ballast;
     struct store *store;
     struct command_queue *commands;
     struct job_queue *jobs;
@@ -186,6 +187,7 @@ static enum err start_workers(struct daemon *daemon, struct errmsg *why)
                                                .n_look_threads = MAX_LOOK_THREADS};
     const struct orchestrator_settings orchestrator = {.model = &config->model,
                                                        .store = daemon->store,
+                                                       .ballast = daemon->ballast,
                                                        .commands = daemon->commands,
                                                        .jobs = daemon->jobs,
                                                        .keep = config->keep,
@@ -209,7 +211,14 @@ static enum err start_workers(struct daemon *daemon, struct errmsg *why)
 
 static enum err start(struct daemon *daemon, struct errmsg *why)
 {
+    daemon->ballast = ballast_new(daemon->config->database, daemon->config->ballast_bytes);
+    if (!daemon->ballast)
+        return err_set(why, ERR_NO_MEMORY, "out of memory");
     enum err err = store_open(daemon->config->database, &daemon->store, why);
+    if (err == ERR_FULL && ballast_drop(daemon->ballast)) {
+        log_error("the disk is full (%s): the ballast is given up, so that the daemon can start", why->text);
+        err = store_open(daemon->config->database, &daemon->store, why);
+    }
     if (err != ERR_OK)
         return err;
     daemon->commands = command_queue_new(MAX_COMMANDS);
@@ -246,6 +255,7 @@ static void stop(struct daemon *daemon)
     command_queue_free(daemon->commands);
     job_queue_free(daemon->jobs);
     store_close(daemon->store);
+    ballast_free(daemon->ballast);
     free(daemon->operators);
     config_free(daemon->config);
 }

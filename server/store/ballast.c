@@ -1,0 +1,117 @@
+#include "store/ballast.h"
+
+#include "base/cleanup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+struct ballast {
+    char *path;
+    int64_t bytes;
+    atomic_bool is_there; /* in full */
+    atomic_bool is_given_up;
+};
+
+struct ballast *ballast_new(const char *database, int64_t bytes)
+{
+    struct ballast *ballast = calloc(1, sizeof *ballast);
+    if (!ballast)
+        return NULL;
+    ballast->bytes = bytes;
+    if (asprintf(&ballast->path, "%s.ballast", database) < 0) {
+        free(ballast);
+        return NULL;
+    }
+    return ballast;
+}
+
+void ballast_free(struct ballast *ballast)
+{
+    if (!ballast)
+        return;
+    free(ballast->path);
+    free(ballast);
+}
+
+static enum err has_room(int fd, const struct ballast *ballast, int64_t missing, int64_t reserve, struct errmsg *why)
+{
+    struct statvfs fs;
+    if (fstatvfs(fd, &fs) != 0)
+        return err_set(why, ERR_IO, "the ballast %s: %s", ballast->path, strerror(errno));
+    int64_t room = (int64_t)(fs.f_bavail * fs.f_frsize);
+    if (room - missing < reserve)
+        return err_set(why, ERR_FULL, "the ballast %s of %" PRId64 " MiB: %" PRId64 " MiB are free", ballast->path,
+                       ballast->bytes >> 20, room >> 20);
+    return ERR_OK;
+}
+
+/* What was allocated in part only helps nobody. */
+static enum err fill(int fd, struct ballast *ballast, int64_t reserve, struct errmsg *why)
+{
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || ftruncate(fd, ballast->bytes) != 0)
+        return err_set(why, ERR_IO, "the ballast %s: %s", ballast->path, strerror(errno ? errno : EINVAL));
+    int64_t have = (int64_t)st.st_blocks * 512;
+    enum err err = have < ballast->bytes ? has_room(fd, ballast, ballast->bytes - have, reserve, why) : ERR_OK;
+    int error = err == ERR_OK ? posix_fallocate(fd, 0, ballast->bytes) : 0;
+    if (error != 0)
+        err = err_set(why, error == ENOSPC || error == EDQUOT || error == EFBIG ? ERR_FULL : ERR_IO,
+                      "the ballast %s of %" PRId64 " MiB: %s", ballast->path, ballast->bytes >> 20, strerror(error));
+    return err;
+}
+
+enum err ballast_make(struct ballast *ballast, int64_t reserve, struct errmsg *why)
+{
+    if (ballast->bytes == 0) {
+        ballast_drop(ballast);
+        return ERR_OK;
+    }
+    if (atomic_load(&ballast->is_there))
+        return ERR_OK;
+    int fd = open(ballast->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return err_set(why, errno == ENOSPC || errno == EDQUOT ? ERR_FULL : ERR_IO, "the ballast %s: %s", ballast->path,
+                       strerror(errno));
+    enum err err = fill(fd, ballast, reserve, why);
+    close(fd);
+    if (err != ERR_OK)
+        unlink(ballast->path);
+    else
+        atomic_store(&ballast->is_given_up, false);
+    atomic_store(&ballast->is_there, err == ERR_OK);
+    return err;
+}
+
+bool ballast_drop(struct ballast *ballast)
+{
+    if (!ballast)
+        return false;
+    atomic_store(&ballast->is_there, false);
+    if (unlink(ballast->path) != 0)
+        return false;
+    atomic_store(&ballast->is_given_up, true);
+    return true;
+}
+
+bool ballast_is_there(const struct ballast *ballast)
+{
+    return ballast && atomic_load(&ballast->is_there);
+}
+
+bool ballast_is_given_up(const struct ballast *ballast)
+{
+    return ballast && atomic_load(&ballast->is_given_up);
+}
+
+int64_t ballast_bytes(const struct ballast *ballast)
+{
+    return ballast ? ballast->bytes : 0;
+}
