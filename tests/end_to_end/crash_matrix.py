@@ -6,7 +6,8 @@ jobs between: server/base/crash_point.h). Then each point has a trial: a fresh d
     kill      SIGKILL, and a restart
     power     the database's files as they are at that instant, in another folder, where another daemon starts
     freeze    SIGSTOP, a minute passes for the daemon's clocks, SIGCONT
-    overtake  the same, and while it stands, an operator's cancel and another run wait for it at the door
+    full      the disk is full from there on (at commits only), until the run has ended: the ballast has to do
+    overtake  SIGSTOP as above, and while it stands, an operator's cancel and another run wait for it at the door
 
 with or without a provider's fault at the same point, and the same assertions at the end: the run ends right, each
 record was changed once and not by an older run, the audit chain is intact, no acknowledged alert is missing.
@@ -22,6 +23,7 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
@@ -35,7 +37,7 @@ from daemon import GRA, RBX, SOURCE_TOKEN, Daemon, alert, configuration, deliver
 from seed import default_seed  # noqa: E402
 
 KINDS = ("failover", "failback", "undo")
-HOWS = ("kill", "power", "freeze", "overtake")
+HOWS = ("kill", "power", "freeze", "overtake", "full")
 FAULTS = ("reset_before", "reset_after", "status", "html", "truncate")
 RECORDS = ("app", "api")
 FREEZE_MS = 60000
@@ -79,6 +81,7 @@ def config_for(sandbox, kind):
     config = configuration(sandbox, playbook=playbook(sandbox.dns, kind))
     config["services"]["shop"]["trigger"]["mode"] = "manual"
     config["services"]["shop"]["readiness"] = {"every": "never"}
+    config["server"]["ballast"] = "2MiB"
     return config
 
 
@@ -197,12 +200,16 @@ class Rig:
             self.templates[kind] = folder
         return self.templates[kind]
 
-    def fresh(self, kind):
+    def fresh(self, kind, is_small=False):
+        """`is_small`: on a file system of its own."""
         sandbox = self.sandbox(kind)
         template = self.template(kind)
         self.n += 1
         folder = os.path.join(self.folder, "trial-%d" % self.n)
-        shutil.copytree(template, folder)
+        os.mkdir(folder)
+        if is_small:
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "turnout-test", folder], check=True)
+        shutil.copytree(template, folder, dirs_exist_ok=True)
         sandbox.reset()
         return Daemon(folder, config_for(sandbox, kind)), sandbox
 
@@ -275,14 +282,17 @@ class Trial:
             self.is_reached = self.wait_point(daemon, run)
 
     def go(self, rig):
-        daemon, sandbox = rig.fresh(self.kind)
+        daemon, sandbox = rig.fresh(self.kind, self.how == "full")
+        folder = daemon.folder
         try:
             self.carry_out(daemon, sandbox)
         finally:
             if daemon.process and daemon.process.poll() is None:
                 daemon.process.kill()
                 daemon.process.wait()
-            shutil.rmtree(daemon.folder, ignore_errors=True)
+            if self.how == "full":
+                subprocess.run(["umount", "-l", folder], check=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def carry_out(self, daemon, sandbox):
         run, sender = None, None
@@ -309,6 +319,8 @@ class Trial:
         acknowledged = sender.end() if sender else {}
         run = self.wait_end(daemon, run)
         self.judge(daemon, sandbox, run)
+        if self.how == "full" and self.is_reached:
+            self.make_room(daemon)
         stored = {row[0].lower() for row in daemon.sql("SELECT hex(id) FROM delivery")}
         lost = [name for uuid, name in acknowledged.items() if uuid.replace("-", "") not in stored]
         if lost:
@@ -343,6 +355,22 @@ class Trial:
             daemon.process.send_signal(signal.SIGCONT)
             if not hasattr(daemon, "api"):
                 daemon.attach()
+
+    def at_full(self, daemon):
+        if self.is_reached:
+            fill_up(daemon.folder)
+            self.at_freeze(daemon)
+
+    def make_room(self, daemon):
+        """The run has ended on a full disk; with room again everything is as before."""
+        ballast = daemon.database + ".ballast"
+        if os.path.exists(ballast) and not daemon.is_ready():
+            raise Wrong("broken", "not ready, though the ballast is there")
+        os.unlink(os.path.join(daemon.folder, "filler"))
+        try:
+            wait_for(lambda: os.path.exists(ballast) and daemon.is_ready(), 20, "the ballast and intake")
+        except AssertionError as error:
+            raise Wrong("broken", str(error)) from None
 
     def at_overtake(self, daemon):
         self.at_freeze(daemon)
@@ -389,6 +417,17 @@ class Trial:
         verdict = daemon.get("/api/v1/audit/verify").json
         if not verdict["intact"]:
             raise Wrong("broken", "the audit chain: %s" % verdict)
+
+
+def fill_up(folder):
+    """Nothing can be written any more."""
+    with open(os.path.join(folder, "filler"), "wb", buffering=0) as file:
+        at = 0
+        for size in (1 << 20, 1 << 16, 1 << 12):
+            with contextlib.suppress(OSError):
+                while True:
+                    os.posix_fallocate(file.fileno(), at, size)
+                    at += size
 
 
 def points_of(log):
@@ -444,6 +483,8 @@ def all_trials(points, hows=HOWS, seed=0):
     for kind, names in points.items():
         for name in names:
             for how in hows:
+                if how == "full" and not name.startswith("commit before"):
+                    continue
                 trials.append(Trial(kind, how, name))
                 if how == "kill":
                     trials.append(Trial(kind, how, name, source.choice(FAULTS)))

@@ -189,6 +189,9 @@ class Daemon:
         self.process.wait()
         self.process = None
 
+    def is_ready(self):
+        return request("GET", self.api + "/readyz").status == 200
+
     # -- as its users ------------------------------------------------------------------------------------------------
 
     def get(self, path, token=OPERATOR_TOKEN):
