@@ -161,6 +161,10 @@ void run_end_with(struct advance *a, enum ending ending, const char *text)
 {
     struct run *run = a->run;
     run->ending = ending;
+    if (run->is_at_point) { /* the question is taken back: nothing of it is out */
+        run->is_at_point = false;
+        run->steps[run->point].next_at = a->now;
+    }
     if (!run_is_busy(run)) {
         end_now(a, text);
         return;
@@ -392,7 +396,10 @@ static void answer_step(struct advance *a, int i)
         return;
     case RUN_EVENT_DONE:
         step->next_at = 0;
-        step->has_applied |= step->is_point;
+        if (step->can_apply && !step->is_undoing) { /* by hand, and to be put back like what the run has done */
+            step->has_applied = true;
+            a->run->has_effect |= !run_state_is_final(a->run->state);
+        }
         step_set(a, i, step->is_undoing ? STEP_UNDONE : STEP_DONE,
                  run_event_text(a, "an operator says that it is done"));
         return;
@@ -439,9 +446,11 @@ static void on_person(struct advance *a)
         n += was_meant[i] = is_meant(run, a->event->step, i);
     if (n > 0 && is_retry && run->is_past)
         refuse(a, "another run has begun since: see to it by hand, then say done, or skip it");
+    else if (n > 0 && run->ending != ENDING_NONE)
+        refuse(a, "the run is being ended already: it ends with what is under way");
     else if (n == 0)
         refuse_person(a);
-    if (n == 0 || (is_retry && run->is_past))
+    if (n == 0 || (is_retry && run->is_past) || run->ending != ENDING_NONE)
         return;
     for (int i = 0; i < run->n_steps; i++)
         if (was_meant[i])
@@ -496,6 +505,13 @@ static void on_answer(struct advance *a)
         return;
     }
     const char *text = run_event_text(a, "it may not go on");
+    if (run->steps[run->point].state == STEP_OWED) { /* which holds nothing up */
+        step_fail(a, run->point, text);
+        return;
+    }
+    /* What its own failure would mean does not matter: a person has to say so. */
+    if (run->steps[run->point].on_failure == ON_FAILURE_CONTINUE)
+        run->steps[run->point].on_failure = ON_FAILURE_ATTENTION;
     step_set(a, run->point, STEP_FAILED, text);
     run_wait_for_person(a, text);
 }

@@ -149,11 +149,26 @@ static void skip_check(struct advance *a, int i, const char *text)
     step_set(a, i, STEP_SKIPPED, sentence);
 }
 
-/* A debt is tried again, whatever it was that failed; one that nobody can look at waits for a person. */
+/* A debt is tried again, whatever it was that failed. */
 static void debt_waits(struct advance *a, int i, enum phase phase, int64_t pause, const char *text)
 {
     int64_t at = a->run->is_past ? RUN_NEVER : a->now + pause;
     wait_until(a, i, phase, at, text);
+}
+
+/* From the beginning; but what may be there in part, is not to be done twice, and cannot be looked at, is for a person.
+ */
+static void debt_begins_again(struct advance *a, int i, int64_t pause, const char *text)
+{
+    const struct step_run *step = step_of(a, i);
+    if (step->can_observe)
+        debt_waits(a, i, PHASE_OBSERVE, pause, text);
+    else if (!step->has_applied || step->is_idempotent)
+        debt_waits(a, i, PHASE_APPLY, pause, text);
+    else if (step->phase == PHASE_SETTLE)
+        debt_waits(a, i, PHASE_SETTLE, pause, text);
+    else
+        wait_until(a, i, PHASE_APPLY, RUN_NEVER, text);
 }
 
 static void owe(struct advance *a, int i, const char *text)
@@ -163,7 +178,7 @@ static void owe(struct advance *a, int i, const char *text)
     (void)snprintf(sentence, sizeof sentence, "owed, and tried again until it is done: %.200s", text);
     step->tries = 0;
     step_set(a, i, STEP_OWED, sentence);
-    debt_waits(a, i, step->can_observe ? PHASE_OBSERVE : PHASE_APPLY, DEBT_FIRST_MS, "");
+    debt_begins_again(a, i, DEBT_FIRST_MS, "");
 }
 
 static void fail_undo(struct advance *a, int i, const char *text)
@@ -200,7 +215,7 @@ void step_fail(struct advance *a, int i, const char *text)
 {
     struct step_run *step = step_of(a, i);
     if (is_debt(step)) {
-        debt_waits(a, i, step->can_observe ? PHASE_OBSERVE : PHASE_APPLY, DEBT_LAST_MS, text);
+        debt_begins_again(a, i, DEBT_LAST_MS, text);
         return;
     }
     if (is_overridden(a, i)) {
@@ -465,10 +480,7 @@ static void on_settled(struct advance *a, int i)
     case OUTCOME_STARTED:
     case OUTCOME_UNKNOWN:
         step_of(a, i)->has_unknown_apply = true;
-        if (step_of(a, i)->can_observe)
-            try_again(a, i, PHASE_OBSERVE);
-        else
-            lose_sight(a, i, run_said(a));
+        try_again(a, i, step_of(a, i)->can_observe ? PHASE_OBSERVE : PHASE_SETTLE);
         return;
     case OUTCOME_TEMPORARY:
     case OUTCOME_CANCELLED:
@@ -512,7 +524,10 @@ void step_resume(struct advance *a, int i)
     if (was_out)
         step->has_applied = step->has_unknown_apply = true;
     step->tries = 0;
-    if (is_debt(step) && a->run->is_past)
+    if (step->is_measure && a->run->is_past) {
+        step->next_at = 0;
+        step_set(a, i, STEP_SKIPPED, "another run has begun since");
+    } else if (is_debt(step) && a->run->is_past)
         wait_until(a, i, step->can_observe ? PHASE_OBSERVE : PHASE_APPLY, RUN_NEVER, "");
     else if (step->can_observe)
         step_attempt(a, i, PHASE_OBSERVE, "taken up again");

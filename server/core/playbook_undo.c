@@ -4,9 +4,12 @@
 
 bool run_is_behind_point(const struct run *run)
 {
-    for (int i = 0; i < run->n_steps; i++)
-        if (run->steps[i].is_point && run->steps[i].has_applied && run->steps[i].state != STEP_UNDONE)
+    for (int i = 0; i < run->n_steps; i++) {
+        const struct step_run *step = &run->steps[i];
+        bool is_out = step->phase == PHASE_APPLY && step_is_under_way(run, i);
+        if (step->is_point && (step->has_applied || is_out) && step->state != STEP_UNDONE)
             return true;
+    }
     return false;
 }
 

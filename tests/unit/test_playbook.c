@@ -722,7 +722,7 @@ static void both_fail_and_one_is_named(void **state)
     (void)state;
     SHOW("(aa)", {"start", "0 is running; 0.1 observe; 1 is running; 1.1 observe"},
          {"0:permanent", "0 is failed; run attention"}, {"1:permanent", "1 is failed"}, {"1:skip", "1 is skipped"},
-         {"1:retry", "refused"}, {"done", "0 is done; run succeeded"});
+         {"1:retry", "refused"}, {"done", "0 is done; run succeeded [e]"});
 }
 
 static void a_cancel_waits_for_all_of_a_group(void **state)
