@@ -240,8 +240,8 @@ void run_take_up(struct orchestrator *o, struct live_run *live, const struct cau
     bool is_past = live->run.is_past;
     run_close_lost(o, live);
     live->run.is_past = false; /* told anew */
-    run_event(o, live,
-              &(struct run_event){.kind = is_past ? RUN_EVENT_PAST : RUN_EVENT_START, .retry_after_ms = -1}, cause);
+    run_event(o, live, &(struct run_event){.kind = is_past ? RUN_EVENT_PAST : RUN_EVENT_START, .retry_after_ms = -1},
+              cause);
 }
 
 void run_event(struct orchestrator *o, struct live_run *live, const struct run_event *event, const struct cause *cause)

@@ -119,6 +119,7 @@ static inline int set_up(void **state)
     f->sites[1] = (struct site){.name = rbx, .place = 1, .values = json_pack("{s:s}", "address", "198.51.100.20")};
     f->step = (struct step){.name = step,
                             .action_name = "linode.dns_record",
+                            .can_observe = true,
                             .can_apply = true,
                             .can_settle = false,
                             .provider = 0,
