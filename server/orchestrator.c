@@ -133,6 +133,7 @@ static void check_disk(struct orchestrator *o)
     char why[160];
     snprintf(why, sizeof why, "%" PRId64 " MiB free on the database's file system, %" PRId64 " MiB are kept in reserve",
              free_bytes >> 20, reserve >> 20);
+    snprintf(o->disk_text, sizeof o->disk_text, "%s", free_bytes >= reserve ? "" : why);
     set_ready(o, free_bytes >= reserve, why);
 }
 
@@ -275,7 +276,7 @@ static void complete(struct orchestrator *o, struct command **slot)
         command_free(command);
         return;
     }
-    if (!call_is_held(o, command))
+    if (!call_is_held(o, command) && !round_holds(o, command))
         command->done(command);
 }
 
@@ -305,6 +306,7 @@ static enum err write_batch(struct orchestrator *o, struct command **commands, s
             complete(o, &commands[i]);
     }
     prune_withdraw(o);
+    rounds_go_on(o);
     call_give_up(o);
     outlook_timers(o);
     outlook_look(o);
@@ -328,6 +330,7 @@ static enum err try_batch(struct orchestrator *o, struct command **commands, siz
     enum err err = write_batch(o, commands, n, why);
     if (err != ERR_OK) {
         drop_outgoing(o);
+        rounds_failed(o);
         intake_failed(o);
         world_free(o->world);
         o->world = NULL;
@@ -342,6 +345,7 @@ static enum err try_batch(struct orchestrator *o, struct command **commands, siz
         intake_committed(o);
         outlook_committed(o);
         call_committed(o);
+        rounds_committed(o);
         for (size_t i = 0; i < n; i++)
             if (commands[i])
                 complete(o, &commands[i]);
@@ -413,7 +417,8 @@ void commit(struct orchestrator *o, struct command **commands, size_t n)
 /* When a batch is due without any command. */
 static int64_t batch_due_at(const struct orchestrator *o)
 {
-    int64_t held = call_due_at(o);
+    int64_t held = call_due_at(o), rounds = rounds_due_at(o);
+    held = rounds < held ? rounds : held;
     return held < o->next_due ? held : o->next_due;
 }
 

@@ -28,6 +28,10 @@ bool call_refuse(const struct call *call, enum err err, const char *code, const 
 bool call_find_named(struct call *call, int *ret_site);
 /* Whoever overrides a guard says why. False: refused. */
 bool call_has_reason(const struct call *call);
+/* orchestrator_rounds_plan.c: whether it is to begin now. False: the plan that it was asked for with has to be looked
+ * at first, and then the call comes again; or it is another one by now, and the call is refused. */
+bool call_move_is_as_planned(const struct call *call, const struct things *things);
+bool call_approval_is_as_planned(const struct call *call, const struct live_run *live);
 /* Asks the core. False: refused. */
 bool call_ask(const struct call *call, struct things *ret);
 

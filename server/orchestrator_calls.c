@@ -278,6 +278,8 @@ static void answer_waiting(struct call *call, bool is_yes)
     struct things things;
     if ((is_yes && !call_has_reason(call)) || !call_ask(call, &things))
         return;
+    if (is_yes && !call_approval_is_as_planned(call, call->o->world->services[call->service].run))
+        return;
     if (is_yes)
         call_note_break_glass(call, false);
     call_note_granted(call);

@@ -66,8 +66,16 @@ struct drill_record { /* the last drill of a kind */
     int64_t proven_at;
 };
 
+struct readiness_record {
+    enum readiness state;
+    int64_t since, checked_at; /* wall */
+    char text[512];
+    char cause[160]; /* see struct plan_verdict; "": not known since the start */
+};
+
 struct service_state {
     struct service_view view;
+    struct readiness_record readiness[2];        /* by direction */
     struct active_since history[ACTIVE_HISTORY]; /* ascending; the last is now */
     int n_history;
     struct incident incidents[MAX_SITES];
@@ -202,9 +210,15 @@ struct orchestrator {
     struct pruning pruning;
     struct outside outside, outside_told; /* as it is, and as it stands on record */
     struct command *held;                 /* moves that wait until what they replace has stopped */
-    pthread_mutex_t status_mutex;         /* guards `status` */
-    json_t *status;                       /* see orchestrator_status() */
-    int64_t status_at;                    /* steady: when it was made */
+    struct round *rounds;                 /* under way: see orchestrator_rounds.h */
+    int64_t last_round;
+    int64_t *ready_at;            /* by service, steady: when to see next whether it could be moved */
+    int64_t ready_look_at;        /* steady: the earliest of these */
+    atomic_int *readiness_shown;  /* by service and direction, for the metrics */
+    char disk_text[160];          /* intake is closed for want of room, in a sentence; "": it is not */
+    pthread_mutex_t status_mutex; /* guards `status` */
+    json_t *status;               /* see orchestrator_status() */
+    int64_t status_at;            /* steady: when it was made */
     atomic_llong n_deliveries, n_duplicates, n_alerts, n_late, n_batches, n_commands, n_runs;
     atomic_llong n_pruned_alerts, n_pruned_deliveries;
 
@@ -400,8 +414,20 @@ void observe_result(struct orchestrator *o, struct command *command);
 /* orchestrator_rounds.c: looking at all that a move would change, for a plan, for readiness */
 void plan_call(struct orchestrator *o, struct command *command);
 void round_looked(struct orchestrator *o, struct command *command);
-/* A plan drill: both ways, to `to` and back; ends in drill_put(). `command`, which asks for it, may be NULL. */
+void rounds_go_on(struct orchestrator *o);     /* in a batch: what follows from those that are complete */
+void rounds_committed(struct orchestrator *o); /* answers whom this batch has decided about */
+void rounds_failed(struct orchestrator *o);
+bool round_holds(const struct orchestrator *o, const struct command *command); /* it waits for a round */
+int64_t rounds_due_at(const struct orchestrator *o);                           /* steady */
+void rounds_stop(struct orchestrator *o); /* the daemon stops: answers all that wait */
+/* A plan drill: both ways, to `to` and back; ends in drill_put(). `command`, which asks for it, may be NULL; it is
+ * answered then, with the plan of the way there. */
 void round_plan_drill(struct orchestrator *o, int service, int to, struct command *command);
+
+/* orchestrator_rounds_ready.c */
+MUST_CHECK enum err ready_start(struct orchestrator *o, struct errmsg *why);
+json_t *ready_status(struct orchestrator *o); /* those that are not ready; refreshes what the metrics say */
+void ready_metrics(struct orchestrator *o, struct strbuf *text);
 
 /* orchestrator_drill.c */
 void drill_call(struct orchestrator *o, struct command *command);

@@ -23,6 +23,7 @@ static struct sha256 request_digest(const struct command_operator *call)
                                        {site, strlen(site) + 1},
                                        {flags, sizeof flags},
                                        {overrides.text, strlen(overrides.text) + 1},
+                                       {call->plan, strlen(call->plan) + 1},
                                        {call->reason, strlen(call->reason)}};
     return sha256_of_parts(parts, sizeof parts / sizeof parts[0]);
 }
@@ -150,7 +151,7 @@ void call_move(struct orchestrator *o, struct command *command)
     const struct event event = event_of_move(call.operator_call, site);
     call.event = &event;
     struct things things;
-    if (!call_ask(&call, &things))
+    if (!call_ask(&call, &things) || !call_move_is_as_planned(&call, &things))
         return;
     struct live_run *live = o->world->services[call.service].run;
     bool is_replacing = live && live->run.state != RUN_WAITING;

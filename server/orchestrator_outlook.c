@@ -273,7 +273,7 @@ static void add_services(const struct orchestrator *o, json_t *paused, json_t *w
     }
 }
 
-static json_t *status_json(const struct orchestrator *o)
+static json_t *status_json(struct orchestrator *o)
 {
     json_t *outside = record_outside(o);
     json_t *places = json_object_get(outside, "places_down");
@@ -281,11 +281,11 @@ static json_t *status_json(const struct orchestrator *o)
     json_t *waiting = json_array();
     json_t *attention = json_array();
     add_services(o, paused, waiting, attention);
-    json_t *status =
-        json_pack("{s:o, s:o, s:o, s:O, s:O, s:O, s:o, s:o, s:o}", "cut_off", cut_off_json(o), "kill_switch",
-                  sentence_or_null(o->outside.is_killed, o->outside.killed_text), "flood", flood_json(o, places),
-                  "places_down", places, "stale", json_object_get(outside, "stale"), "suspect",
-                  json_object_get(outside, "suspects"), "paused", paused, "waiting", waiting, "attention", attention);
+    json_t *status = json_pack("{s:o, s:o, s:o, s:O, s:O, s:O, s:o, s:o, s:o, s:o}", "cut_off", cut_off_json(o),
+                               "kill_switch", sentence_or_null(o->outside.is_killed, o->outside.killed_text), "flood",
+                               flood_json(o, places), "places_down", places, "stale", json_object_get(outside, "stale"),
+                               "suspect", json_object_get(outside, "suspects"), "paused", paused, "waiting", waiting,
+                               "attention", attention, "not_ready", ready_status(o));
     json_decref(outside);
     return status;
 }

@@ -63,7 +63,9 @@ static enum err start_up(struct orchestrator *o, struct errmsg *why)
         return err;
     outlook_begin(o);
     o->next_due = 0;
-    err = prune_start(o, why);
+    err = ready_start(o, why);
+    if (err == ERR_OK)
+        err = prune_start(o, why);
     if (err != ERR_OK)
         return err;
     note_start(o);
@@ -109,6 +111,8 @@ static void orchestrator_free(struct orchestrator *o)
     if (o->cache)
         intake_failed(o);
     json_decref(o->status);
+    free(o->ready_at);
+    free(o->readiness_shown);
     pthread_mutex_destroy(&o->status_mutex);
     free(o->cache);
     free(o);
@@ -172,6 +176,7 @@ void orchestrator_stop(struct orchestrator *o)
         commit(o, kept, n);
     }
     call_stop(o);
+    rounds_stop(o);
     record_stop(o);
     orchestrator_free(o);
 }
@@ -179,6 +184,7 @@ void orchestrator_stop(struct orchestrator *o)
 void orchestrator_metrics(struct orchestrator *o, struct strbuf *text)
 {
     struct store_stats stats = {0};
+    ready_metrics(o, text);
     store_stats_get(o->settings.store, &stats);
     strbuf_addf(text, "# TYPE turnout_commands_total counter\nturnout_commands_total %lld\n",
                 atomic_load(&o->n_commands));

@@ -96,7 +96,7 @@ json_t *plan_addresses(const struct service *service, int from, int to)
         const char *text = json_is_string(value) ? json_string_value(value) : "";
         bool is_address = address_parse(text, &address) || is_host(text);
         if (is_address && !has_value(service->sites[to].values, text))
-            json_array_append(list, value);
+            json_array_append_new(list, json_string(text));
     }
     return list;
 }

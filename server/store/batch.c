@@ -239,6 +239,11 @@ void batch_drill(struct store_batch *batch, const struct drill_row *row)
     add(batch, SQL_DRILL, row, sizeof *row);
 }
 
+void batch_readiness(struct store_batch *batch, const struct readiness_row *row)
+{
+    add(batch, SQL_READINESS, row, sizeof *row);
+}
+
 void batch_audit(struct store_batch *batch, const struct audit_row *row)
 {
     add(batch, SQL_AUDIT, row, sizeof *row);
@@ -472,6 +477,7 @@ static void bind_attempt(struct bind *bind, const void *data)
     bind_text(bind, row->detail);
 }
 
+<<<<<<< HEAD
 static void bind_drill(struct bind *bind, const void *data)
 {
     const struct drill_row *row = data;
@@ -482,6 +488,18 @@ static void bind_drill(struct bind *bind, const void *data)
     bind_ms(bind, row->proven_at);
     bind_text(bind, row->text);
     bind_id(bind, &row->run);
+=======
+static void bind_readiness(struct bind *bind, const void *data)
+{
+    const struct readiness_row *row = data;
+    bind_text(bind, row->service);
+    bind_text(bind, direction_text(row->direction));
+    bind_text(bind, readiness_text(row->state));
+    bind_int(bind, row->since);
+    bind_int(bind, row->checked_at);
+    bind_text(bind, row->text);
+    bind_text(bind, row->detail);
+>>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 }
 
 static void bind_audit(struct bind *bind, const void *data)
@@ -526,7 +544,11 @@ static void (*const binders[])(struct bind *bind, const void *data) = {
     [SQL_RUN] = bind_run,
     [SQL_STEP] = bind_step,
     [SQL_ATTEMPT] = bind_attempt,
+<<<<<<< HEAD
     [SQL_DRILL] = bind_drill,
+=======
+    [SQL_READINESS] = bind_readiness,
+>>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
     [SQL_AUDIT] = bind_audit,
     [SQL_IDEMPOTENCY] = bind_idempotency,
 };

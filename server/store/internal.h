@@ -87,7 +87,11 @@ struct incident_row incident_from_columns(struct columns *columns);
 struct vote_row vote_from_columns(struct columns *columns);
 struct source_row source_from_columns(struct columns *columns);
 struct pause_row pause_from_columns(struct columns *columns);
+<<<<<<< HEAD
 struct drill_row drill_from_columns(struct columns *columns);
+=======
+struct readiness_row readiness_from_columns(struct columns *columns); /* without detail */
+>>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 
 /* ---- lock.c ------------------------------------------------------------------------------------------------------ */
 
@@ -172,7 +176,8 @@ void make_time(struct json_maker *maker, const char *name, int64_t ms);        /
 void make_id(struct json_maker *maker, const char *name, const struct id *id); /* nil: null */
 /* The object, or NULL when broken. */
 json_t *json_made(struct json_maker *maker);
-json_t *run_json(const struct run_row *row);           /* without steps; NULL: out of memory */
-json_t *incident_json(const struct incident_row *row); /* without its chain; likewise */
+json_t *run_json(const struct run_row *row);             /* without steps; NULL: out of memory */
+json_t *readiness_json(const struct readiness_row *row); /* without its plan; likewise */
+json_t *incident_json(const struct incident_row *row);   /* without its chain; likewise */
 
 #endif

@@ -124,6 +124,7 @@ struct pause_row pause_from_columns(struct columns *columns)
     return row;
 }
 
+<<<<<<< HEAD
 struct drill_row drill_from_columns(struct columns *columns)
 {
     struct drill_row row = {0};
@@ -134,5 +135,16 @@ struct drill_row drill_from_columns(struct columns *columns)
     row.proven_at = column_int(columns);
     row.text = column_text(columns);
     row.run = column_id(columns);
+=======
+struct readiness_row readiness_from_columns(struct columns *columns)
+{
+    struct readiness_row row = {.detail = ""};
+    row.service = column_text(columns);
+    COLUMN_WORD(columns, direction, &row.direction);
+    COLUMN_WORD(columns, readiness, &row.state);
+    row.since = column_int(columns);
+    row.checked_at = column_int(columns);
+    row.text = column_text(columns);
+>>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
     return row;
 }
