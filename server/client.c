@@ -33,6 +33,8 @@ static void print_refusal(const struct fetch_response *response, const json_t *a
         fprintf(stderr, "turnout: if you know better: --override %s\n", guard);
     if (json_is_true(json_object_get(error, "replace")))
         fprintf(stderr, "turnout: if you know better: --replace\n");
+    if (json_is_object(json_object_get(answer, "plan")))
+        print_plan(json_object_get(answer, "plan"));
 }
 
 int client_call(const struct options *options, const char *method, const char *path, const json_t *body, json_t **ret)

@@ -17,6 +17,7 @@ int client_show(const struct options *options, const char *path, void (*print)(c
 bool is_plain(const char *word);
 const char *text_of(const json_t *object, const char *key); /* "-" where there is none */
 json_int_t number_of(const json_t *object, const char *key);
+void print_plan(const json_t *plan);
 /* Why nothing is started about an incident, as the end of a sentence; NULL where nothing kept it from that. */
 const char *client_why_not(const json_t *incident);
 

@@ -51,6 +51,8 @@ static int move(const struct options *options, const char *verb)
         json_object_set_new(body, "planned", json_true());
     if (options->is_replacing)
         json_object_set_new(body, "replace", json_true());
+    if (options->plan)
+        json_object_set_new(body, "plan", json_string(options->plan));
     if (options->n_overrides > 0)
         json_object_set_new(body, "override", overrides_json(options));
     return post_run(options, "services", verb, body);
@@ -121,6 +123,8 @@ int command_vote(const struct options *options)
 int command_approve(const struct options *options)
 {
     json_t *body = json_object();
+    if (options->plan)
+        json_object_set_new(body, "plan", json_string(options->plan));
     if (options->n_overrides > 0)
         json_object_set_new(body, "override", overrides_json(options));
     return post_run(options, "runs", "approve", body);

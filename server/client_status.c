@@ -44,6 +44,21 @@ static void print_attention(const json_t *service)
     printf("             mend it, then: turnout retry %s --reason TEXT (or skip, or cancel)\n", id);
 }
 
+static void print_readiness(const json_t *service)
+{
+    static const char *const directions[] = {"failover", "failback"};
+    for (int i = 0; i < 2; i++) {
+        const json_t *readiness = json_object_get(json_object_get(service, "readiness"), directions[i]);
+        const char *state = text_of(readiness, "state");
+        bool is_worst = strcmp(state, "not ready") == 0;
+        if (!is_worst && strcmp(state, "degraded") != 0)
+            continue;
+        printf("%s %s for a %s since %s: %s\n", is_worst ? "NOT READY   " : "DEGRADED    ", text_of(service, "name"),
+               directions[i], text_of(readiness, "since"), text_of(readiness, "text"));
+        printf("             turnout plan %s\n", text_of(service, "name"));
+    }
+}
+
 static void print_frozen(const json_t *service)
 {
     const json_t *frozen = json_object_get(service, "frozen");
@@ -83,6 +98,7 @@ static void print_first(const json_t *services, const json_t *status)
     print_each(services, print_waiting);
     print_each(services, print_attention);
     print_each(services, print_frozen);
+    print_each(services, print_readiness);
     print_names(json_object_get(status, "stale"), "STALE        ",
                 "silent for too long, what they said does not count");
     print_names(json_object_get(status, "suspect"), "SUSPECT      ", "they say down of everything that they speak of");

@@ -32,6 +32,7 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"incidents", "[SERVICE] [--open]", "the incidents, newest first", 0, 1, command_incidents},
     {"shadow", "report [--since 30d]", "what shadow mode would have done, and whether it was right", 1, 1,
      command_shadow},
+    {"plan", "SERVICE [--to SITE] [--planned]", "what a run would find and change if it began now", 1, 1, command_plan},
     {"failover", "SERVICE [--to SITE] [--planned] --reason TEXT", "start a failover", 1, 1, command_failover},
     {"failback", "SERVICE --reason TEXT", "start the way back home", 1, 1, command_failback},
     {"approve", "UUID --reason TEXT", "say yes to a run that waits", 1, 1, command_approve},
@@ -82,6 +83,7 @@ static void usage(FILE *out)
         "      --standalone      of failover, failback: by this process alone (-c FILE), when no daemon can;\n"
         "      --from SITE       the site that is left, where there are more than two,\n"
         "      --yes             and nothing is asked\n"
+        "      --plan HASH       of failover, failback, approve: only if it does exactly what that plan said\n"
         "      --replace         of failover, failback: a run in progress is cancelled first\n"
         "      --site SITE       of vote: the site of which you say something,\n"
         "      --says WORD       and what: down, up, or nothing (takes it back)\n"
@@ -109,6 +111,7 @@ static const struct option LONG_OPTIONS[] = {
     {"site", required_argument, NULL, 's'},
     {"says", required_argument, NULL, 'y'},
     {"since", required_argument, NULL, 'b'},
+    {"plan", required_argument, NULL, 'm'},
     {"override", required_argument, NULL, 'i'},
     {"planned", no_argument, NULL, 'p'},
     {"replace", no_argument, NULL, 'l'},
@@ -155,6 +158,8 @@ static const char **text_slot(struct options *options, int letter)
         return &options->says;
     case 'b':
         return &options->since;
+    case 'm':
+        return &options->plan;
     case 'i':
         return options->n_overrides < MAX_OVERRIDES ? &options->overrides[options->n_overrides++] : NULL;
     default:

@@ -211,136 +211,6 @@ static void load_active(void *context, const struct active_row *row)
     state->view.active_site = kind == ACTIVE_SITE || kind == ACTIVE_MOVING ? site : SITE_NONE;
 }
 
-<<<<<<< HEAD
-=======
-static bool run_allocate(struct live_run *live, const struct run_row *row)
-{
-    live->steps_text = json_loads(row->playbook, 0, NULL);
-    if (!json_is_array(live->steps_text))
-        return false;
-    size_t n = json_array_size(live->steps_text);
-    if (n == 0 || n > MAX_STEPS)
-        return false;
-    live->run.n_steps = (int)n;
-    live->run.steps = calloc(n, sizeof *live->run.steps);
-    live->records = calloc(n, sizeof *live->records);
-    live->reason = strdup(row->reason);
-    live->started_by = strdup(row->started_by);
-    live->error = strdup(row->error);
-    live->playbook = strdup(row->playbook);
-    live->from = strdup(row->from);
-    live->to = strdup(row->to);
-    return live->run.steps && live->records && live->reason && live->started_by && live->error && live->playbook &&
-           live->from && live->to;
-}
-
-static void keep_orphan(struct loader *loader, const struct run_row *row)
-{
-    struct world *world = loader->world;
-    struct orphan_run *grown = realloc(world->orphans, (world->n_orphans + 1) * sizeof *grown);
-    if (grown)
-        world->orphans = grown;
-    char *service = grown ? strdup(row->service) : NULL;
-    if (service)
-        world->orphans[world->n_orphans++] = (struct orphan_run){.id = row->id, .service = service};
-    else
-        loader->is_broken = true;
-}
-
-static void load_run(void *context, const struct run_row *row)
-{
-    struct loader *loader = context;
-    if (run_state_is_final(row->state))
-        return;
-    int index = -1;
-    struct service_state *state = state_of(loader, row->service, &index);
-    if (!state) {
-        keep_orphan(loader, row);
-        return;
-    }
-    struct live_run *live = calloc(1, sizeof *live);
-    if (!live || !run_allocate(live, row)) {
-        loader->is_broken = true;
-        live_run_free(live);
-        return;
-    }
-    live->run.id = row->id;
-    live->run.service = index;
-    live->run.direction = row->direction;
-    live->occasion = row->occasion;
-    live->is_ours = row->is_ours;
-    if (!overrides_parse(row->overrides, &live->overrides))
-        loader->is_broken = true;
-    live->run.from = site_of(loader, index, row->from);
-    live->run.to = site_of(loader, index, row->to);
-    live->run.state = row->state;
-    live->run.has_effect = row->has_effect;
-    live->run.ending = row->ending;
-    live->run.is_undoing = row->is_undoing;
-    live->run.current = row->current;
-    live->incident = row->incident;
-    live->started_at = row->started_at;
-    live->finished_at = row->finished_at;
-    live->run.is_forced = (live->overrides & (uint64_t)1 << REASON_PREFLIGHT) != 0;
-    size_t len = strlen(BEING_CANCELLED_BY);
-    if (row->ending == ENDING_CANCEL && strncmp(row->error, BEING_CANCELLED_BY, len) == 0)
-        live->cancelled_by = strdup(row->error + len);
-    live_run_free(state->run);
-    state->run = live;
-    state->view.has_run = true;
-    state->view.run_state = row->state;
-    state->view.run_direction = row->direction;
-    state->view.run_occasion = row->occasion;
-    state->view.run_is_ours = row->is_ours;
-    state->view.run_from = live->run.from;
-    state->view.run_to = live->run.to;
-    state->view.run_has_effect = row->has_effect;
-    state->view.run_is_cancelling = row->ending == ENDING_CANCEL && !live->cancelled_by;
-    state->view.run_overrides = live->overrides;
-}
-
-static void step_from_text(struct step_run *step, const json_t *text)
-{
-    step->can_apply = json_is_true(json_object_get(text, "can_apply"));
-    step->can_settle = json_is_true(json_object_get(text, "can_settle"));
-    step->is_point = json_is_true(json_object_get(text, "is_point_of_no_return"));
-    step->deadline_ms = json_integer_value(json_object_get(text, "deadline_ms"));
-    step->retries = (int)json_integer_value(json_object_get(text, "retries"));
-}
-
-static char *text_or_null(const char *text)
-{
-    return text && text[0] ? strdup(text) : NULL;
-}
-
-static void load_step(void *context, const struct step_row *row)
-{
-    struct loader *loader = context;
-    for (int i = 0; i < loader->world->n_services; i++) {
-        struct live_run *live = loader->world->services[i].run;
-        if (!live || !id_equal(&live->run.id, &row->run) || row->n < 0 || row->n >= live->run.n_steps)
-            continue;
-        struct step_run *step = &live->run.steps[row->n];
-        step_from_text(step, json_array_get(live->steps_text, (size_t)row->n));
-        step->state = row->state;
-        step->phase = row->phase;
-        step->tries = row->tries;
-        step->n_attempts = row->n_attempts;
-        step->has_applied = row->has_applied;
-        step->has_unknown_apply = row->has_unknown_apply;
-        step->began_at = row->began_at ? clock_due_from_stored(row->began_at, row->boot_id, row->offset_ms) : 0;
-        step->next_at = row->next_at ? clock_due_from_stored(row->next_at, row->boot_id, row->offset_ms) : 0;
-        struct step_record *record = &live->records[row->n];
-        record->error = text_or_null(row->error);
-        record->token = text_or_null(row->token);
-        record->observed = text_or_null(row->observed);
-        record->started_at = row->started_at;
-        record->finished_at = row->finished_at;
-        record->attempt_at = row->attempt_at;
-        return;
-    }
-}
-
 static void load_readiness(void *context, const struct readiness_row *row)
 {
     struct loader *loader = context;
@@ -354,7 +224,6 @@ static void load_readiness(void *context, const struct readiness_row *row)
     snprintf(record->text, sizeof record->text, "%s", row->text);
 }
 
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 /* ---- all of it --------------------------------------------------------------------------------------------------- */
 
 static struct world *world_new(const struct model *model)
@@ -410,11 +279,8 @@ enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *w
         .active = load_active,
         .run = load_run,
         .step = load_step,
-<<<<<<< HEAD
         .drill = load_drill,
-=======
         .readiness = load_readiness,
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
     };
     enum err err = store_load(o->settings.store, o->wall - 2 * ALERT_TIME_TRUST_MS, &taker, why);
     if (err == ERR_OK)

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MAX_IDEMPOTENCY_KEY 255
+#define PLAN_DEADLINE_MS 25000 /* the orchestrator waits for its looks for 20 s */
 
 /* ---- the command ------------------------------------------------------------------------------------------------- */
 
@@ -24,7 +25,9 @@ static void call_completed(struct command *command)
 static void push(struct request *request, struct command *command)
 {
     const struct http_settings *settings = &request_http(request)->settings;
-    struct exchange *exchange = exchange_begin(request, clock_steady_ms() + settings->commit_deadline_ms);
+    bool is_slow = command->kind == COMMAND_PLAN || command->as.operator_call.plan[0];
+    int64_t patience = is_slow ? PLAN_DEADLINE_MS : settings->commit_deadline_ms;
+    struct exchange *exchange = exchange_begin(request, clock_steady_ms() + patience);
     if (!exchange) {
         command_free(command);
         answer_later(request, "out of memory");
@@ -76,10 +79,13 @@ static struct command *call_new(struct request *request, enum command_kind kind,
         address_format(&request->from, call->from);
         call->service = copy(service, &is_short);
         call->site = copy(body->site, &is_short);
-        call->reason = copy(body->reason, &is_short);
+        call->reason = copy(body->reason ? body->reason : "", &is_short);
         call->idempotency_key = copy(key, &is_short);
         call->is_planned = body->is_planned;
         call->is_replacing = body->is_replacing;
+        call->is_scripted = body->is_scripted;
+        if (body->plan)
+            snprintf(call->plan, sizeof call->plan, "%s", body->plan);
         call->overrides = body->overrides;
         call->says = body->says;
     }
@@ -106,6 +112,13 @@ void api_call_move(struct request *request)
         return;
     command->as.operator_call.direction = (enum direction)request->route->what;
     push(request, command);
+}
+
+void api_call_plan(struct request *request)
+{
+    struct command *command = service_call(request, CALL_PLAN, COMMAND_PLAN);
+    if (command)
+        push(request, command);
 }
 
 void api_call_adopt(struct request *request)
@@ -181,15 +194,18 @@ static unsigned status_of(enum err err)
 }
 
 /* What is in the way, and how to insist where that is possible: a guard to be named in `override`, or `replace`. */
-static void answer_conflict(struct request *request, const char *code, const char *why)
+static void answer_conflict(struct request *request, const struct command *command, const char *code, const char *why)
 {
+    json_t *plan = command->as.operator_call.answer;
     enum reason reason = REASON_NONE;
     bool is_reason = reason_parse(code, &reason);
     bool is_overridable = is_reason && reason_is_overridable(reason);
-    answer_json(request, MHD_HTTP_CONFLICT,
-                json_pack("{s:{s:s, s:s, s:o, s:b}}", "error", "code", code, "message", why, "override",
-                          is_overridable ? json_string(code) : json_null(), "replace",
-                          is_reason && reason == REASON_RUN_IN_PROGRESS));
+    json_t *answer = json_pack("{s:{s:s, s:s, s:o, s:b}}", "error", "code", code, "message", why, "override",
+                               is_overridable ? json_string(code) : json_null(), "replace",
+                               is_reason && reason == REASON_RUN_IN_PROGRESS);
+    if (answer && plan)
+        json_object_set(answer, "plan", plan);
+    answer_json(request, MHD_HTTP_CONFLICT, answer);
 }
 
 static void answer_refused(struct request *request, const struct command *command)
@@ -201,7 +217,7 @@ static void answer_refused(struct request *request, const struct command *comman
     if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
         answer_later(request, why);
     else if (status == MHD_HTTP_CONFLICT)
-        answer_conflict(request, code, why);
+        answer_conflict(request, command, code, why);
     else
         answer_error(request, status, code, "%s", why);
 }
@@ -216,7 +232,9 @@ static void answer_done(struct request *request, const struct command *command)
 {
     const struct command_operator *call = &command->as.operator_call;
     char run[ID_TEXT_SIZE];
-    if (command->kind == COMMAND_ADOPT)
+    if (command->kind == COMMAND_PLAN)
+        answer_json(request, MHD_HTTP_OK, json_incref(call->answer));
+    else if (command->kind == COMMAND_ADOPT)
         answer_json(request, MHD_HTTP_OK, json_pack("{s:s}", "active", call->site));
     else if (command->kind == COMMAND_PAUSE)
         answer_json(request, MHD_HTTP_OK, json_pack("{s:b}", "paused", call->is_pausing));

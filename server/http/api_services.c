@@ -86,6 +86,9 @@ static json_t *service_json(const struct model *model, const struct service *ser
     json_object_set_new(json, "paused", or_null(json_object_get(state, "paused")));
     json_object_set_new(json, "frozen", frozen_json(model, service));
     json_object_set_new(json, "waiting", waiting_json(service, state));
+    json_t *readiness = json_object_get(state, "readiness");
+    json_object_set_new(json, "readiness",
+                        readiness ? json_incref(readiness) : json_pack("{s:n, s:n}", "failover", "failback"));
     json_object_set_new(json, "run", or_null(json_object_get(state, "run")));
     return json;
 }
@@ -152,4 +155,22 @@ void api_service(struct request *request)
     json_t *service = api_service_get(request, index);
     if (service)
         answer_json(request, MHD_HTTP_OK, service);
+}
+
+/* With the plans of the last round. */
+void api_readiness(struct request *request)
+{
+    int index = model_service_find(request_http(request)->settings.model, request->argument);
+    if (index < 0) {
+        answer_error(request, MHD_HTTP_NOT_FOUND, "not_found", "there is no service %s", request->argument);
+        return;
+    }
+    struct store_reader *reader = api_reader(request);
+    json_t *readiness = NULL;
+    struct errmsg why = {""};
+    enum err err = reader ? store_readiness_get(reader, request->argument, &readiness, &why) : ERR_BUSY;
+    if (reader && err != ERR_OK)
+        api_store_failed(request, err, &why);
+    else if (reader)
+        answer_json(request, MHD_HTTP_OK, readiness);
 }

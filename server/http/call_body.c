@@ -34,6 +34,15 @@ static void read_text(struct request *request, const char *key, const json_t *va
         *ret = json_string_value(value);
 }
 
+static void read_hash(struct request *request, const json_t *value, const char **ret)
+{
+    const char *text = json_is_string(value) ? json_string_value(value) : "";
+    if (strlen(text) == 64 && strspn(text, "0123456789abcdef") == 64)
+        *ret = text;
+    else
+        refuse_call(request, "invalid", "`plan` must be the hash of a plan: 64 hex digits");
+}
+
 static void read_flag(struct request *request, const char *key, const json_t *value, bool *ret)
 {
     if (!json_is_boolean(value))
@@ -101,19 +110,18 @@ static void read_guards(struct request *request, const json_t *value, uint64_t *
 
 /* ---- keys -------------------------------------------------------------------------------------------------------- */
 
-/* Of each call: its keys but for `reason`, which all have. What interface names but no code answers yet is refused as
- * such, and not as a mistake. */
+/* Of each call: its keys. */
 static const struct {
     enum call_kind kind;
-    const char *keys[6]; /* ends with NULL */
-    const char *later;
+    const char *keys[8]; /* ends with NULL */
 } calls[] = {
-    {CALL_MOVE, {"to", "planned", "override", "replace", "reason", NULL}, "plan"},
-    {CALL_ADOPT, {"to", "reason", NULL}, NULL},
-    {CALL_PAUSE, {"reason", NULL}, NULL},
-    {CALL_VOTE, {"site", "says", "reason", NULL}, NULL},
-    {CALL_APPROVE, {"override", "reason", NULL}, NULL},
-    {CALL_RUN, {"reason", NULL}, NULL},
+    {CALL_MOVE, {"to", "planned", "override", "replace", "plan", "reason", NULL}},
+    {CALL_PLAN, {"to", "planned", "scripted", NULL}},
+    {CALL_ADOPT, {"to", "reason", NULL}},
+    {CALL_PAUSE, {"reason", NULL}},
+    {CALL_VOTE, {"site", "says", "reason", NULL}},
+    {CALL_APPROVE, {"override", "plan", "reason", NULL}},
+    {CALL_RUN, {"reason", NULL}},
 };
 
 static bool is_among(const char *const *words, const char *word)
@@ -157,6 +165,10 @@ static void read_value(struct request *request, const char *key, const json_t *v
         read_flag(request, key, value, &body->is_planned);
     else if (strcmp(key, "replace") == 0)
         read_flag(request, key, value, &body->is_replacing);
+    else if (strcmp(key, "scripted") == 0)
+        read_flag(request, key, value, &body->is_scripted);
+    else if (strcmp(key, "plan") == 0)
+        read_hash(request, value, &body->plan);
     else if (strcmp(key, "override") == 0)
         read_guards(request, value, &body->overrides);
     else if (strcmp(key, "says") == 0)
@@ -170,6 +182,8 @@ static bool is_blank(const char *text)
 
 static void check_needed(struct request *request, enum call_kind kind, const struct call_body *body)
 {
+    if (kind == CALL_PLAN) /* nothing is changed */
+        return;
     if (is_blank(body->reason))
         refuse_call(request, "reason_missing", "a `reason` is needed: it goes on record");
     else if (kind == CALL_ADOPT && is_blank(body->site))
@@ -191,14 +205,11 @@ bool call_body_read(struct request *request, enum call_kind kind, struct call_bo
         return false;
     }
     const char *const *keys = calls[kind].keys;
-    const char *later = calls[kind].later;
     const char *key;
     json_t *value;
     json_object_foreach(body.json, key, value)
     {
-        if (later && strcmp(later, key) == 0)
-            refuse_call(request, "not_supported", "`%s` is not supported yet", key);
-        else if (!is_among(keys, key))
+        if (!is_among(keys, key))
             refuse_call(request, "unknown_key", "there is no `%.64s` here; is it `%s`?", key, nearest(keys, key));
         else
             read_value(request, key, value, &body);

@@ -338,6 +338,7 @@ json_t *api_page(json_t *items, int64_t next);
 /* api_services.c, api_runs.c, api_audit.c, api_deliveries.c, api_sources.c, api_calls.c */
 void api_services(struct request *request);
 void api_service(struct request *request);
+void api_readiness(struct request *request);
 void api_runs(struct request *request);
 void api_run(struct request *request);
 void api_audit(struct request *request);
@@ -348,6 +349,7 @@ void api_deliveries(struct request *request);
 void api_delivery(struct request *request);
 void api_sources(struct request *request);
 void api_call_move(struct request *request);
+void api_call_plan(struct request *request);
 void api_call_adopt(struct request *request);
 void api_call_pause(struct request *request);
 void api_call_vote(struct request *request);
@@ -369,14 +371,15 @@ int64_t stored_to_wall(const json_t *row, const char *key);
 json_t *time_json(int64_t wall_ms); /* null for 0 */
 
 /* call_body.c */
-enum call_kind { CALL_MOVE, CALL_ADOPT, CALL_PAUSE, CALL_VOTE, CALL_APPROVE, CALL_RUN };
+enum call_kind { CALL_MOVE, CALL_PLAN, CALL_ADOPT, CALL_PAUSE, CALL_VOTE, CALL_APPROVE, CALL_RUN };
 struct call_body {
     json_t *json;       /* owned: what the texts are borrowed from */
     const char *reason; /* not blank */
     const char *site;   /* `to`, or `site`; NULL: not given */
-    bool is_planned, is_replacing;
+    bool is_planned, is_replacing, is_scripted;
     uint64_t overrides;
-    enum vote says; /* VOTE_UNKNOWN: nothing */
+    const char *plan; /* a hash; NULL: not given */
+    enum vote says;   /* VOTE_UNKNOWN: nothing */
 };
 /* False after answering. With true, json_decref() its `json`. */
 bool call_body_read(struct request *request, enum call_kind kind, struct call_body *ret);

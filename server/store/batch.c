@@ -477,7 +477,6 @@ static void bind_attempt(struct bind *bind, const void *data)
     bind_text(bind, row->detail);
 }
 
-<<<<<<< HEAD
 static void bind_drill(struct bind *bind, const void *data)
 {
     const struct drill_row *row = data;
@@ -488,7 +487,8 @@ static void bind_drill(struct bind *bind, const void *data)
     bind_ms(bind, row->proven_at);
     bind_text(bind, row->text);
     bind_id(bind, &row->run);
-=======
+}
+
 static void bind_readiness(struct bind *bind, const void *data)
 {
     const struct readiness_row *row = data;
@@ -499,7 +499,6 @@ static void bind_readiness(struct bind *bind, const void *data)
     bind_int(bind, row->checked_at);
     bind_text(bind, row->text);
     bind_text(bind, row->detail);
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 }
 
 static void bind_audit(struct bind *bind, const void *data)
@@ -544,11 +543,8 @@ static void (*const binders[])(struct bind *bind, const void *data) = {
     [SQL_RUN] = bind_run,
     [SQL_STEP] = bind_step,
     [SQL_ATTEMPT] = bind_attempt,
-<<<<<<< HEAD
     [SQL_DRILL] = bind_drill,
-=======
     [SQL_READINESS] = bind_readiness,
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
     [SQL_AUDIT] = bind_audit,
     [SQL_IDEMPOTENCY] = bind_idempotency,
 };

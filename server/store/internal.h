@@ -87,11 +87,8 @@ struct incident_row incident_from_columns(struct columns *columns);
 struct vote_row vote_from_columns(struct columns *columns);
 struct source_row source_from_columns(struct columns *columns);
 struct pause_row pause_from_columns(struct columns *columns);
-<<<<<<< HEAD
 struct drill_row drill_from_columns(struct columns *columns);
-=======
 struct readiness_row readiness_from_columns(struct columns *columns); /* without detail */
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 
 /* ---- lock.c ------------------------------------------------------------------------------------------------------ */
 

@@ -236,19 +236,18 @@ static void each_step(struct columns *columns, const struct store_state_taker *t
         taker->step(taker->context, &row);
 }
 
-<<<<<<< HEAD
 static void each_drill(struct columns *columns, const struct store_state_taker *taker)
 {
     struct drill_row row = drill_from_columns(columns);
     if (!columns->bad[0])
         taker->drill(taker->context, &row);
-=======
+}
+
 static void each_readiness(struct columns *columns, const struct store_state_taker *taker)
 {
     struct readiness_row row = readiness_from_columns(columns);
     if (!columns->bad[0])
         taker->readiness(taker->context, &row);
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 }
 
 static struct active_row active_from_columns(struct columns *columns)
@@ -324,11 +323,9 @@ enum err store_load(struct store *store, int64_t active_since, const struct stor
     if (err == ERR_OK)
         err = load_each(store, SQL_LOAD_STEPS, taker, each_step, why);
     if (err == ERR_OK)
-<<<<<<< HEAD
         err = load_each(store, SQL_LOAD_DRILLS, taker, each_drill, why);
-=======
+    if (err == ERR_OK)
         err = load_each(store, SQL_LOAD_READINESS, taker, each_readiness, why);
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
     return read_end(&store->connection, err, why);
 }
 

@@ -124,7 +124,6 @@ struct pause_row pause_from_columns(struct columns *columns)
     return row;
 }
 
-<<<<<<< HEAD
 struct drill_row drill_from_columns(struct columns *columns)
 {
     struct drill_row row = {0};
@@ -135,7 +134,9 @@ struct drill_row drill_from_columns(struct columns *columns)
     row.proven_at = column_int(columns);
     row.text = column_text(columns);
     row.run = column_id(columns);
-=======
+    return row;
+}
+
 struct readiness_row readiness_from_columns(struct columns *columns)
 {
     struct readiness_row row = {.detail = ""};
@@ -145,6 +146,5 @@ struct readiness_row readiness_from_columns(struct columns *columns)
     row.since = column_int(columns);
     row.checked_at = column_int(columns);
     row.text = column_text(columns);
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
     return row;
 }

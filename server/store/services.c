@@ -33,12 +33,9 @@ static void each_name(struct columns *columns, struct services *services)
     make_value(&service, "incidents", json_array());
     make_value(&service, "paused", json_null());
     make_value(&service, "run", json_null());
-<<<<<<< HEAD
     make_value(&service, "debts", json_array());
     make_value(&service, "drills", json_array());
-=======
     make_value(&service, "readiness", json_pack("{s:n, s:n}", "failover", "failback"));
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
     if (json_object_set_new_nocheck(services->by_name, name, json_made(&service)) != 0)
         services->is_broken = true;
 }
@@ -107,7 +104,6 @@ static void each_run(struct columns *columns, struct services *services)
         services->is_broken = true;
 }
 
-<<<<<<< HEAD
 static void each_debt(struct columns *columns, struct services *services)
 {
     const char *service = column_text(columns);
@@ -133,14 +129,14 @@ static void each_drill(struct columns *columns, struct services *services)
     make_text(&drill, "text", row.text);
     make_id(&drill, "run", &row.run);
     append(services, row.service, "drills", &drill);
-=======
+}
+
 static void each_readiness(struct columns *columns, struct services *services)
 {
     struct readiness_row row = readiness_from_columns(columns);
     json_t *both = json_object_get(service_of(services, row.service), "readiness");
     if (json_object_set_new(both, direction_text(row.direction), readiness_json(&row)) != 0)
         services->is_broken = true;
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 }
 
 static enum err read_each(struct connection *connection, enum sql sql, struct services *services,
@@ -163,15 +159,10 @@ static enum err read_all(struct connection *connection, struct services *service
         enum sql sql;
         void (*each)(struct columns *columns, struct services *services);
     } parts[] = {
-<<<<<<< HEAD
         {SQL_SERVICE_NAMES, each_name}, {SQL_SERVICE_ACTIVE, each_active},   {SQL_LOAD_VOTES, each_vote},
         {SQL_LOAD_TIMERS, each_timer},  {SQL_LOAD_INCIDENTS, each_incident}, {SQL_SERVICE_RUNS, each_run},
         {SQL_LOAD_PAUSES, each_pause},  {SQL_SERVICE_DEBTS, each_debt},      {SQL_LOAD_DRILLS, each_drill},
-=======
-        {SQL_SERVICE_NAMES, each_name}, {SQL_SERVICE_ACTIVE, each_active},    {SQL_LOAD_VOTES, each_vote},
-        {SQL_LOAD_TIMERS, each_timer},  {SQL_LOAD_INCIDENTS, each_incident},  {SQL_SERVICE_RUNS, each_run},
-        {SQL_LOAD_PAUSES, each_pause},  {SQL_LOAD_READINESS, each_readiness},
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
+        {SQL_LOAD_READINESS, each_readiness},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         enum err err = read_each(connection, parts[i].sql, services, parts[i].each, why);

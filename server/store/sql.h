@@ -55,11 +55,8 @@
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                           \
     X(SQL_ATTEMPT, "INSERT OR REPLACE INTO attempt (run, step, n, phase, is_undo, outcome, started_at, finished_at, "  \
                    "text, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")                                              \
-<<<<<<< HEAD
     X(SQL_DRILL, "INSERT OR REPLACE INTO drill (" DRILL_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)")                      \
-=======
     X(SQL_READINESS, "INSERT OR REPLACE INTO readiness (" READINESS_COLUMNS ", detail) VALUES (?, ?, ?, ?, ?, ?, ?)")  \
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
     X(SQL_ALERT_REMOVE, "DELETE FROM alert WHERE key = ?")                                                             \
     X(SQL_DELIVERY_REMOVE, "DELETE FROM delivery WHERE seq = ?")                                                       \
     X(SQL_GIVE_BACK, "PRAGMA incremental_vacuum(32)")                                                                  \
@@ -95,26 +92,17 @@
       "SELECT service, since, kind, site FROM active_history WHERE service = ?1 AND since <> ?3 AND since >= "         \
       "coalesce((SELECT max(since) FROM active_history WHERE service = ?1 AND since < ?2), ?2) ORDER BY since")        \
     X(SQL_LOAD_RUNS,                                                                                                   \
-<<<<<<< HEAD
       "SELECT " RUN_COLUMNS ", playbook, " RUN_IS_PAST " FROM run WHERE state IN ('waiting', 'running', 'attention') " \
       "OR id IN (SELECT run FROM step WHERE state IN ('running', 'owed')) ORDER BY id")                                \
     X(SQL_LOAD_STEPS,                                                                                                  \
       "SELECT " STEP_COLUMNS " FROM step WHERE run IN (SELECT id FROM run WHERE state IN ('waiting', 'running', "      \
       "'attention') UNION SELECT run FROM step WHERE state IN ('running', 'owed')) ORDER BY run, n")                   \
     X(SQL_LOAD_DRILLS, "SELECT " DRILL_COLUMNS " FROM drill ORDER BY service, kind")                                   \
-=======
-      "SELECT " RUN_COLUMNS ", playbook FROM run WHERE state IN ('waiting', 'running', 'attention') OR id IN "         \
-      "(SELECT max(id) FROM run INDEXED BY run_service WHERE state IN ('succeeded', 'failed', 'cancelled', 'undone') " \
-      "GROUP BY service) "                                                                                             \
-      "ORDER BY id")                                                                                                   \
-    X(SQL_LOAD_STEPS, "SELECT " STEP_COLUMNS " FROM step WHERE run IN "                                                \
-                      "(SELECT id FROM run WHERE state IN ('waiting', 'running', 'attention')) ORDER BY run, n")       \
     X(SQL_LOAD_READINESS, "SELECT " READINESS_COLUMNS " FROM readiness ORDER BY service, direction")                   \
     X(SQL_STEP_TIMES,                                                                                                  \
       "SELECT name, finished_at - started_at FROM step WHERE run IN (SELECT id FROM run INDEXED BY run_service "       \
       "WHERE service = ?1 AND state = 'succeeded' ORDER BY id DESC LIMIT ?2) AND state = 'done' "                      \
       "AND finished_at >= started_at ORDER BY name")                                                                   \
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
     X(SQL_AUDIT_HEAD, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")                                         \
     X(SQL_DELIVERY_HEAD, "SELECT max(seq) FROM delivery")                                                              \
     X(SQL_IDEMPOTENCY_GET, "SELECT request, run FROM idempotency WHERE who = ? AND key = ?")                           \
@@ -154,20 +142,14 @@
                          "WHERE down > 0 OR up > 0 OR vote <> 'unknown' UNION SELECT service FROM pause "              \
                          "UNION SELECT service FROM timer UNION SELECT service FROM incident "                         \
                          "WHERE resolved_at IS NULL UNION SELECT service FROM run "                                    \
-<<<<<<< HEAD
-                         "UNION SELECT service FROM drill ORDER BY 1")                                                 \
+                         "UNION SELECT service FROM drill UNION SELECT service FROM readiness ORDER BY 1")                                                 \
     X(SQL_SERVICE_ACTIVE, "SELECT service, kind, site, since FROM active")                                             \
     X(SQL_SERVICE_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id IN "                                                 \
                         "(SELECT max(id) FROM run WHERE occasion <> 'drill' GROUP BY service)")                        \
     X(SQL_SERVICE_DEBTS, "SELECT run.service, run.id, run.from_site, step.n, step.name, step.error, " RUN_IS_PAST      \
                          " FROM step JOIN run ON run.id = step.run WHERE step.state = 'owed' "                         \
                          "ORDER BY step.run, step.n")                                                                  \
-=======
-                         "UNION SELECT service FROM readiness ORDER BY 1")                                             \
-    X(SQL_SERVICE_ACTIVE, "SELECT service, kind, site, since FROM active")                                             \
-    X(SQL_SERVICE_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id IN (SELECT max(id) FROM run GROUP BY service)")      \
     X(SQL_READINESS_GET, "SELECT " READINESS_COLUMNS ", detail FROM readiness WHERE service = ?")                      \
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
     X(SQL_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id < ?3 ORDER BY id DESC LIMIT ?4")                             \
     X(SQL_RUNS_OF_SERVICE, "SELECT " RUN_COLUMNS " FROM run WHERE service = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?4") \
     X(SQL_RUNS_IN_STATE, "SELECT " RUN_COLUMNS " FROM run WHERE state = ?2 AND id < ?3 ORDER BY id DESC LIMIT ?4")     \

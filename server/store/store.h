@@ -158,7 +158,6 @@ struct attempt_row {
     const char *detail; /* JSON: {"current", "desired", "is_right", "requests"}; "" */
 };
 
-<<<<<<< HEAD
 struct drill_row { /* the last one of its kind */
     const char *service;
     enum drill_kind kind;
@@ -167,7 +166,8 @@ struct drill_row { /* the last one of its kind */
     int64_t proven_at; /* when one last went well; 0: never */
     const char *text;
     struct id run; /* nil: it was none */
-=======
+};
+
 struct readiness_row { /* what the last round found, of one direction */
     const char *service;
     enum direction direction;
@@ -175,7 +175,6 @@ struct readiness_row { /* what the last round found, of one direction */
     int64_t since, checked_at;
     const char *text;
     const char *detail; /* JSON: the plan that was made of it. Not read by store_load() */
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 };
 
 struct audit_row {
@@ -219,11 +218,8 @@ void batch_active(struct store_batch *batch, const struct active_row *row);
 void batch_run(struct store_batch *batch, const struct run_row *row);
 void batch_step(struct store_batch *batch, const struct step_row *row);
 void batch_attempt(struct store_batch *batch, const struct attempt_row *row);
-<<<<<<< HEAD
 void batch_drill(struct store_batch *batch, const struct drill_row *row);
-=======
 void batch_readiness(struct store_batch *batch, const struct readiness_row *row);
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 void batch_audit(struct store_batch *batch, const struct audit_row *row);
 void batch_idempotency(struct store_batch *batch, const char *who, const char *key, const struct sha256 *request,
                        const struct id *run, int64_t at);
@@ -278,15 +274,10 @@ struct store_state_taker {
     void (*incident)(void *context, const struct incident_row *row); /* open ones */
     void (*active)(void *context, const struct active_row *row);     /* per service: the latest, and those of the last
                                                                          `active_since` and the one before; ascending */
-<<<<<<< HEAD
     void (*run)(void *context, const struct run_row *row);     /* unfinished ones, and those with steps that go on */
     void (*step)(void *context, const struct step_row *row);   /* of these, by run and n */
     void (*drill)(void *context, const struct drill_row *row); /* the last of each kind */
-=======
-    void (*run)(void *context, const struct run_row *row);   /* unfinished ones, and each service's last finished */
-    void (*step)(void *context, const struct step_row *row); /* of unfinished runs, by run and n */
     void (*readiness)(void *context, const struct readiness_row *row);
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 };
 MUST_CHECK enum err store_load(struct store *store, int64_t active_since, const struct store_state_taker *taker,
                                struct errmsg *why);
@@ -351,15 +342,11 @@ MUST_CHECK enum err store_audit_verify(struct store_reader *reader, struct audit
  *  "timers": [{"kind", "site", "count", "due_at", "offset_ms", "boot_id"}],
  *  "incidents": [open ones, as store_incident_get() gives them],
  *  "paused": {"at": T, "who", "reason"}|null,
-<<<<<<< HEAD
+ *  "readiness": as store_readiness_get() gives it, without the plans,
  *  "run": the latest run without steps, or null,
  *  "debts": [{"run", "site": SITE|null, "step", "name", "error", "is_past"}],
  *  "drills": [{"kind", "at": T, "is_good", "proven_at": T|null, "text", "run": UUID|null}]}. due_at and heard_at are no
  * T: see clock_due_from_stored(). */
-=======
- *  "readiness": as store_readiness_get() gives it, without the plans,
- *  "run": the latest run without steps, or null}. due_at and heard_at are no T: see clock_due_from_stored(). */
->>>>>>> 7d1eea7 (Rounds: all steps of a move are looked at at once, for a plan, for a move that is to do exactly that, and for readiness)
 MUST_CHECK enum err store_services(struct store_reader *reader, json_t **ret, struct errmsg *why);
 
 /* {"failover": {"state", "since": T, "checked_at": T, "text", "plan": {…}|null}, "failback": …}, each null where nobody

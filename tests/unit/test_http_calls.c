@@ -97,7 +97,7 @@ static void wrong_calls(void **state)
         {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":7}", 400, "invalid", "must be a string"},
         {"/api/v1/services/shop/failover", OPERATOR, "{\"reson\":\"x\"}", 400, "unknown_key", "is it `reason`?"},
         {"/api/v1/services/shop/failover", OPERATOR, "{\"too\":\"x\"}", 400, "unknown_key", "is it `to`?"},
-        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\",\"plan\":\"h\"}", 400, "not_supported", ""},
+        {"/api/v1/services/shop/failover", OPERATOR, "{\"reason\":\"x\",\"plan\":\"h\"}", 400, "invalid", "64 hex"},
         {"/api/v1/services/shop/adopt", OPERATOR, "{\"reason\":\"x\"}", 400, "invalid", "`to` is needed"},
         {"/api/v1/services/shop/failover", OPERATOR "Idempotency-Key: \x7f\r\n", "{\"reason\":\"x\"}", 400, "invalid",
          "Idempotency-Key"},
