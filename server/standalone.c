@@ -192,6 +192,8 @@ static int keep_daemon_out(const char *database, int *ret_lock)
 static bool is_agreed(const struct standalone *s)
 {
     char line[16] = "";
+    if (standalone_is_interrupted())
+        return false;
     if (s->options->is_yes)
         return true;
     printf("Type yes to do this: ");

@@ -206,6 +206,28 @@ def test_stopped_in_a_run_it_goes_on_after_the_start(daemon, sandbox, at):
     assert "daemon.stopped" in kinds and kinds.count("daemon.started") == 2
 
 
+@pytest.mark.parametrize("hang_ms", [1000, 20000])
+def test_stopped_in_a_group_of_steps_all_of_them_go_on_after_the_start(make_daemon, sandbox, hang_ms):
+    """Three attempts are out: within the grace they come to their ends, beyond it they are cut off and taken up again."""
+    steps = configuration(sandbox)["services"]["shop"]["playbook"]
+    daemon = make_daemon(configuration(sandbox, playbook=[{"parallel": steps}]))
+    daemon.wait_active("gra")
+    sandbox.clear_requests()
+    for provider, method in (("linode", "PUT"), ("ovh", "PUT"), ("route53", "POST")):
+        sandbox.fault(provider, "timeout_after", method=method, ms=hang_ms)
+    run = daemon.move().json["run"]
+    wait_for(lambda: all(fault["hits"] for fault in sandbox.faults()), 20, "three writes")
+    begin = time.monotonic()
+    daemon.stop()
+    assert time.monotonic() - begin < 10
+    sandbox.clear_faults()
+    daemon.start()
+    assert_all_right(daemon, sandbox, run)
+    # What was sent had its effect, and is seen rather than sent again.
+    made = [(entry["provider"], entry["method"]) for entry in sandbox.requests() if entry["effect"]]
+    assert [made.count(("linode", "PUT")), made.count(("ovh", "PUT")), made.count(("route53", "POST"))] == [1, 1, 1], made
+
+
 def test_timers_and_alerts_are_the_same_after_a_kill(make_daemon, sandbox):
     daemon = make_daemon(configuration(sandbox, votes=2, hold="1h"))
     daemon.wait_active("gra")

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import signal
+import socket
 import subprocess
 import time
 
@@ -152,3 +153,43 @@ def test_what_is_missing_is_said(folder, words, says):
     result = subprocess.run([BINARY, *words], env=dict(os.environ, **SECRETS), capture_output=True, text=True, timeout=30,
                             cwd=folder.folder, check=False)
     assert result.returncode in (1, 2) and says in result.stderr
+
+
+# ---- a name server that does not answer --------------------------------------------------------------------------------
+
+def without_dns(folder, silent):
+    """What runs a command where every name is asked of a server that drops what it gets; None where that cannot be made."""
+    path = os.path.join(folder, "resolv.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("nameserver %s\noptions timeout:30 attempts:5\n" % silent)
+    for unshare in (["unshare", "--mount"], ["unshare", "--user", "--map-root-user", "--mount"]):
+        words = [*unshare, "sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', path]
+        if subprocess.run([*words, "true"], capture_output=True, check=False).returncode == 0:
+            return words
+    return None
+
+
+def test_an_interrupt_while_the_dns_is_dead(tmp_path, sandbox):
+    """The C library waits for minutes in its own thread: nobody waits for that."""
+    config = configuration(sandbox)
+    config["providers"]["linode"]["url"] = "http://api.example.test/v4"
+    folder = Folder(tmp_path, config)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        try:
+            silent.bind(("127.0.0.153", 53))
+        except PermissionError:
+            pytest.skip("port 53 is for root")
+        words = without_dns(folder.folder, "127.0.0.153")
+        if not words:
+            pytest.skip("no mount namespace can be made")
+        process = subprocess.Popen([*words, *folder.words("--yes")], env=dict(os.environ, **SECRETS), stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        silent.settimeout(20)
+        assert b"example" in silent.recv(512)  # it does ask
+        began = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+        took = time.monotonic() - began
+    assert process.returncode == 3 and "nothing was changed" in err, out + err
+    assert took < 3, out + err
+    assert not [entry for entry in sandbox.requests() if entry["effect"]]
