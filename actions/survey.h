@@ -19,8 +19,8 @@ struct survey {
 void survey_begin(struct survey *survey, const char *zone, const char *const *addresses);
 /* One value of one record, by its whole name. */
 void survey_look(struct survey *survey, const char *name, const char *type, const char *target, int64_t ttl);
-/* All records of a zone file (RFC 1035 section 5, as providers write it out) of the survey's zone. False when it is none:
- * one without a SOA. */
+/* All records of a zone file (RFC 1035 section 5, as providers write it out) of the survey's zone. False when it is
+ * none: one without a SOA. */
 bool survey_zone_file(struct survey *survey, const char *text);
 /* Sets the result, and moves what was found into it. */
 void survey_end(struct survey *survey, struct action_result *ret);

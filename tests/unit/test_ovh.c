@@ -359,15 +359,18 @@ static void test_one_refresh_for_all_that_wait(void **state)
 {
     (void)state;
     struct rig rig;
-    struct applier all[8];
-    pthread_t threads[8];
+    struct applier all[10];
+    pthread_t threads[10];
     start(&rig);
     memset(all, 0, sizeof(all));
     fault("[{\"method\":\"PUT\",\"kind\":\"slow\",\"ms\":400}]");
     for (int i = 0; i < 8; i++)
         applier_start(&all[i], &rig, movable[i], "198.51.100.20", 10000, &threads[i]);
+    rig_set(&rig, "type", "AAAA");
+    applier_start(&all[8], &rig, "app", "2001:db8::20", 10000, &threads[8]);
+    applier_start(&all[9], &rig, "forgotten", "2001:db8::20", 10000, &threads[9]);
     int n_refreshed = 0, n_told = 0;
-    for (int i = 0; i < 8; i++) {
+    for (int i = 0; i < 10; i++) {
         pthread_join(threads[i], NULL);
         assert_outcome(&all[i], all[i].result.outcome, OUTCOME_OK);
         assert_non_null(strstr(all[i].result.text.text, "the record is changed, and zone example.net is being"));
@@ -380,9 +383,9 @@ static void test_one_refresh_for_all_that_wait(void **state)
         n_told += json_is_true(json_object_get(last, "is_shared"));
         applier_done(&all[i]);
     }
-    assert_order("ppppppppr");
+    assert_order("ppppppppppr");
     assert_int_equal(n_refreshed, 1);
-    assert_int_equal(n_told, 7);
+    assert_int_equal(n_told, 9);
     rig_stop(&rig);
 }
 
