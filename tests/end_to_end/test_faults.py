@@ -217,6 +217,29 @@ def test_ovh_refreshes_of_one_zone_are_serialised(make_daemon, sandbox):
     assert refused == []
 
 
+@pytest.mark.parametrize("provider, counted", [("ovh", "/refresh"), ("aws", "/rrset/")])
+def test_several_runs_in_one_zone_share_what_ends_a_change(make_daemon, sandbox, provider, counted):
+    config = only(sandbox, provider)
+    shop = config["services"].pop("shop")
+    records = {name: name + (".example.org" if provider == "aws" else "") for name in ("app", "api", "cdn", "drill-app")}
+    for name, record in records.items():
+        config["services"][name] = dict(shop, playbook=[dict(shop["playbook"][0], record=record)], alerts=[
+            {"source": "prometheus", "match": {"alertname": "SiteDown", "service": name}, "site": "gra"}])
+    daemon = make_daemon(config)
+    wait_for(lambda: all(daemon.service(name)["active"] == "gra" for name in records), 20, "the active sites")
+    sandbox.clear_requests()
+    sandbox.fault(PROVIDER_OF_SANDBOX[provider], "slow", method="PUT" if provider == "ovh" else "POST", ms=1500)
+    for name in records:
+        assert daemon.post("/api/v1/services/%s/failover" % name, {"reason": "all"}).status == 202
+    wait_for(lambda: [run["state"] for run in daemon.runs()] == ["succeeded"] * 4, 60, "the four runs")
+    zone = "example.org" if provider == "aws" else "example.net"
+    for name in records:
+        assert sandbox.dig(name + "." + zone) == [RBX]
+    made = [path for method, path, _ in effects(sandbox, PROVIDER_OF_SANDBOX[provider]) if method == "POST" and counted in path]
+    assert 1 <= len(made) <= 3, made
+    assert [entry for entry in sandbox.requests(PROVIDER_OF_SANDBOX[provider]) if (entry["status"] or 0) >= 400] == []
+
+
 def test_ovh_a_key_that_may_not_refresh_stops_the_run(make_daemon, sandbox):
     config = only(sandbox, "ovh")
     config["providers"]["ovh"]["consumer_key"] = "sandbox-ck-no-refresh"
