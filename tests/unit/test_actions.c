@@ -41,8 +41,8 @@ static void test_registries(void **state)
         assert_in_range(n_secrets, 1, MAX_PROVIDER_SECRETS);
         check_rows((*kind)->rows);
     }
-    assert_int_equal(n_actions, 6);
-    assert_int_equal(n_kinds, 3);
+    assert_int_equal(n_actions, 8);
+    assert_int_equal(n_kinds, 4);
     assert_null(action_find("linode"));
     assert_null(provider_kind_find(""));
 }
