@@ -117,6 +117,9 @@ struct action {
      * the runbook says in words what to do. */
     void (*write_script)(struct strbuf *script, const json_t *args, const struct provider *provider,
                          const json_t *token);
+    /* Likewise lines that change nothing, and end with 0 where all is as it is to be: before a write it is not needed
+     * then, behind one it is verified. Of a check they are all there is. NULL: a script cannot look. */
+    void (*write_look)(struct strbuf *script, const json_t *args, const struct provider *provider, const json_t *token);
 };
 
 const struct action *action_find(const char *name);

@@ -42,6 +42,13 @@ void by_hand_url(struct strbuf *script, const struct provider *provider, const c
     strbuf_done(&url);
 }
 
+void by_hand_expect(struct strbuf *script, const char *text)
+{
+    strbuf_adds(script, " |\n  tr -d ' \\n\\r\\t' | grep -qF ");
+    by_hand_quote(script, text);
+    strbuf_addc(script, '\n');
+}
+
 void by_hand_unknown(struct strbuf *script, const char *what)
 {
     strbuf_adds(script, "echo ");

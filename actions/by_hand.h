@@ -18,6 +18,8 @@ void by_hand_quote(struct strbuf *script, const char *text);
 void by_hand_variable(struct strbuf *script, const struct provider *provider, const char *row);
 /* A word of sh: base (without slashes at its end) and path. */
 void by_hand_url(struct strbuf *script, const struct provider *provider, const char *fallback, const char *path);
+/* Ends a request: what was answered, without white space, must have `text` somewhere. */
+void by_hand_expect(struct strbuf *script, const char *text);
 /* Lines that say that the ids are not known, and fail. */
 void by_hand_unknown(struct strbuf *script, const char *what);
 

@@ -4,6 +4,7 @@
  * says what it sees, so a refused connection or a bad certificate is "not right" and not an error of the check. A name
  * that cannot be looked up is one, or a socket that cannot be had: nothing has been seen of the site then. */
 #include "actions/action.h"
+#include "actions/by_hand.h"
 #include "actions/common.h"
 
 #include <stdio.h>
@@ -71,6 +72,28 @@ static void http_check_observe(struct action_call *call, struct action_result *r
     fetch_response_done(&response);
 }
 
+/* ---- by hand ---- */
+
+static void http_check_write_look(struct strbuf *script, const json_t *args, const struct provider *provider,
+                                  const json_t *token)
+{
+    const json_t *expect = json_object_get(args, "expect");
+    const char *at = arg_text(args, "at", NULL), *body = arg_text(expect, "body", NULL);
+    (void)provider;
+    (void)token;
+    strbuf_adds(script, "answer=$(curl -sS --max-time 30 -w '\\n%{http_code}\\n' ");
+    if (at)
+        strbuf_addf(script, strchr(at, ':') ? "--connect-to '::[%s]:' " : "--connect-to '::%s:' ", at);
+    by_hand_quote(script, arg_text(args, "url", ""));
+    strbuf_addf(script, ") &&\n  printf '%%s\\n' \"$answer\" | tail -n 1 | grep -qx %lld",
+                (long long)arg_int(expect, "status", 200));
+    if (body) {
+        strbuf_adds(script, " &&\n  printf '%s\\n' \"$answer\" | grep -qF ");
+        by_hand_quote(script, body);
+    }
+    strbuf_addc(script, '\n');
+}
+
 static const struct row expect_rows[] = {
     {.name = "status",
      .type = ROW_INT,
@@ -104,4 +127,5 @@ const struct action action_http_check = {
     .default_retries = 3,
     .default_timeout_ms = 10000,
     .observe = http_check_observe,
+    .write_look = http_check_write_look,
 };

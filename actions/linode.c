@@ -170,6 +170,29 @@ static void linode_settled(struct action_call *call, struct action_result *ret)
 
 /* ---- by hand ---- */
 
+static void by_hand_token(struct strbuf *script, const struct provider *provider)
+{
+    strbuf_adds(script, "printf 'header = \"Authorization: Bearer %s\"\\n' \"");
+    by_hand_variable(script, provider, "token");
+}
+
+static void linode_write_look(struct strbuf *script, const json_t *args, const struct provider *provider,
+                              const json_t *token)
+{
+    json_int_t domain_id = arg_int(token, "domain", 0), record_id = arg_int(token, "record", 0);
+    char path[96], wanted[300];
+    if (domain_id <= 0 || record_id <= 0) {
+        by_hand_unknown(script, "the ids of this record at Linode are not known");
+        return;
+    }
+    snprintf(path, sizeof(path), "/domains/%lld/records/%lld", (long long)domain_id, (long long)record_id);
+    snprintf(wanted, sizeof(wanted), "\"target\":\"%.255s\"", arg_text(args, "target", ""));
+    by_hand_token(script, provider);
+    strbuf_adds(script, "\" |\n  " BY_HAND_CURL " -K - \\\n  ");
+    by_hand_url(script, provider, LINODE_URL, path);
+    by_hand_expect(script, wanted);
+}
+
 static void linode_write_script(struct strbuf *script, const json_t *args, const struct provider *provider,
                                 const json_t *token)
 {
@@ -185,8 +208,7 @@ static void linode_write_script(struct strbuf *script, const json_t *args, const
         return;
     }
     snprintf(path, sizeof(path), "/domains/%lld/records/%lld", (long long)domain_id, (long long)record_id);
-    strbuf_adds(script, "printf 'header = \"Authorization: Bearer %s\"\\n' \"");
-    by_hand_variable(script, provider, "token");
+    by_hand_token(script, provider);
     strbuf_adds(script,
                 "\" |\n  " BY_HAND_CURL " -K - -X PUT -H 'Content-Type: application/json' \\\n  --data-binary ");
     by_hand_quote(script, text);
@@ -242,4 +264,5 @@ const struct action action_linode_dns_record = {
     .settled = linode_settled,
     .survey = linode_survey,
     .write_script = linode_write_script,
+    .write_look = linode_write_look,
 };

@@ -357,6 +357,29 @@ static void signed_function_write(struct strbuf *script, const struct provider *
                         "-H 'Content-Type: application/json' \\\n    --data-binary \"$3\" \"$2\"\n}\n");
 }
 
+static void ovh_write_look(struct strbuf *script, const json_t *args, const struct provider *provider,
+                           const json_t *token)
+{
+    json_int_t id = arg_int(token, "record", 0);
+    char target[600], wanted[640], record[64];
+    struct action_call call = {.args = args};
+    struct strbuf path = STRBUF_INIT;
+    if (id <= 0) {
+        by_hand_unknown(script, "the id of this record at OVH is not known");
+        return;
+    }
+    ovh_target_wanted(args, target, sizeof(target));
+    snprintf(wanted, sizeof(wanted), "\"target\":\"%s\"", target);
+    snprintf(record, sizeof(record), "/record/%lld", (long long)id);
+    ovh_zone_path(&path, &call, record);
+    signed_function_write(script, provider);
+    strbuf_adds(script, "ovh_signed GET ");
+    by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_text(&path));
+    strbuf_adds(script, " ''");
+    by_hand_expect(script, wanted);
+    strbuf_done(&path);
+}
+
 static void ovh_write_script(struct strbuf *script, const json_t *args, const struct provider *provider,
                              const json_t *token)
 {
@@ -382,7 +405,9 @@ static void ovh_write_script(struct strbuf *script, const json_t *args, const st
         by_hand_quote(script, text);
         strbuf_adds(script, " &&\n  ovh_signed POST ");
         by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_text(&refresh));
-        strbuf_adds(script, " ''\n");
+        strbuf_adds(script,
+                    " '' || {\n  echo 'the zone is not refreshed: the record may be changed, and is not served' >&2\n"
+                    "  false\n}\n");
     }
     free(text);
     strbuf_done(&path);
@@ -434,4 +459,5 @@ const struct action action_ovh_dns_record = {
     .settled = ovh_settled,
     .survey = ovh_survey,
     .write_script = ovh_write_script,
+    .write_look = ovh_write_look,
 };

@@ -404,11 +404,44 @@ static void route53_survey(struct action_call *call, const char *const *addresse
 
 /* ---- by hand ---- */
 
+static void by_hand_sign(struct strbuf *script, const struct provider *provider)
+{
+    bool has_session = provider_secret(provider, "session_token") != NULL;
+    strbuf_addf(script, "printf 'user = \"%%s:%%s\"\\n%s' \"",
+                has_session ? "header = \"X-Amz-Security-Token: %s\"\\n" : "");
+    by_hand_variable(script, provider, "access_key_id");
+    strbuf_adds(script, "\" \"");
+    by_hand_variable(script, provider, "secret_access_key");
+    if (has_session) {
+        strbuf_adds(script, "\" \"");
+        by_hand_variable(script, provider, "session_token");
+    }
+    strbuf_adds(script, "\" |\n  " BY_HAND_CURL " -K - --aws-sigv4 aws:amz:us-east-1:route53 ");
+}
+
+static void route53_write_look(struct strbuf *script, const json_t *args, const struct provider *provider,
+                               const json_t *token)
+{
+    struct strbuf path = STRBUF_INIT, wanted = STRBUF_INIT;
+    (void)token;
+    strbuf_adds(&path, ROUTE53_VERSION);
+    zone_path(&path, args);
+    strbuf_adds(&path, "?maxitems=1&name=");
+    url_encode(&path, arg_text(args, "record", ""));
+    strbuf_addf(&path, "&type=%s", arg_text(args, "type", ""));
+    strbuf_addf(&wanted, "<ResourceRecord><Value>%s</Value></ResourceRecord>", arg_text(args, "target", ""));
+    by_hand_sign(script, provider);
+    strbuf_adds(script, "\\\n  ");
+    by_hand_url(script, provider, ROUTE53_URL, strbuf_text(&path));
+    by_hand_expect(script, strbuf_text(&wanted));
+    strbuf_done(&path);
+    strbuf_done(&wanted);
+}
+
 static void route53_write_script(struct strbuf *script, const json_t *args, const struct provider *provider,
                                  const json_t *token)
 {
     const json_t *seen = json_object_get(token, "values");
-    bool has_session = provider_secret(provider, "session_token") != NULL;
     struct strbuf path = STRBUF_INIT, body = STRBUF_INIT;
     if (json_array_size(seen) == 0) {
         by_hand_unknown(script, "what this record at Route 53 holds is not known");
@@ -420,17 +453,8 @@ static void route53_write_script(struct strbuf *script, const json_t *args, cons
     route53_batch_begin(&body, "turnout, by hand");
     swap_write(&body, args, seen, arg_int(token, "ttl", 0), arg_text(token, "health_check", ""));
     route53_batch_end(&body);
-    strbuf_addf(script, "printf 'user = \"%%s:%%s\"\\n%s' \"",
-                has_session ? "header = \"X-Amz-Security-Token: %s\"\\n" : "");
-    by_hand_variable(script, provider, "access_key_id");
-    strbuf_adds(script, "\" \"");
-    by_hand_variable(script, provider, "secret_access_key");
-    if (has_session) {
-        strbuf_adds(script, "\" \"");
-        by_hand_variable(script, provider, "session_token");
-    }
-    strbuf_adds(script, "\" |\n  " BY_HAND_CURL " -K - --aws-sigv4 aws:amz:us-east-1:route53 -X POST "
-                        "-H 'Content-Type: text/xml' \\\n  --data-binary ");
+    by_hand_sign(script, provider);
+    strbuf_adds(script, "-X POST -H 'Content-Type: text/xml' \\\n  --data-binary ");
     by_hand_quote(script, strbuf_text(&body));
     strbuf_adds(script, " \\\n  ");
     by_hand_url(script, provider, ROUTE53_URL, strbuf_text(&path));
@@ -486,4 +510,5 @@ const struct action action_route53_record = {
     .settled = route53_settled,
     .survey = route53_survey,
     .write_script = route53_write_script,
+    .write_look = route53_write_look,
 };

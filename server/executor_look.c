@@ -55,13 +55,28 @@ static void report(struct worker *worker, struct command *command, struct job *j
     executor_hand_over(worker, command, job);
 }
 
+typedef void (*by_hand)(struct strbuf *script, const json_t *args, const struct provider *provider,
+                        const json_t *token);
+
+static void add_function(struct strbuf *script, const char *name, by_hand write, const struct action_call *call,
+                         const struct action_result *result)
+{
+    if (!write)
+        return;
+    strbuf_addf(script, "%s() {\n", name);
+    write(script, call->args, call->provider, result->token);
+    strbuf_adds(script, "}\n");
+}
+
 /* What has to be known of a provider for the script, only a look that succeeded knows. */
 static char *script_of(const struct action *action, const struct action_call *call, const struct action_result *result)
 {
-    if (!action || !action->write_script || (result->outcome != OUTCOME_OK && action->provider_kind))
+    if (!action || (!action->write_script && !action->write_look) ||
+        (result->outcome != OUTCOME_OK && action->provider_kind))
         return NULL;
     struct strbuf script = STRBUF_INIT;
-    action->write_script(&script, call->args, call->provider, result->token);
+    add_function(&script, "look", action->write_look, call, result);
+    add_function(&script, "write", action->write_script, call, result);
     return strbuf_take(&script);
 }
 

@@ -134,6 +134,28 @@ static void test_moves_the_record(void **state)
     }
 }
 
+/* Before the write it is not as it is to be, behind it it is; who is not let in knows nothing. */
+static void test_looks(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
+        struct rig rig;
+        struct strbuf script = STRBUF_INIT, look = STRBUF_INIT;
+        start(&rig, kind);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        script_of(&rig, &script);
+        rig.action->write_look(&look, rig.args, &rig.provider, rig.observed);
+        assert_int_not_equal(run(&rig, strbuf_text(&look), NULL), 0);
+        assert_true(holds(kind, "accepted", "192.0.2.10"));
+        assert_int_equal(run(&rig, strbuf_text(&script), NULL), 0);
+        assert_int_equal(run(&rig, strbuf_text(&look), NULL), 0);
+        assert_int_not_equal(run(&rig, strbuf_text(&look), "wrong"), 0);
+        strbuf_done(&script);
+        strbuf_done(&look);
+        rig_stop(&rig);
+    }
+}
+
 static void test_fails_where_the_provider_refuses(void **state)
 {
     (void)state;
@@ -226,6 +248,7 @@ int main(void)
     fetch_start();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_moves_the_record),
+        cmocka_unit_test(test_looks),
         cmocka_unit_test(test_fails_where_the_provider_refuses),
         cmocka_unit_test(test_an_old_script_does_no_harm_at_route53),
         cmocka_unit_test(test_without_ids_it_says_so),
