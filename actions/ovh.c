@@ -403,11 +403,11 @@ static void ovh_write_script(struct strbuf *script, const json_t *args, const st
         by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_text(&path));
         strbuf_adds(script, " \\\n  ");
         by_hand_quote(script, text);
-        strbuf_adds(script, " &&\n  ovh_signed POST ");
+        strbuf_adds(script, " && {\n  ovh_signed POST ");
         by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_text(&refresh));
         strbuf_adds(script,
-                    " '' || {\n  echo 'the zone is not refreshed: the record may be changed, and is not served' >&2\n"
-                    "  false\n}\n");
+                    " '' || {\n    echo 'the record is changed, but not served: the zone is not refreshed' >&2\n"
+                    "    false\n  }\n}\n");
     }
     free(text);
     strbuf_done(&path);

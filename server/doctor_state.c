@@ -78,14 +78,22 @@ static void check_run(json_t *list, const json_t *service)
     }
 }
 
+static json_int_t count_debts(const json_t *service, const char *site)
+{
+    size_t i;
+    json_int_t n = 0;
+    const json_t *debt;
+    json_array_foreach(json_object_get(service, "debts"), i, debt) n += is(debt, "site", site);
+    return n;
+}
+
 static void check_debts(json_t *list, const json_t *service)
 {
     size_t i;
     const json_t *site;
     json_array_foreach(json_object_get(service, "sites"), i, site)
     {
-        const json_t *debts = json_object_get(site, "debts");
-        const json_int_t n = json_is_array(debts) ? (json_int_t)json_array_size(debts) : json_integer_value(debts);
+        const json_int_t n = count_debts(service, text_of(site, "name"));
         if (n > 0)
             found(list, SEVERITY_STOPS, text_of(service, "name"),
                   "they are tried by themselves once the site is back; a person may say done or skip",

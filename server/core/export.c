@@ -75,14 +75,15 @@ static void add_head(struct strbuf *out, const json_t *plan, const char *at, con
             strbuf_addf(out, " %s", needs->secrets[i]);
         strbuf_addc(out, '\n');
     }
-    strbuf_adds(out, "# shellcheck disable=SC2317  # the steps are called by their numbers\nset -u\n\nservice=");
+    strbuf_adds(out, "# shellcheck disable=SC2317,SC2016  # steps are called by their numbers; what is quoted is meant "
+                     "as it stands\nset -u\n\nservice=");
     export_quote(out, service);
     strbuf_adds(out, "\nto=");
     export_quote(out, export_text(plan, "to"));
 }
 
 static const char frame[] =
-    "\nis_yes= first=1\n"
+    "\nis_yes=\"\"\nfirst=1\nagain=\"\"\n"
     "usage() {\n"
     "    echo \"usage: sh $0 [--yes] [--from-step N]\" >&2\n"
     "    exit 2\n"
@@ -95,7 +96,7 @@ static const char frame[] =
     "        case $2 in\n"
     "        '' | *[!0-9]*) usage ;;\n"
     "        esac\n"
-    "        first=$2\n"
+    "        first=$2 again=$2\n"
     "        shift\n"
     "        ;;\n"
     "    *) usage ;;\n"
@@ -103,7 +104,7 @@ static const char frame[] =
     "    shift\n"
     "done\n"
     "\n"
-    "is_missing=\n"
+    "is_missing=\"\"\n"
     "need_tool() {\n"
     "    command -v \"$1\" >/dev/null 2>&1 && return\n"
     "    echo \"$1 is not installed\" >&2\n"
@@ -123,14 +124,14 @@ static const char frame[] =
     "    exit 1\n"
     "}\n"
     "\n"
-    "# ask NUMBER QUESTION: goes on only with a yes.\n"
-    "ask() {\n"
-    "    printf '   %s [y/N] ' \"$2\"\n"
-    "    answer=\n"
+    "# says_yes QUESTION\n"
+    "says_yes() {\n"
+    "    printf '   %s [y/N] ' \"$1\"\n"
+    "    answer=\"\"\n"
     "    read -r answer || echo\n"
     "    case $answer in\n"
     "    [yY] | [yY][eE][sS]) ;;\n"
-    "    *) stop_at \"$1\" \"nobody said yes\" ;;\n"
+    "    *) return 1 ;;\n"
     "    esac\n"
     "}\n"
     "\n"
@@ -144,10 +145,9 @@ static const char frame[] =
     "change() {\n"
     "    if [ \"$2\" = yes ] && \"step_$1\" look >/dev/null 2>&1; then\n"
     "        echo '   it is so already'\n"
-    "        return\n"
-    "    fi\n"
-    "    if [ -z \"$is_yes\" ]; then\n"
-    "        ask \"$1\" \"Write this, and all that follows?\"\n"
+    "        [ \"$1\" = \"$again\" ] && [ -z \"$is_yes\" ] && says_yes 'Write it again?' || return 0\n"
+    "    elif [ -z \"$is_yes\" ]; then\n"
+    "        says_yes 'Write this, and all that follows?' || stop_at \"$1\" 'nobody said yes'\n"
     "        is_yes=1\n"
     "    fi\n"
     "    \"step_$1\" write || stop_at \"$1\" 'it was refused; see above'\n"
@@ -168,7 +168,7 @@ static const char frame[] =
     "# by_hand NUMBER: this script cannot do it.\n"
     "by_hand() {\n"
     "    [ -z \"$is_asked_for_yes\" ] || stop_at \"$1\" 'do it by hand, then go on without it'\n"
-    "    ask \"$1\" 'Done by hand?'\n"
+    "    says_yes 'Done by hand?' || stop_at \"$1\" 'nobody said yes'\n"
     "}\n"
     "is_asked_for_yes=$is_yes\n"
     "\n"

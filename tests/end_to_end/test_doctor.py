@@ -112,7 +112,7 @@ WELL = {
     "/api/v1/services": {"items": [{
         "name": "shop", "active": "gra", "paused": None, "frozen": None, "run": None,
         "readiness": {"failover": {"state": "ready"}, "failback": {"state": "ready"}},
-        "sites": [{"name": "gra", "debts": 0}, {"name": "rbx", "debts": 0}]}]},
+        "debts": [], "sites": [{"name": "gra"}, {"name": "rbx"}]}]},
 }
 
 
@@ -169,7 +169,7 @@ def test_each_thing_that_stops(tmp_path):
         "shop": ["its failover to rbx waits for a person: no such zone"]}
     assert stops(service={"run": {"id": "1", "kind": "failover", "to": "rbx", "state": "waiting"}}) == {
         "shop": ["its failover to rbx waits for a yes or no"]}
-    assert stops(service={"sites": [{"name": "gra"}, {"name": "rbx", "debts": 2}]}) == {
+    assert stops(service={"debts": [{"site": "rbx", "name": "old ConfigMap"}, {"site": "rbx", "name": "old primary"}]}) == {
         "shop": ["2 steps are owed at site rbx: nothing moves there"]}
     not_ready = {"state": "not ready", "since": "2026-11-28T01:00:00Z", "text": "Linode DNS: the token is refused"}
     assert stops(service={"readiness": {"failover": not_ready}}) == {

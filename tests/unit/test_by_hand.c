@@ -3,6 +3,7 @@
 #include "action_rig.h"
 
 #include "actions/by_hand.h"
+#include "core/export.h"
 
 static struct sandbox sandbox;
 
@@ -209,6 +210,72 @@ static void test_without_ids_it_says_so(void **state)
     }
 }
 
+/* As the executor puts a step down. */
+static json_t *step_of(struct rig *rig)
+{
+    struct strbuf script = STRBUF_INIT;
+    strbuf_adds(&script, "look() {\n");
+    rig->action->write_look(&script, rig->args, &rig->provider, rig->observed);
+    strbuf_adds(&script, "}\nwrite() {\n");
+    rig->action->write_script(&script, rig->args, &rig->provider, rig->observed);
+    strbuf_adds(&script, "}\n");
+    json_t *step = json_pack("{s:s, s:s, s:s, s:O, s:O, s:s}", "name", rig->action->name, "action", rig->action->name,
+                             "state", "changes", "current", rig->result.current, "desired", rig->result.desired,
+                             "script", strbuf_text(&script));
+    strbuf_done(&script);
+    return step;
+}
+
+static int count_writes(void)
+{
+    return sandbox_effects(&sandbox, "PUT") + sandbox_effects(&sandbox, "POST");
+}
+
+/* The whole script: it moves all three, again it does nothing new, and the shell's own critic has nothing to say. */
+static void test_break_glass(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_by_hand_XXXXXX", command[200];
+    struct strbuf script = STRBUF_INIT;
+    struct rig rigs[3];
+    json_t *steps = json_array();
+    struct errmsg why = {0};
+    for (size_t kind = 0; kind < 3; kind++) {
+        start(&rigs[kind], kind);
+        assert_outcome(&rigs[kind], rig_observe(&rigs[kind]), OUTCOME_OK);
+        json_array_append_new(steps, step_of(&rigs[kind]));
+        char **variables = environment(&rigs[kind], NULL);
+        for (char **next = variables; *next; next++) {
+            char *value = strchr(*next, '=');
+            *value++ = '\0';
+            setenv(*next, value, 1);
+            free(*next);
+        }
+        free(variables);
+    }
+    json_t *plan = json_pack("{s:s, s:s, s:s, s:s, s:o}", "service", "shop", "from", "gra", "to", "rbx", "direction",
+                             "failover", "steps", steps);
+    assert_int_equal(export_script(plan, "2026-11-28T06:00:00Z", &script, &why), ERR_OK);
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, script.data, script.len) == (ssize_t)script.len);
+    close(fd);
+    snprintf(command, sizeof(command), "shellcheck %s", path);
+    assert_int_equal(system(command), 0);
+    snprintf(command, sizeof(command), "sh %s --yes", path);
+    assert_int_equal(system(command), 0);
+    for (size_t kind = 0; kind < 3; kind++)
+        assert_true(holds(kind, "accepted", "198.51.100.20"));
+    int n_writes = count_writes();
+    assert_true(n_writes >= 4);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(count_writes(), n_writes);
+    unlink(path);
+    strbuf_done(&script);
+    json_decref(plan);
+    for (size_t kind = 0; kind < 3; kind++)
+        rig_stop(&rigs[kind]);
+}
+
 static void test_pieces(void **state)
 {
     (void)state;
@@ -252,6 +319,7 @@ int main(void)
         cmocka_unit_test(test_fails_where_the_provider_refuses),
         cmocka_unit_test(test_an_old_script_does_no_harm_at_route53),
         cmocka_unit_test(test_without_ids_it_says_so),
+        cmocka_unit_test(test_break_glass),
         cmocka_unit_test(test_pieces),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -124,6 +124,13 @@ static void test_asking(void **state)
     steps = json_pack("[o, o]", file_step("one"), file_step("two"));
     assert_int_equal(run(plan_of(steps), "--yes --from-step 2", "", said, sizeof said), 0);
     assert_true(!is_there("one") && is_there("two"));
+    /* What it goes on with may be written again: it may have been written in part. */
+    assert_int_equal(
+        run(plan_of(json_pack("[o]", file_step("two"))), "--from-step 1 <shop-answers", "", said, sizeof said), 0);
+    expect(said, "it is so already\n   Write it again? [y/N] writes two\n");
+    assert_int_equal(
+        run(plan_of(json_pack("[o]", file_step("two"))), "--from-step 1 </dev/null", "", said, sizeof said), 0);
+    assert_null(strstr(said, "writes two"));
     remove_file("two");
     static const char *const wrong[] = {"--from-step", "--from-step x", "--from-step 3", "--all", "1"};
     for (size_t i = 0; i < COUNT_OF(wrong); i++) {
