@@ -225,6 +225,49 @@ static void test_failures(void **state)
              "can put back what it changes: it will wait for a person; choose attention or stop\n"));
 }
 
+/* ---- two writers ------------------------------------------------------------------------------------------------- */
+
+/* An automatic service whose playbook is `steps` and then a promotion; the steps begin in line 9. */
+#define PROMOTING(mode, steps)                                                                                         \
+    "operators: [{name: a, role: viewer, token: '${env:T_TOKEN}'}]\n"                                                  \
+    "providers: {li: {kind: linode, token: '${env:T_TOKEN}'}, pg: {kind: postgres, user: turnout, sslmode: "           \
+    "require}}\n"                                                                                                      \
+    "sources: {am: {kind: alertmanager, bearer: '${env:T_TOKEN}'}}\n"                                                  \
+    "services:\n  s:\n    sites: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}}\n"                                           \
+    "    alerts: [{source: am, match: {alertname: X}, site: active}]\n"                                                \
+    "    trigger: {mode: " mode "}\n    playbook:\n" steps                                                             \
+    "      - {name: promote, action: postgres.promote, provider: pg, host: '${to.ip}'}\n"
+#define FENCE(more) "      - " RECORD("old", ", fence: true" more) "\n"
+
+static void test_two_writers(void **state)
+{
+    (void)state;
+    static const char none[] =
+        "t:10:9: mode automatic is refused: step \"promote\" makes a second writer, and no step "
+        "before it keeps the old one from writing; write a step with \"fence: true\" before it, or "
+        "choose mode approval\n";
+    static const char weak[] = "t:11:9: mode automatic is refused: step \"promote\" makes a second writer, and step "
+                               "\"linode.dns_record\", the fence before it, may be passed without having worked; its "
+                               "\"on_failure\" must be attention, stop or undo, and its \"when\" hold outage\n";
+    expect_errors(PROMOTING("automatic", ""), none);
+    expect_errors(PROMOTING("automatic", FENCE(", on_failure: continue")), weak);
+    expect_errors(PROMOTING("automatic", FENCE(", when: planned")), weak);
+    CLEANUP(config_cleanup) struct config *config = load("t", PROMOTING("automatic", FENCE("")), "");
+    assert_true(config->model.services[0].steps[0].is_fence);
+    assert_true(config->model.services[0].steps[1].is_promotion);
+    assert_true(config->model.services[0].steps[1].is_point_of_no_return); /* said or not */
+    config_free(config);
+    config = load("t", PROMOTING("approval", ""), ""); /* a person looks first */
+    config_free(config);
+    config = NULL;
+    expect_errors(
+        PROMOTING("manual", "") "      - {action: postgres.promote, provider: pg, host: '${to.ip}', "
+                                "point_of_no_return: false, on_failure: owe}\n",
+        "t:11:88: \"point_of_no_return\" cannot be false: there is no way back behind postgres.promote; remove "
+        "it\nt:11:107: \"on_failure\" cannot be owe: what has no way back cannot be made good when nobody looks "
+        "any more; choose attention or stop\n");
+}
+
 /* ---- stand-ins --------------------------------------------------------------------------------------------------- */
 
 static void test_stand_ins(void **state)
@@ -318,9 +361,9 @@ static int set_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_whole),     cmocka_unit_test(test_defaults), cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_many),      cmocka_unit_test(test_failures), cmocka_unit_test(test_stand_ins),
-        cmocka_unit_test(test_rehearsal),
+        cmocka_unit_test(test_whole),     cmocka_unit_test(test_defaults),  cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_many),      cmocka_unit_test(test_failures),  cmocka_unit_test(test_two_writers),
+        cmocka_unit_test(test_stand_ins), cmocka_unit_test(test_rehearsal),
     };
     return cmocka_run_group_tests(tests, set_up, NULL);
 }
