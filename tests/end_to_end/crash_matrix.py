@@ -217,7 +217,7 @@ class Rig:
 class Trial:
     def __init__(self, kind, how="kill", point=None, fault=None):
         self.kind, self.how, self.point, self.fault = kind, how, point, fault
-        self.is_reached = False
+        self.is_reached = self.was_given_up = False
 
     def __str__(self):
         return "%s %s at [%s]%s" % (self.how, self.kind, self.point, " with " + self.fault if self.fault else "")
@@ -364,8 +364,9 @@ class Trial:
     def make_room(self, daemon):
         """The run has ended on a full disk; with room again everything is as before."""
         ballast = daemon.database + ".ballast"
-        if os.path.exists(ballast) and not daemon.is_ready():
-            raise Wrong("broken", "not ready, though the ballast is there")
+        self.was_given_up = not os.path.exists(ballast)
+        if self.was_given_up and daemon.is_ready():
+            raise Wrong("broken", "takes alerts, though the ballast is given up")
         os.unlink(os.path.join(daemon.folder, "filler"))
         try:
             wait_for(lambda: os.path.exists(ballast) and daemon.is_ready(), 20, "the ballast and intake")
@@ -459,6 +460,14 @@ class Score:
     def __str__(self):
         return "%d points tried (%d more not reached): %d lost, %d doubled, %d in limbo, %d broken" % (
             self.tried, self.missed, self.count("lost"), self.count("doubled"), self.count("limbo"), self.count("broken"))
+
+
+def can_mount(folder):
+    """Whether small file systems can be made here."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "turnout-test", folder], capture_output=True, check=False).returncode:
+        return False
+    subprocess.run(["umount", "-l", folder], check=True)
+    return True
 
 
 def first_pass(folder, kinds=KINDS):
