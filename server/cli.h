@@ -19,7 +19,7 @@
 struct options {
     const char *config, *database, *url, *token, *to, *from, *reason; /* NULL: not given */
     const char *ca, *certificate, *key, *query;
-    const char *site, *says, *since, *plan;
+    const char *site, *says, *since, *plan, *step, *kind;
     const char *overrides[MAX_OVERRIDES];
     int n_overrides;
     bool is_json, is_unmatched, is_open, is_planned, is_replacing, is_standalone, is_yes;
@@ -62,6 +62,9 @@ int command_approve(const struct options *options);
 int command_reject(const struct options *options);
 int command_retry(const struct options *options);
 int command_skip(const struct options *options);
+int command_done(const struct options *options);
+int command_undo(const struct options *options);
+int command_drill(const struct options *options);
 int command_cancel(const struct options *options);
 int command_health(const struct options *options);
 int client_audit(const struct options *options);

@@ -119,9 +119,16 @@ static void print_steps(const json_t *run)
     {
         const char *error = text_of(step, "error");
         bool has_error = error[0] && strcmp(error, "-") != 0;
-        printf("  %2zu. %-28s %-20s %s%s%s\n", i + 1, text_of(step, "name"), text_of(step, "action"),
-               text_of(step, "state"), has_error ? ": " : "", has_error ? error : "");
+        const char *way = json_is_true(json_object_get(step, "is_measure"))   ? " (measured)"
+                          : json_is_true(json_object_get(step, "is_undoing")) ? " (put back)"
+                                                                              : "";
+        printf("  %2zu. %-28s %-20s %s%s%s%s\n", i + 1, text_of(step, "name"), text_of(step, "action"),
+               text_of(step, "state"), way, has_error ? ": " : "", has_error ? error : "");
     }
+    if (number_of(run, "debts") > 0)
+        printf("  %" JSON_INTEGER_FORMAT " owed: tried until done; then, or to give up: turnout done|skip %s --step N "
+               "--reason TEXT\n",
+               number_of(run, "debts"), text_of(run, "id"));
 }
 
 void print_audit_item(const json_t *item)

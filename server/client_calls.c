@@ -3,6 +3,7 @@
 #include "standalone.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static json_t *overrides_json(const struct options *options)
@@ -135,14 +136,52 @@ int command_reject(const struct options *options)
     return post_run(options, "runs", "reject", json_object());
 }
 
+/* The number as `turnout runs UUID` prints it, from 1 on. */
+static int step_call(const struct options *options, const char *verb, json_t *body)
+{
+    char *end = NULL;
+    long step = options->step ? strtol(options->step, &end, 10) : 1;
+    if (options->step && (*end != '\0' || step < 1 || step > 10000)) {
+        fprintf(stderr, "turnout: --step is the number of a step, as `turnout runs UUID` shows it\n");
+        json_decref(body);
+        return EXIT_USAGE;
+    }
+    if (options->step)
+        json_object_set_new(body, "step", json_integer(step - 1));
+    return post_run(options, "runs", verb, body);
+}
+
 int command_retry(const struct options *options)
 {
-    return post_run(options, "runs", "retry", json_object());
+    json_t *body = json_object();
+    if (options->n_overrides > 0)
+        json_object_set_new(body, "override", overrides_json(options));
+    return step_call(options, "retry", body);
 }
 
 int command_skip(const struct options *options)
 {
-    return post_run(options, "runs", "skip", json_object());
+    return step_call(options, "skip", json_object());
+}
+
+int command_done(const struct options *options)
+{
+    return step_call(options, "done", json_object());
+}
+
+int command_undo(const struct options *options)
+{
+    return post_run(options, "runs", "undo", json_object());
+}
+
+int command_drill(const struct options *options)
+{
+    json_t *body = json_object();
+    if (options->to)
+        json_object_set_new(body, "to", json_string(options->to));
+    if (options->kind)
+        json_object_set_new(body, "kind", json_string(options->kind));
+    return post_run(options, "services", "drill", body);
 }
 
 int command_cancel(const struct options *options)

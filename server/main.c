@@ -45,8 +45,11 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"runs", "[UUID]", "the runs, newest first, or one with its steps", 0, 1, command_runs},
     {"deliveries", "[UUID] [--unmatched]", "what the monitors sent, newest first, or one with its body", 0, 1,
      command_deliveries},
-    {"retry", "UUID --reason TEXT", "try the failed step of a run again", 1, 1, command_retry},
-    {"skip", "UUID --reason TEXT", "go on without the failed step", 1, 1, command_skip},
+    {"drill", "SERVICE [--kind canary|plan] --reason TEXT", "rehearse a failover, there and back", 1, 1, command_drill},
+    {"retry", "UUID [--step N] --reason TEXT", "try what waits or is owed again", 1, 1, command_retry},
+    {"skip", "UUID [--step N] --reason TEXT", "go on without it", 1, 1, command_skip},
+    {"done", "UUID [--step N] --reason TEXT", "say that it is done", 1, 1, command_done},
+    {"undo", "UUID --reason TEXT", "put back what a run has changed", 1, 1, command_undo},
     {"cancel", "UUID --reason TEXT", "end a run", 1, 1, command_cancel},
     {"audit", "tail|export|verify [--database FILE]", "the audit log, of a daemon or of a database file", 1, 1,
      command_audit},
@@ -79,7 +82,7 @@ static void usage(FILE *out)
         "      --to SITE         the site to move to; of adopt: the site where it is\n"
         "      --reason TEXT     why; it stands in the audit log\n"
         "      --planned         of failover: a switchover while both sites work\n"
-        "      --override GUARD  of failover, failback, approve: go past target_down or preflight; may be repeated\n"
+        "      --override GUARD  of failover, failback, approve, retry: go past target_down, preflight, debt or rpo\n"
         "      --standalone      of failover, failback: by this process alone (-c FILE), when no daemon can;\n"
         "      --from SITE       the site that is left, where there are more than two,\n"
         "      --yes             and nothing is asked\n"
@@ -87,6 +90,8 @@ static void usage(FILE *out)
         "      --replace         of failover, failback: a run in progress is cancelled first\n"
         "      --site SITE       of vote: the site of which you say something,\n"
         "      --says WORD       and what: down, up, or nothing (takes it back)\n"
+        "      --step N          of retry, skip, done: that step alone, with the number that runs UUID shows\n"
+        "      --kind KIND       of drill: canary or plan\n"
         "      --open            of incidents: only those that are not over\n"
         "      --database FILE   a database file, read without a daemon\n"
         "      --query QUERY     of try: the query string, as the monitor appends it to the URL\n"
@@ -110,8 +115,10 @@ static const struct option LONG_OPTIONS[] = {
     {"key", required_argument, NULL, 'k'},
     {"site", required_argument, NULL, 's'},
     {"says", required_argument, NULL, 'y'},
+    {"step", required_argument, NULL, 'm'},
+    {"kind", required_argument, NULL, 'g'},
     {"since", required_argument, NULL, 'b'},
-    {"plan", required_argument, NULL, 'm'},
+    {"plan", required_argument, NULL, 'x'},
     {"override", required_argument, NULL, 'i'},
     {"planned", no_argument, NULL, 'p'},
     {"replace", no_argument, NULL, 'l'},
@@ -159,6 +166,10 @@ static const char **text_slot(struct options *options, int letter)
     case 'b':
         return &options->since;
     case 'm':
+        return &options->step;
+    case 'g':
+        return &options->kind;
+    case 'x':
         return &options->plan;
     case 'i':
         return options->n_overrides < MAX_OVERRIDES ? &options->overrides[options->n_overrides++] : NULL;

@@ -466,12 +466,3 @@ void rounds_stop(struct orchestrator *o)
         command->done(command);
     }
 }
-
-void round_plan_drill(struct orchestrator *o, int service, int to, struct command *command)
-{
-    (void)o;
-    (void)service;
-    (void)to;
-    if (command)
-        command->err = err_set(&command->why, ERR_INTERNAL, "plans cannot be made yet");
-}

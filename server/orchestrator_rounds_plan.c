@@ -196,11 +196,10 @@ void round_plan_drill(struct orchestrator *o, int index, int to, struct command 
         if (command)
             command->err =
                 err_set(&command->why, ERR_BUSY, "too much is being looked at already: ask again in a few seconds");
-        return false;
+        return;
     }
     round->command = command;
     round_send(o, round);
-    return true;
 }
 
 static const json_t *find_failing(const json_t *plan)

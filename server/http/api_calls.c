@@ -144,7 +144,41 @@ void api_call_vote(struct request *request)
         push(request, command);
 }
 
+/* Of the kind that the service is set to where none is asked for. */
+void api_call_drill(struct request *request)
+{
+    const struct model *model = request_http(request)->settings.model;
+    int service = model_service_find(model, request->argument);
+    struct call_body body;
+    if (!call_body_read(request, CALL_DRILL, &body))
+        return;
+    enum drill_kind kind = body.has_drill || service < 0 ? body.drill : model->services[service].drill.kind;
+    struct command *command = call_new(request, COMMAND_DRILL, &body, request->argument);
+    if (!command)
+        return;
+    command->as.operator_call.drill = kind;
+    push(request, command);
+}
+
 /* ---- of a run ---------------------------------------------------------------------------------------------------- */
+
+static enum call_kind body_of(enum run_call call)
+{
+    switch (call) {
+    case RUN_CALL_APPROVE:
+        return CALL_APPROVE;
+    case RUN_CALL_RETRY:
+        return CALL_RETRY;
+    case RUN_CALL_SKIP:
+    case RUN_CALL_DONE:
+        return CALL_STEP;
+    case RUN_CALL_REJECT:
+    case RUN_CALL_UNDO:
+    case RUN_CALL_CANCEL:
+        break;
+    }
+    return CALL_RUN;
+}
 
 void api_call_run(struct request *request)
 {
@@ -155,11 +189,13 @@ void api_call_run(struct request *request)
         return;
     }
     struct call_body body;
-    if (!call_body_read(request, run_call == RUN_CALL_APPROVE ? CALL_APPROVE : CALL_RUN, &body))
+    if (!call_body_read(request, body_of(run_call), &body))
         return;
+    int step = body.step;
     struct command *command = call_new(request, COMMAND_RUN, &body, NULL);
     if (!command)
         return;
+    command->as.operator_call.step = step;
     command->as.operator_call.run = run;
     command->as.operator_call.run_call = run_call;
     push(request, command);
@@ -240,8 +276,11 @@ static void answer_done(struct request *request, const struct command *command)
         answer_json(request, MHD_HTTP_OK, json_pack("{s:b}", "paused", call->is_pausing));
     else if (command->kind == COMMAND_VOTE)
         answer_json(request, MHD_HTTP_OK, json_pack("{s:s, s:s}", "site", call->site, "says", says_text(call->says)));
+    else if (command->kind == COMMAND_DRILL && call->drill == DRILL_PLAN)
+        answer_json(request, MHD_HTTP_OK, json_pack("{s:O?}", "plan", call->answer));
     else
-        answer_json(request, command->kind == COMMAND_MOVE ? MHD_HTTP_ACCEPTED : MHD_HTTP_OK,
+        answer_json(request,
+                    command->kind == COMMAND_MOVE || command->kind == COMMAND_DRILL ? MHD_HTTP_ACCEPTED : MHD_HTTP_OK,
                     json_pack("{s:s}", "run", id_format(&call->answer_run, run)));
 }
 

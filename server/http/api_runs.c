@@ -41,6 +41,14 @@ void api_runs(struct request *request)
     answer_json(request, MHD_HTTP_OK, page);
 }
 
+static void add_objective(struct request *request, const json_t *run)
+{
+    const struct model *model = request_http(request)->settings.model;
+    int service = model_service_find(model, api_text(run, "service"));
+    int64_t rto_ms = service >= 0 ? model->services[service].objective.rto_ms : 0;
+    json_object_set_new(json_object_get(run, "timing"), "objective_ms", rto_ms ? json_integer(rto_ms) : json_null());
+}
+
 void api_run(struct request *request)
 {
     struct id id;
@@ -55,6 +63,8 @@ void api_run(struct request *request)
     if (!reader)
         return;
     err = store_run_get(reader, &id, &run, &why);
+    if (err == ERR_OK)
+        add_objective(request, run);
     if (err == ERR_OK)
         answer_json(request, MHD_HTTP_OK, run);
     else

@@ -70,6 +70,22 @@ static json_t *active_json(const struct service *service, const json_t *state)
     return json_string(kind && !is_site ? kind : active_kind_text(ACTIVE_UNKNOWN));
 }
 
+/* With how many days ago the last good one was: what nobody has proven for long is not known to work. */
+static json_t *drills_json(const json_t *state)
+{
+    json_t *drills = json_array();
+    size_t i;
+    json_t *drill;
+    json_array_foreach(json_object_get(state, "drills"), i, drill)
+    {
+        int64_t proven_at = api_time(drill, "proven_at");
+        int64_t days = (clock_wall_ms() - proven_at) / ((int64_t)24 * 3600 * 1000);
+        json_object_set_new(drill, "proven_days_ago", proven_at ? json_integer(days > 0 ? days : 0) : json_null());
+        json_array_append(drills, drill);
+    }
+    return drills;
+}
+
 /* `state`: the store's; NULL when the service has none yet. */
 static json_t *service_json(const struct model *model, const struct service *service, const json_t *state)
 {
@@ -90,6 +106,12 @@ static json_t *service_json(const struct model *model, const struct service *ser
     json_object_set_new(json, "readiness",
                         readiness ? json_incref(readiness) : json_pack("{s:n, s:n}", "failover", "failback"));
     json_object_set_new(json, "run", or_null(json_object_get(state, "run")));
+    json_object_set_new(json, "debts", or_null(json_object_get(state, "debts")));
+    json_object_set_new(json, "drills", drills_json(state));
+    json_object_set_new(json, "drill",
+                        json_pack("{s:s, s:I}", "kind", drill_kind_text(service->drill.kind), "every_ms",
+                                  (json_int_t)service->drill.every_ms));
+    json_object_set_new(json, "objective", json_pack("{s:I}", "rto_ms", (json_int_t)service->objective.rto_ms));
     return json;
 }
 

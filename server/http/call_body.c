@@ -51,6 +51,22 @@ static void read_flag(struct request *request, const char *key, const json_t *va
         *ret = json_is_true(value);
 }
 
+static void read_step(struct request *request, const json_t *value, int *ret)
+{
+    json_int_t step = json_is_integer(value) ? json_integer_value(value) : -1;
+    if (step < 0 || step >= 2 * MAX_STEPS)
+        refuse_call(request, "invalid", "`step` must be the `n` of a step of the run, from 0 on");
+    else
+        *ret = (int)step;
+}
+
+static void read_kind(struct request *request, const json_t *value, struct call_body *body)
+{
+    body->has_drill = json_is_string(value) && drill_kind_parse(json_string_value(value), &body->drill);
+    if (!body->has_drill)
+        refuse_call(request, "invalid", "`kind` must be \"plan\" or \"canary\"");
+}
+
 static void read_says(struct request *request, const json_t *value, enum vote *ret)
 {
     const char *text = json_is_string(value) ? json_string_value(value) : "";
@@ -122,6 +138,9 @@ static const struct {
     {CALL_VOTE, {"site", "says", "reason", NULL}},
     {CALL_APPROVE, {"override", "plan", "reason", NULL}},
     {CALL_RUN, {"reason", NULL}},
+    {CALL_STEP, {"step", "reason", NULL}},
+    {CALL_RETRY, {"step", "override", "reason", NULL}},
+    {CALL_DRILL, {"kind", "to", "reason", NULL}},
 };
 
 static bool is_among(const char *const *words, const char *word)
@@ -173,6 +192,10 @@ static void read_value(struct request *request, const char *key, const json_t *v
         read_guards(request, value, &body->overrides);
     else if (strcmp(key, "says") == 0)
         read_says(request, value, &body->says);
+    else if (strcmp(key, "step") == 0)
+        read_step(request, value, &body->step);
+    else if (strcmp(key, "kind") == 0)
+        read_kind(request, value, body);
 }
 
 static bool is_blank(const char *text)
@@ -197,7 +220,7 @@ static void check_needed(struct request *request, enum call_kind kind, const str
 bool call_body_read(struct request *request, enum call_kind kind, struct call_body *ret)
 {
     json_error_t error;
-    struct call_body body = {.says = VOTE_UNKNOWN};
+    struct call_body body = {.says = VOTE_UNKNOWN, .step = -1};
     body.json = json_loadb(request->body ? request->body : "", request->body_len, JSON_REJECT_DUPLICATES, &error);
     if (!json_is_object(body.json)) {
         refuse_call(request, "invalid", "expected a JSON object: %s", body.json ? "this is an array" : error.text);

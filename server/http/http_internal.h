@@ -354,6 +354,7 @@ void api_call_adopt(struct request *request);
 void api_call_pause(struct request *request);
 void api_call_vote(struct request *request);
 void api_call_run(struct request *request);
+void api_call_drill(struct request *request);
 void api_call_answered(struct request *request);
 void api_status(struct request *request);
 void api_incidents(struct request *request);
@@ -371,15 +372,29 @@ int64_t stored_to_wall(const json_t *row, const char *key);
 json_t *time_json(int64_t wall_ms); /* null for 0 */
 
 /* call_body.c */
-enum call_kind { CALL_MOVE, CALL_PLAN, CALL_ADOPT, CALL_PAUSE, CALL_VOTE, CALL_APPROVE, CALL_RUN };
+enum call_kind {
+    CALL_MOVE,
+    CALL_PLAN,
+    CALL_ADOPT,
+    CALL_PAUSE,
+    CALL_VOTE,
+    CALL_APPROVE,
+    CALL_RUN,
+    CALL_STEP,
+    CALL_RETRY,
+    CALL_DRILL
+};
 struct call_body {
     json_t *json;       /* owned: what the texts are borrowed from */
     const char *reason; /* not blank */
     const char *site;   /* `to`, or `site`; NULL: not given */
     bool is_planned, is_replacing, is_scripted;
     uint64_t overrides;
-    const char *plan; /* a hash; NULL: not given */
-    enum vote says;   /* VOTE_UNKNOWN: nothing */
+    const char *plan;      /* a hash; NULL: not given */
+    enum vote says;        /* VOTE_UNKNOWN: nothing */
+    int step;              /* -1: not given */
+    enum drill_kind drill; /* `kind` */
+    bool has_drill;        /* it was given */
 };
 /* False after answering. With true, json_decref() its `json`. */
 bool call_body_read(struct request *request, enum call_kind kind, struct call_body *ret);
