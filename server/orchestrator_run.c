@@ -194,6 +194,7 @@ void run_moved(struct orchestrator *o, struct live_run *live, const struct run_m
         carry_out_move(o, live, &moves->items[i], cause);
         is_changed |= moves->items[i].kind == RUN_MOVE_STATE;
     }
+    due_at(o, run_due_at(&live->run)); /* also of a step of its group that these moves are not about */
     say_who_cancels(live);
     run_put(o, live);
     put_steps(o, live, moves);
