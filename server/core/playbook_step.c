@@ -47,13 +47,6 @@ const char *run_said(const struct advance *a)
     return "ended by us before its effect";
 }
 
-void step_set(struct advance *a, int step, enum step_state state, const char *text)
-{
-    step_of(a, step)->state = state;
-    struct run_move to = {.kind = RUN_MOVE_STEP, .step = step, .step_state = state};
-    run_move_add(a, to, "%s", text);
-}
-
 /* ---- attempts ---------------------------------------------------------------------------------------------------- */
 
 void step_attempt(struct advance *a, int i, enum phase phase, const char *why)
@@ -68,15 +61,6 @@ void step_attempt(struct advance *a, int i, enum phase phase, const char *why)
     run_move_add(a, start, "%s", why);
 }
 
-static void wait_until(struct advance *a, int i, enum phase phase, int64_t at, const char *text)
-{
-    struct step_run *step = step_of(a, i);
-    step->phase = phase;
-    step->next_at = at;
-    struct run_move until = {.kind = RUN_MOVE_WAIT, .step = i, .phase = phase, .at = at};
-    run_move_add(a, until, "%s", text);
-}
-
 /* What cannot be taken back is asked for right before; one at a time, and the neighbours wait for the answer. */
 void step_apply(struct advance *a, int i, const char *why)
 {
@@ -88,7 +72,7 @@ void step_apply(struct advance *a, int i, const char *why)
         return;
     }
     if (run->is_at_point) {
-        wait_until(a, i, PHASE_APPLY, a->now, "another step of its group is asked about first");
+        step_wait(a, i, PHASE_APPLY, a->now, "another step of its group is asked about first");
         return;
     }
     run->is_at_point = true;
@@ -120,136 +104,6 @@ void step_due(struct advance *a, int i)
         step_apply(a, i, "");
     else
         step_attempt(a, i, step_of(a, i)->phase, "");
-}
-
-/* ---- ends of a step ---------------------------------------------------------------------------------------------- */
-
-void step_finish(struct advance *a, int i)
-{
-    struct step_run *step = step_of(a, i);
-    step->next_at = 0;
-    enum step_state state = step->is_undoing                        ? STEP_UNDONE
-                            : step->has_applied || !step->can_apply ? STEP_DONE
-                                                                    : STEP_ALREADY_DONE;
-    step_set(a, i, state, a->event->text ? a->event->text : "");
-}
-
-/* What a person has said before cannot stop this run: a check in vain, while nothing is changed. */
-static bool is_overridden(const struct advance *a, int i)
-{
-    const struct step_run *step = step_of(a, i);
-    return a->run->is_forced && !a->run->has_effect && !step->can_apply && !step->is_measure;
-}
-
-static void skip_check(struct advance *a, int i, const char *text)
-{
-    char sentence[256];
-    (void)snprintf(sentence, sizeof sentence, "skipped, since its operator has overridden such checks: %.180s", text);
-    step_of(a, i)->next_at = 0;
-    step_set(a, i, STEP_SKIPPED, sentence);
-}
-
-/* A debt is tried again, whatever it was that failed. */
-static void debt_waits(struct advance *a, int i, enum phase phase, int64_t pause, const char *text)
-{
-    int64_t at = a->run->is_past ? RUN_NEVER : a->now + pause;
-    wait_until(a, i, phase, at, text);
-}
-
-/* From the beginning; but what may be there in part, is not to be done twice, and cannot be looked at, is for a person.
- */
-static void debt_begins_again(struct advance *a, int i, int64_t pause, const char *text)
-{
-    const struct step_run *step = step_of(a, i);
-    if (step->can_observe)
-        debt_waits(a, i, PHASE_OBSERVE, pause, text);
-    else if (!step->has_applied || step->is_idempotent)
-        debt_waits(a, i, PHASE_APPLY, pause, text);
-    else if (step->phase == PHASE_SETTLE)
-        debt_waits(a, i, PHASE_SETTLE, pause, text);
-    else
-        wait_until(a, i, PHASE_APPLY, RUN_NEVER, text);
-}
-
-static void owe(struct advance *a, int i, const char *text)
-{
-    struct step_run *step = step_of(a, i);
-    char sentence[256];
-    (void)snprintf(sentence, sizeof sentence, "owed, and tried again until it is done: %.200s", text);
-    step->tries = 0;
-    step_set(a, i, STEP_OWED, sentence);
-    debt_begins_again(a, i, DEBT_FIRST_MS, "");
-}
-
-static void fail_undo(struct advance *a, int i, const char *text)
-{
-    step_set(a, i, STEP_FAILED, text);
-    run_wait_for_person(a, text);
-}
-
-static void fail_by_rule(struct advance *a, int i, const char *text)
-{
-    char sentence[256];
-    switch (step_of(a, i)->on_failure) {
-    case ON_FAILURE_ATTENTION:
-        run_wait_for_person(a, text);
-        return;
-    case ON_FAILURE_STOP:
-        run_end_with(a, ENDING_STOP, text);
-        return;
-    case ON_FAILURE_CONTINUE:
-    case ON_FAILURE_OWE: /* it is a debt by now */
-        return;
-    case ON_FAILURE_UNDO:
-        if (!run_is_behind_point(a->run)) {
-            run_end_with(a, ENDING_UNDO, text);
-            return;
-        }
-        (void)snprintf(sentence, sizeof sentence, "%.170s; there is no way back behind a point of no return", text);
-        run_wait_for_person(a, sentence);
-        return;
-    }
-}
-
-void step_fail(struct advance *a, int i, const char *text)
-{
-    struct step_run *step = step_of(a, i);
-    if (is_debt(step)) {
-        debt_begins_again(a, i, DEBT_LAST_MS, text);
-        return;
-    }
-    if (is_overridden(a, i)) {
-        skip_check(a, i, text);
-        return;
-    }
-    step->next_at = 0;
-    if (step->is_undoing) {
-        fail_undo(a, i, text);
-    } else if (step->on_failure == ON_FAILURE_OWE && !step->is_measure && a->run->ending == ENDING_NONE) {
-        owe(a, i, text);
-    } else {
-        step_set(a, i, STEP_FAILED, text);
-        if (!step->is_measure && a->run->ending == ENDING_NONE)
-            fail_by_rule(a, i, text);
-    }
-}
-
-/* Its effect may be there or not, and looking does not tell. */
-static void lose_sight(struct advance *a, int i, const char *text)
-{
-    struct step_run *step = step_of(a, i);
-    step->has_applied = true;
-    if (step->is_idempotent) {
-        step_apply(a, i, "nobody can look whether it was done: it is done again");
-        return;
-    }
-    if (is_debt(step)) { /* a person has to look, and to say so */
-        wait_until(a, i, PHASE_APPLY, RUN_NEVER, text);
-        return;
-    }
-    step->next_at = 0;
-    step_set(a, i, STEP_UNKNOWN, text);
-    run_wait_for_person(a, text);
 }
 
 /* ---- waiting ----------------------------------------------------------------------------------------------------- */
@@ -286,7 +140,7 @@ static void wait_for(struct advance *a, int i, enum phase phase, int64_t pause)
     if (is_debt(step))
         debt_waits(a, i, phase, pause, text);
     else
-        wait_until(a, i, phase, a->now + pause, text);
+        step_wait(a, i, phase, a->now + pause, text);
 }
 
 static void try_again(struct advance *a, int i, enum phase phase)
@@ -312,8 +166,8 @@ static void poll_again(struct advance *a, int i, enum phase phase)
 static void check_again(struct advance *a, int i)
 {
     const struct step_run *step = step_of(a, i);
-    if (is_overridden(a, i)) {
-        skip_check(a, i, run_said(a));
+    if (step_is_overridden(a, i)) {
+        step_skip_check(a, i, run_said(a));
     } else if (step->retries >= 0 && step->tries >= step->retries && !step->is_measure && !is_debt(step)) {
         char text[256];
         (void)snprintf(text, sizeof text, "looked %d time%s in vain; last: %.200s", step->tries + 1,
@@ -438,7 +292,7 @@ static void on_applied_unseen(struct advance *a, int i)
     if (step_of(a, i)->is_idempotent)
         try_again(a, i, PHASE_APPLY);
     else
-        lose_sight(a, i, run_said(a));
+        step_lose_sight(a, i, run_said(a));
 }
 
 static void on_applied(struct advance *a, int i)
@@ -528,13 +382,14 @@ void step_resume(struct advance *a, int i)
         step->next_at = 0;
         step_set(a, i, STEP_SKIPPED, "another run has begun since");
     } else if (is_debt(step) && a->run->is_past)
-        wait_until(a, i, step->can_observe ? PHASE_OBSERVE : PHASE_APPLY, RUN_NEVER, "");
+        step_wait(a, i, step->can_observe ? PHASE_OBSERVE : PHASE_APPLY, RUN_NEVER, "");
     else if (step->can_observe)
         step_attempt(a, i, PHASE_OBSERVE, "taken up again");
     else if (step->phase == PHASE_SETTLE)
         step_attempt(a, i, PHASE_SETTLE, "taken up again");
     else if (was_out)
-        lose_sight(a, i, "the daemon ended before its result was recorded, and nobody can look whether it was done");
+        step_lose_sight(a, i,
+                        "the daemon ended before its result was recorded, and nobody can look whether it was done");
     else if (step->next_at < RUN_NEVER / 2)
         step_apply(a, i, "taken up again");
 }
