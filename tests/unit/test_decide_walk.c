@@ -165,6 +165,14 @@ static void any_observation(struct walk *w, struct protected *p)
     deliver(w, p, &event);
 }
 
+/* An earlier run's debts at a site come, or are done: most sites have none. */
+static void any_debts(struct walk *w, struct protected *p)
+{
+    int site = (int)chance(w, (uint64_t)p->service.n_sites);
+    p->truth.n_debts[site] = is_lucky(w, 20) ? 1 + (int)chance(w, 3) : 0;
+    deliver(w, p, &(struct event){.kind = EVENT_DEBTS, .site = site, .delta = p->truth.n_debts[site]});
+}
+
 /* Cut off or not, the kill switch, trouble somewhere, and a wall clock that is put an hour on or back. */
 static void something_outside(struct walk *w)
 {
@@ -305,8 +313,10 @@ static void event(struct walk *w)
         run_call(w, p);
     else if (dice < 890)
         any_observation(w, p);
-    else if (dice < 970)
+    else if (dice < 960)
         any_operator_call(w, p);
+    else if (dice < 970)
+        any_debts(w, p);
     else if (dice < 996)
         something_outside(w);
     else

@@ -19,6 +19,7 @@ static void check_our_start(struct walk *w, struct protected *p, const struct th
         note(w, p, "  in the way: %s", reason_text(reason));
     PROMISE(reason == REASON_NONE, "a run started by itself against a guard");
     PROMISE(!is_said_down(p, start->site), "a run started by itself to a site with a down vote");
+    PROMISE(t->n_debts[start->site] == 0, "a run started by itself to a site with debts");
     if (is_back) {
         PROMISE(start->site == 0 && start->occasion == OCCASION_FAILBACK, "a failback that does not go home");
         PROMISE(t->well_since != NEVER && w->now - t->well_since >= p->service.failback_after_ms,
@@ -68,6 +69,8 @@ static void check_not_acted(struct walk *w, struct protected *p, const struct ev
         is_true = mode == MODE_SHADOW && thing->site_to != t->site && !is_said_down(p, thing->site_to);
     else if (event->kind == EVENT_RUN_STATE && reason == REASON_OPERATOR)
         is_true = t->run_state == RUN_CANCELLED; /* by a person, and said before anything is looked at */
+    else if (is_back && reason == REASON_DEBT)
+        is_true = t->n_debts[0] > 0;
     else if (is_back && reason == REASON_VOTES)
         is_true = is_for_a_failover(p, has_held(w, p, t->site));
     else
@@ -104,6 +107,8 @@ static bool may_cancel(const struct walk *w, const struct protected *p, const st
         return !t->has_quorum[t->leaves];
     if (thing->reason == REASON_EVIDENCE)
         return t->votes[0][VOTER_PROBE] != VOTE_UP || is_said_down(p, 0);
+    if (thing->reason == REASON_DEBT)
+        return t->n_debts[t->to] > 0;
     if (thing->reason == REASON_TARGET_DOWN || thing->reason == REASON_NO_TARGET)
         return is_said_down(p, t->to);
     return is_in_the_way(w, p, t->leaves, thing->reason, true);
@@ -149,6 +154,7 @@ static void check_approved(struct walk *w, struct protected *p, const struct eve
             "the deadline approved what must not go on");
     w->n_approved++;
     t->is_overriding |= (thing->overrides >> REASON_TARGET_DOWN & 1) != 0;
+    t->is_overriding_debt |= (thing->overrides >> REASON_DEBT & 1) != 0;
     t->active = ACTIVE_MOVING;
     t->run_state = RUN_RUNNING;
     watch(w, p);
@@ -161,13 +167,15 @@ static void check_point(struct walk *w, struct protected *p, const struct event 
     if (thing->kind == THING_RUN_HALT) {
         w->n_halted++;
         PROMISE(!t->is_ours || p->run.has_effect, "a run of ours without effect is halted, and not withdrawn");
-        PROMISE(t->is_ours || thing->reason == REASON_TARGET_DOWN, "a person's run is halted by a guard");
+        PROMISE(t->is_ours || thing->reason == REASON_TARGET_DOWN || thing->reason == REASON_DEBT,
+                "a person's run is halted by a guard");
         return;
     }
     if (event->who)
         return;
     if (t->is_ours && !p->run.has_effect)
         PROMISE(what_withdraws(w, p) == REASON_NONE, "the first effect goes out against a quorum or a guard");
+    PROMISE(t->is_overriding_debt || t->n_debts[t->to] == 0, "a point of no return is passed to a site with debts");
     PROMISE(t->is_overriding || !is_said_down(p, t->to), "a point of no return is passed to a site that is down");
 }
 

@@ -156,15 +156,18 @@ bool is_in_the_way(const struct walk *w, const struct protected *p, int site, en
         return waits_for_another(w, p, site);
     if (reason == REASON_PROVIDER_BUSY)
         return is_provider_busy(w, p, is_generous);
+    if (reason == REASON_DEBT)
+        return first_target(p) != SITE_NONE && t->n_debts[first_target(p)] > 0;
     if (reason == REASON_NO_TARGET || reason == REASON_TARGET_DOWN)
         return first_target(p) == SITE_NONE;
     return false;
 }
 
 static const enum reason guards[] = {
-    REASON_OPERATOR,        REASON_ACTIVE_SPLIT, REASON_ACTIVE_UNKNOWN, REASON_NOT_ACTIVE, REASON_PAUSED,
-    REASON_RUN_IN_PROGRESS, REASON_COOL_DOWN,    REASON_FREEZE,         REASON_CUT_OFF,    REASON_KILL_SWITCH,
-    REASON_FLOOD,           REASON_SUSPECT,      REASON_NO_TARGET,      REASON_DEPENDENCY, REASON_PROVIDER_BUSY,
+    REASON_OPERATOR,  REASON_ACTIVE_SPLIT,    REASON_ACTIVE_UNKNOWN, REASON_NOT_ACTIVE,
+    REASON_PAUSED,    REASON_RUN_IN_PROGRESS, REASON_COOL_DOWN,      REASON_FREEZE,
+    REASON_CUT_OFF,   REASON_KILL_SWITCH,     REASON_FLOOD,          REASON_SUSPECT,
+    REASON_NO_TARGET, REASON_DEPENDENCY,      REASON_PROVIDER_BUSY,  REASON_DEBT,
 };
 
 bool is_for_a_failover(const struct protected *p, bool has_held_there)
@@ -181,6 +184,11 @@ enum reason what_is_in_the_way(const struct walk *w, const struct protected *p, 
     bool is_back = direction == DIRECTION_FAILBACK; /* for which no place at all may be down beyond the rule */
     for (size_t i = 0; i < COUNT_OF(guards); i++) {
         enum reason reason = guards[i];
+        if (is_back && reason == REASON_DEBT) {
+            if (p->truth.n_debts[0] > 0)
+                return reason;
+            continue;
+        }
         if (is_back && (reason == REASON_SUSPECT || reason == REASON_NO_TARGET || reason == REASON_OPERATOR))
             continue;
         if (is_back && reason == REASON_FLOOD && !is_generous) {
@@ -207,6 +215,8 @@ enum reason what_withdraws(const struct walk *w, const struct protected *p)
         return REASON_FLOOD;
     if (is_said_down(p, t->to) && !t->is_overriding)
         return REASON_TARGET_DOWN;
+    if (t->n_debts[t->to] > 0 && !t->is_overriding_debt)
+        return REASON_DEBT;
     if (is_back && t->run_state == RUN_WAITING && is_for_a_failover(p, has_surely_held(w, p, t->leaves)))
         return REASON_VOTES;
     if (is_back)

@@ -32,7 +32,8 @@ static bool move_is_to_be_refused(const struct protected *p, const struct event 
     bool knows_from = is_known || p->service.n_sites == 2 || (t->has_run && p->run.from >= 0);
     bool is_overriding = (event->overrides >> REASON_TARGET_DOWN & 1) != 0;
     return target == SITE_NONE || (is_known && target == then.truth.site) ||
-           (is_said_down(p, target) && !is_overriding) || (!knows_from && needs_from(p));
+           (is_said_down(p, target) && !is_overriding) ||
+           (t->n_debts[target] > 0 && (event->overrides >> REASON_DEBT & 1) == 0) || (!knows_from && needs_from(p));
 }
 
 static void any_move(struct walk *w, struct protected *p)
@@ -48,6 +49,8 @@ static void any_move(struct walk *w, struct protected *p)
         event.overrides |= UINT64_C(1) << REASON_TARGET_DOWN;
     if (event.text && is_lucky(w, 10))
         event.overrides |= UINT64_C(1) << REASON_PREFLIGHT;
+    if (event.text && is_lucky(w, 30))
+        event.overrides |= UINT64_C(1) << REASON_DEBT;
     bool is_refusal = move_is_to_be_refused(p, &event);
     int64_t runs = w->n_runs;
     bool is_refused = deliver(w, p, &event);
@@ -86,8 +89,12 @@ void any_answer(struct walk *w, struct protected *p)
         .kind = is_yes ? EVENT_APPROVE : EVENT_REJECT, .site = SITE_NONE, .who = "anna", .text = "because"};
     if (is_lucky(w, 20))
         event.overrides = UINT64_C(1) << REASON_TARGET_DOWN;
+    if (is_lucky(w, 20))
+        event.overrides |= UINT64_C(1) << REASON_DEBT;
     bool is_waiting = t->has_run && t->run_state == RUN_WAITING;
-    bool is_refusal = !is_waiting || (is_yes && is_said_down(p, t->to) && event.overrides == 0);
+    bool is_refusal = !is_waiting ||
+                      (is_yes && is_said_down(p, t->to) && (event.overrides >> REASON_TARGET_DOWN & 1) == 0) ||
+                      (is_yes && t->n_debts[t->to] > 0 && (event.overrides >> REASON_DEBT & 1) == 0);
     PROMISE(deliver(w, p, &event) == is_refusal, "an operator was wrongly refused, or wrongly not");
     PROMISE(is_refusal || is_yes || !t->has_run, "a rejected run is still there");
     PROMISE(is_refusal || !is_yes || t->run_state != RUN_WAITING, "an approved run still waits");

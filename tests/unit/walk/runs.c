@@ -18,6 +18,7 @@ void run_start(struct walk *w, struct protected *p, const struct thing *thing)
     t->has_run = true;
     t->is_ours = thing->flag;
     t->is_overriding = (thing->overrides >> REASON_TARGET_DOWN & 1) != 0;
+    t->is_overriding_debt = (thing->overrides >> REASON_DEBT & 1) != 0;
     t->direction = thing->direction;
     t->no_failback_until = NEVER;
     t->run_state = thing->run_state;

@@ -68,7 +68,8 @@ struct truth {
     int64_t well_since;        /* home is known to be well, and another site is active; NEVER */
     bool is_rejected[N_SITES]; /* somebody said no to a failover for what stands there */
     int64_t no_failback_until; /* somebody said no to one: for a day, or until home is not well or another run begins */
-    bool is_paused;
+    int n_debts[N_SITES];
+    bool is_paused, is_overriding_debt; /* the latter: of the run */
     enum active_kind active;
     int site;
     int64_t finished_at; /* of the last run that counts for the cool-down; NEVER */

@@ -249,6 +249,9 @@ void become(struct walk *w, struct protected *p, enum active_kind active, int si
 int first_target(const struct protected *p)
 {
     for (int site = 0; site < p->service.n_sites; site++)
+        if (site != p->truth.site && !is_said_down(p, site) && p->truth.n_debts[site] == 0)
+            return site;
+    for (int site = 0; site < p->service.n_sites; site++)
         if (site != p->truth.site && !is_said_down(p, site))
             return site;
     return SITE_NONE;
