@@ -206,7 +206,7 @@ static void services_with_everything(void **state)
     assert_json(
         services,
         "[{'name': 'blog', 'active': 'split', 'active_site': null, 'active_since': '" NOW_TEXT "', 'votes': [], "
-        "'timers': [], 'incidents': [], 'paused': null, 'run': null}, "
+        "'timers': [], 'incidents': [], 'paused': null, 'run': null, 'debts': [], 'drills': []}, "
         "{'name': 'shop', 'active': 'moving', 'active_site': 'gra', 'active_since': '" NOW_TEXT "', "
         "'votes': [{'site': 'gra', 'source': 'one', 'down': 2, 'up': 1, 'vote': 'down', 'heard_at': 77, "
         "'offset_ms': -3, 'boot_id': 'b'}, {'site': 'gra', 'source': 'two', 'down': 0, 'up': 1, 'vote': 'unknown', "
@@ -219,12 +219,14 @@ static void services_with_everything(void **state)
         "'run': '01000000-0000-0000-0000-000000000002'}], 'paused': null, "
         "'run': {'id': '01000000-0000-0000-0000-000000000002', 'service': 'shop', 'kind': 'failover', "
         "'occasion': 'outage', 'is_ours': true, 'overrides': '', 'from': null, "
-        "'to': 'rbx', 'state': 'running', 'has_effect': false, 'reason': 'quorum', 'started_by': 'decision', "
+        "'to': 'rbx', 'state': 'running', 'has_effect': false, 'ending': null, 'is_undoing': false, 'plan': null, "
+        "'reason': 'quorum', 'started_by': 'decision', "
         "'incident': '01000000-0000-0000-0000-000000000001', 'started_at': '" NOW_TEXT "', 'finished_at': null, "
-        "'error': 'half ? a character'}}, "
+        "'error': 'half ? a character'}, 'debts': [], 'drills': []}, "
         "{'name': 'wiki', 'active': 'unknown', 'active_site': null, 'active_since': null, 'votes': [], "
         "'timers': [{'kind': 'cool_down', 'site': null, 'count': 0, 'due_at': 5, 'offset_ms': 0, 'boot_id': 'b'}], "
-        "'incidents': [], 'paused': {'at': '" NOW_TEXT "', 'who': 'oncall', 'reason': 'work'}, 'run': null}]");
+        "'incidents': [], 'paused': {'at': '" NOW_TEXT "', 'who': 'oncall', 'reason': 'work'}, 'run': null, "
+        "'debts': [], 'drills': []}]");
     store_reader_close(reader);
 }
 
@@ -575,20 +577,30 @@ static void run_with_steps_and_attempts(void **state)
     json_t *got = NULL;
     struct id id = id_of(1);
     assert_ok(f, store_run_get(reader, &id, &got, &f->why));
-    assert_json(got,
-                "{'id': '01000000-0000-0000-0000-000000000001', 'service': 'shop', 'kind': 'failover', "
-                "'occasion': 'planned', 'is_ours': false, 'overrides': 'preflight', 'from': 'gra', 'to': 'rbx', "
-                "'state': 'attention', 'has_effect': true, 'reason': 'quorum', "
-                "'started_by': 'decision', 'incident': null, 'started_at': '" NOW_TEXT "', 'finished_at': null, "
-                "'error': '', 'steps': ["
-                "{'n': 0, 'name': 'Linode DNS', 'action': 'linode.dns_record', 'state': 'failed', "
-                "'error': 'busy', 'started_at': '" NOW_TEXT "', 'finished_at': null, 'n_attempts': 2, 'attempts': ["
-                "{'n': 1, 'phase': 'apply', 'outcome': 'temporary', 'text': '429', 'started_at': '" NOW_TEXT "', "
-                "'finished_at': '" NOW_TEXT "', 'detail': {'current': ['a'], 'is_right': false}}, "
-                "{'n': 2, 'phase': 'apply', 'outcome': 'started', 'text': '429', 'started_at': '" NOW_TEXT "', "
-                "'finished_at': null, 'detail': null}]}, "
-                "{'n': 1, 'name': 'Linode DNS', 'action': 'linode.dns_record', 'state': 'pending', 'error': '', "
-                "'started_at': null, 'finished_at': null, 'n_attempts': 0, 'attempts': []}]}");
+    assert_json(
+        got,
+        "{'id': '01000000-0000-0000-0000-000000000001', 'service': 'shop', 'kind': 'failover', "
+        "'occasion': 'planned', 'is_ours': false, 'overrides': 'preflight', 'from': 'gra', 'to': 'rbx', "
+        "'state': 'attention', 'has_effect': true, 'ending': null, 'is_undoing': false, 'plan': null, "
+        "'reason': 'quorum', "
+        "'started_by': 'decision', 'incident': null, 'started_at': '" NOW_TEXT "', 'finished_at': null, "
+        "'error': '', 'debts': 0, 'timing': {'alert_at': null, 'decided_at': '" NOW_TEXT "', 'finished_at': null, "
+        "'measured_at': null, 'decision_ms': null, 'steps_ms': null, 'felt_ms': null, 'steps': [{'n': 0, "
+        "'name': 'Linode DNS', 'is_measure': false, 'after_ms': 0, 'took_ms': null}]}, 'steps': ["
+        "{'n': 0, 'name': 'Linode DNS', 'action': 'linode.dns_record', 'state': 'failed', "
+        "'group': 0, 'on_failure': 'attention', 'is_measure': false, 'is_point_of_no_return': false, "
+        "'is_undoing': false, 'previous': null, "
+        "'error': 'busy', 'started_at': '" NOW_TEXT "', 'finished_at': null, 'n_attempts': 2, 'attempts': ["
+        "{'n': 1, 'phase': 'apply', 'is_undo': false, 'outcome': 'temporary', 'text': '429', 'started_at': '" NOW_TEXT
+        "', "
+        "'finished_at': '" NOW_TEXT "', 'detail': {'current': ['a'], 'is_right': false}}, "
+        "{'n': 2, 'phase': 'apply', 'is_undo': false, 'outcome': 'started', 'text': '429', 'started_at': '" NOW_TEXT
+        "', "
+        "'finished_at': null, 'detail': null}]}, "
+        "{'n': 1, 'name': 'Linode DNS', 'action': 'linode.dns_record', 'state': 'pending', "
+        "'group': 0, 'on_failure': 'attention', 'is_measure': false, 'is_point_of_no_return': false, "
+        "'is_undoing': false, 'previous': null, 'error': '', "
+        "'started_at': null, 'finished_at': null, 'n_attempts': 0, 'attempts': []}]}");
     id = id_of(2);
     assert_int_equal(store_run_get(reader, &id, &got, &f->why), ERR_NOT_FOUND);
     id = (struct id){0};
@@ -628,34 +640,73 @@ static bool is_current(struct fixture *f, struct store_reader *reader, int step,
     return is;
 }
 
+static void put_run(struct fixture *f, const struct run_row *run)
+{
+    batch_run(f->batch, run);
+    fixture_write(f);
+}
+
 static void attempt_is_current_while_all_stands(void **state)
 {
     struct fixture *f = *state;
     struct run_row run = run_of(1, "shop", RUN_RUNNING);
-    run.current = 1;
-    batch_run(f->batch, &run);
+    add_step(f, 0, STEP_DONE, 1);
+    add_step(f, 1, STEP_RUNNING, 2);
     add_attempt(f, 0, 1, OUTCOME_STARTED, "");
     add_attempt(f, 1, 1, OUTCOME_TEMPORARY, "");
     add_attempt(f, 1, 2, OUTCOME_STARTED, "");
-    fixture_write(f);
+    put_run(f, &run);
     struct store_reader *reader = fixture_reader(f);
     assert_true(is_current(f, reader, 1, 2));
     assert_false(is_current(f, reader, 1, 1)); /* has ended */
-    assert_false(is_current(f, reader, 0, 1)); /* another step */
+    assert_false(is_current(f, reader, 0, 1)); /* the step has ended */
     assert_false(is_current(f, reader, 1, 3)); /* not journaled */
     run.ending = ENDING_CANCEL;
-    batch_run(f->batch, &run);
-    fixture_write(f);
+    put_run(f, &run);
     assert_false(is_current(f, reader, 1, 2));
     run.ending = ENDING_NONE;
-    run.state = RUN_ATTENTION;
-    batch_run(f->batch, &run);
-    fixture_write(f);
+    run.state = RUN_ATTENTION; /* since another step of its group failed */
+    put_run(f, &run);
+    assert_true(is_current(f, reader, 1, 2));
+    run.state = RUN_SUCCEEDED;
+    put_run(f, &run);
     assert_false(is_current(f, reader, 1, 2));
+    add_step(f, 1, STEP_OWED, 2);
+    fixture_write(f);
+    assert_true(is_current(f, reader, 1, 2));
     struct id id = id_of(9);
     bool is = true;
     assert_ok(f, store_attempt_is_current(reader, &id, 1, 2, &is, &f->why));
     assert_false(is);
+    store_reader_close(reader);
+}
+
+/* A run that is rejected before it began, and a drill, end nothing. */
+static void an_older_run_writes_nothing_once_another_has_begun(void **state)
+{
+    struct fixture *f = *state;
+    struct run_row run = run_of(1, "shop", RUN_SUCCEEDED);
+    batch_run(f->batch, &run);
+    add_step(f, 1, STEP_OWED, 1);
+    add_attempt(f, 1, 1, OUTCOME_STARTED, "");
+    struct run_row rejected = run_of(2, "shop", RUN_CANCELLED);
+    batch_run(f->batch, &rejected);
+    struct run_row drill = run_of(3, "shop", RUN_RUNNING);
+    drill.occasion = OCCASION_DRILL;
+    batch_attempt(f->batch,
+                  &(struct attempt_row){.run = id_of(3), .n = 1, .started_at = NOW, .text = "", .detail = ""});
+    batch_attempt(f->batch,
+                  &(struct attempt_row){.run = id_of(4), .n = 1, .started_at = NOW, .text = "", .detail = ""});
+    struct run_row other = run_of(4, "blog", RUN_RUNNING);
+    batch_run(f->batch, &other);
+    put_run(f, &drill);
+    struct store_reader *reader = fixture_reader(f);
+    assert_true(is_current(f, reader, 1, 1));
+    struct run_row newer = run_of(5, "shop", RUN_CANCELLED);
+    batch_attempt(f->batch,
+                  &(struct attempt_row){.run = id_of(5), .n = 1, .started_at = NOW, .text = "", .detail = ""});
+    put_run(f, &newer);
+    assert_false(is_current(f, reader, 1, 1));
     store_reader_close(reader);
 }
 
@@ -666,13 +717,13 @@ static void unknown_state_is_refused(void **state)
     struct run_row run = run_of(1, "shop", RUN_RUNNING);
     batch_run(f->batch, &run);
     fixture_write(f);
-    tamper(f, "PRAGMA ignore_check_constraints = ON; UPDATE run SET state = 'undone'");
+    tamper(f, "PRAGMA ignore_check_constraints = ON; UPDATE run SET state = 'reversed'");
     struct store_reader *reader = fixture_reader(f);
     json_t *got = NULL;
     struct id id = id_of(1);
     struct id next;
     assert_int_equal(store_run_get(reader, &id, &got, &f->why), ERR_INVALID);
-    assert_says(f, "state is 'undone', which this version does not know");
+    assert_says(f, "state is 'reversed', which this version does not know");
     assert_int_equal(store_runs_page(reader, &(struct id){0}, 5, NULL, NULL, &got, &next, &f->why), ERR_INVALID);
     assert_int_equal(store_services(reader, &got, &f->why), ERR_INVALID);
     assert_true(sqlite3_get_autocommit(reader->connection.db));
@@ -762,6 +813,7 @@ int main(void)
         DATABASE(run_with_steps_and_attempts),
         DATABASE(only_the_last_attempts_are_shown),
         DATABASE(attempt_is_current_while_all_stands),
+        DATABASE(an_older_run_writes_nothing_once_another_has_begun),
         DATABASE(unknown_state_is_refused),
         DATABASE(readers_beside_the_writer),
     };
