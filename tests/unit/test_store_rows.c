@@ -545,7 +545,7 @@ static void state_is_loaded(void **state)
     fixture_open(f);
     struct taken taken;
     load(f, 0, &taken);
-    char expected[2048];
+    char expected[4096];
     snprintf(expected, sizeof expected,
              "vote shop gra one 1 1 down 40 -7 " BOOT "\n"
              "vote shop rbx two 0 0 up 42 0 " BOOT "\n"
@@ -557,7 +557,7 @@ static void state_is_loaded(void **state)
              "timer shop 'rbx' flap 3 700 0 " BOOT "\n"
              "incident 2 shop gra 30 0 1 31 32 2 33 'rbx' cool_down run 3\n"
              "active shop 50 site 'gra'\n"
-             "run 1 shop failover outage 0 '' 'gra' rbx succeeded 0 0 0 'quorum' 'decision' incident 0 %d 0 '' []\n"
+             "run 1 shop failover outage 0 '' 'gra' rbx succeeded 0 0 0 'quorum' 'decision' incident 0 %d %d '' []\n"
              "run 3 shop failback planned 1 'target_down preflight' '' gra attention 1 1 1 'it's \"down\"' "
              "'operator oncall' incident 2 100 0 '401' [{},{}]\n"
              "run 4 blog failover outage 0 '' 'gra' rbx waiting 0 0 0 'quorum' 'decision' incident 0 %d 0 '' []\n"
@@ -566,7 +566,7 @@ static void state_is_loaded(void **state)
              " 8 9 'busy' '{\"t\":1}' '{\"o\":2}'\n"
              "step 3 1 'second' http.check pending observe 0 0 0 0 0 0 0 0 " BOOT " 0 0 '' '' ''\n"
              "step 4 0 'waits' x pending observe 0 0 0 0 0 0 0 0 " BOOT " 0 0 '' '' ''\n",
-             (int)(NOW + 1), (int)(NOW + 4));
+             (int)(NOW + 1), (int)(NOW + 5001), (int)(NOW + 4));
     assert_string_equal(taken.text, expected);
 }
 
