@@ -20,6 +20,7 @@ struct options {
     const char *config, *database, *url, *token, *to, *from, *reason; /* NULL: not given */
     const char *ca, *certificate, *key, *query;
     const char *site, *says, *since, *plan, *step, *kind;
+    const char *to_dir;
     const char *overrides[MAX_OVERRIDES];
     int n_overrides;
     bool is_json, is_unmatched, is_open, is_planned, is_replacing, is_standalone, is_yes;
@@ -50,6 +51,7 @@ int command_deliveries(const struct options *options);
 int command_incidents(const struct options *options);
 int command_why(const struct options *options);
 int command_report(const struct options *options);
+int command_export(const struct options *options);
 int command_shadow(const struct options *options); /* report */
 int command_plan(const struct options *options);
 int command_failover(const struct options *options);

@@ -3,6 +3,7 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "core/export.h"
+#include "store/store.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -10,48 +11,43 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
-/* Plans of one service, as text: JSON's counters of references are no business of two threads. */
-struct waiting {
-    struct waiting *next;
-    char *service, *there, *back, *at; /* back may be NULL */
-};
+#define LEAST_PAUSE_MS 10 /* between two services */
 
 struct exporter {
+    struct exporter_settings settings;
     pthread_t thread;
     pthread_mutex_t mutex;
     pthread_cond_t cond;
-    struct waiting *first;
     bool is_stopping;
-    bool is_failing; /* said so already */
-    char *folder;
+    struct store_reader *reader; /* the thread's own, likewise: */
+    char **seen;                 /* of each service: when its files were made of what was seen; NULL: not so far */
+    bool is_failing;             /* said so already */
 };
 
-static void waiting_free(struct waiting *w)
+static const char *text_of(const json_t *object, const char *key)
 {
-    if (!w)
-        return;
-    free(w->service);
-    free(w->there);
-    free(w->back);
-    free(w->at);
-    free(w);
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
 }
 
-/* ---- the thread -------------------------------------------------------------------------------------------------- */
+/* ---- one service ------------------------------------------------------------------------------------------------- */
 
 static bool is_there(const struct exporter *exporter, const json_t *file)
 {
     AUTO_FREE char *path = NULL;
-    const char *name = json_string_value(json_object_get(file, "name"));
-    return asprintf(&path, "%s/%s", exporter->folder, name ? name : "") >= 0 && access(path, F_OK) == 0;
+    return asprintf(&path, "%s/%s", exporter->settings.folder, text_of(file, "name")) >= 0 && access(path, F_OK) == 0;
 }
 
-static enum err write_files(const struct exporter *exporter, const struct waiting *w, struct errmsg *why)
+static enum err write_files(const struct exporter *exporter, const json_t *there, const json_t *back, const char *at,
+                            struct errmsg *why)
 {
-    json_t *there = json_loads(w->there, 0, NULL), *back = w->back ? json_loads(w->back, 0, NULL) : NULL;
-    json_t *files = export_files(there, back, w->at, why);
+    const char *folder = exporter->settings.folder;
+    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
+        return err_set(why, ERR_IO, "%s cannot be made: %s", folder, strerror(errno));
+    json_t *files = export_files(there, back, at, why);
     const bool is_whole = export_is_whole(there) && (!back || export_is_whole(back));
     enum err err = files ? ERR_OK : ERR_INVALID;
     size_t i;
@@ -59,106 +55,99 @@ static enum err write_files(const struct exporter *exporter, const struct waitin
     json_array_foreach(files, i, file)
     {
         if (err == ERR_OK && (is_whole || !is_there(exporter, file)))
-            err = export_file_write(exporter->folder, file, why);
+            err = export_file_write(folder, file, why);
     }
     json_decref(files);
-    json_decref(there);
-    json_decref(back);
     return err;
 }
 
-static void work(struct exporter *exporter, const struct waiting *w)
+/* Nothing is there before the first round, and nothing new before the next one. */
+static enum err export_service(struct exporter *exporter, int index, struct errmsg *why)
 {
-    struct errmsg why = {0};
+    json_t *both = NULL;
     enum err err = ERR_OK;
-    if (mkdir(exporter->folder, 0700) != 0 && errno != EEXIST)
-        err = err_set(&why, ERR_IO, "%s cannot be made: %s", exporter->folder, strerror(errno));
+    if (!exporter->reader)
+        err = store_reader_open(exporter->settings.database, &exporter->reader, why);
     if (err == ERR_OK)
-        err = write_files(exporter, w, &why);
-    if (err != ERR_OK && !exporter->is_failing)
-        log_warning("the break-glass files are not fresh any more: %s", why.text);
-    else if (err == ERR_OK && exporter->is_failing)
-        log_info("the break-glass files are written again");
-    exporter->is_failing = err != ERR_OK;
+        err = store_readiness_get(exporter->reader, exporter->settings.model->services[index].name, &both, why);
+    const json_t *there = json_object_get(both, "failover"), *back = json_object_get(both, "failback");
+    const json_t *plan = json_object_get(there, "plan"), *plan_back = json_object_get(back, "plan");
+    const char *at = text_of(there, "checked_at"), *seen = exporter->seen[index];
+    if (err == ERR_OK && json_is_object(plan) && !(seen && strcmp(seen, at) == 0)) {
+        err = write_files(exporter, plan, json_is_object(plan_back) ? plan_back : NULL, at, why);
+        free(exporter->seen[index]);
+        exporter->seen[index] = err == ERR_OK ? strdup(at) : NULL;
+    }
+    json_decref(both);
+    return err;
+}
+
+/* ---- the thread -------------------------------------------------------------------------------------------------- */
+
+static int64_t pause_ms(const struct exporter *exporter)
+{
+    const int64_t pause = exporter->settings.every_ms / exporter->settings.model->n_services;
+    return pause > LEAST_PAUSE_MS ? pause : LEAST_PAUSE_MS;
+}
+
+/* False when it is to stop. */
+static bool wait_a_while(struct exporter *exporter)
+{
+    struct timespec until;
+    const int64_t ms = pause_ms(exporter);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += ms / 1000;
+    until.tv_nsec += ms % 1000 * 1000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_mutex_lock(&exporter->mutex);
+    while (!exporter->is_stopping && pthread_cond_timedwait(&exporter->cond, &exporter->mutex, &until) == 0)
+        ;
+    const bool goes_on = !exporter->is_stopping;
+    pthread_mutex_unlock(&exporter->mutex);
+    return goes_on;
 }
 
 static void *exporter_run(void *context)
 {
     struct exporter *exporter = context;
-    pthread_mutex_lock(&exporter->mutex);
-    while (!exporter->is_stopping) {
-        struct waiting *w = exporter->first;
-        if (!w) {
-            pthread_cond_wait(&exporter->cond, &exporter->mutex);
-            continue;
-        }
-        exporter->first = w->next;
-        pthread_mutex_unlock(&exporter->mutex);
-        work(exporter, w);
-        waiting_free(w);
-        pthread_mutex_lock(&exporter->mutex);
+    const int n_services = exporter->settings.model->n_services;
+    for (int i = 0; wait_a_while(exporter); i = (i + 1) % n_services) {
+        struct errmsg why = {0};
+        const bool is_failing = export_service(exporter, i, &why) != ERR_OK;
+        if (is_failing && !exporter->is_failing)
+            log_warning("the break-glass files of %s are not fresh any more: %s",
+                        exporter->settings.model->services[i].name, why.text);
+        exporter->is_failing = is_failing;
     }
-    pthread_mutex_unlock(&exporter->mutex);
     return NULL;
-}
-
-/* ---- others' side ------------------------------------------------------------------------------------------------ */
-
-/* In place of an older one of the same service, or behind all others. */
-static struct waiting *replace(struct exporter *exporter, struct waiting *w)
-{
-    struct waiting **at = &exporter->first;
-    while (*at && strcmp((*at)->service, w->service) != 0)
-        at = &(*at)->next;
-    struct waiting *old = *at;
-    w->next = old ? old->next : NULL;
-    *at = w;
-    return old;
-}
-
-void exporter_push(struct exporter *exporter, const json_t *there, const json_t *back, const char *at)
-{
-    const char *service = json_string_value(json_object_get(there, "service"));
-    struct waiting *w = exporter && service ? calloc(1, sizeof *w) : NULL;
-    if (!w)
-        return;
-    w->service = strdup(service);
-    w->there = json_dumps(there, JSON_COMPACT);
-    w->back = back ? json_dumps(back, JSON_COMPACT) : NULL;
-    w->at = strdup(at);
-    if (!w->service || !w->there || !w->at || (back && !w->back)) {
-        waiting_free(w);
-        return;
-    }
-    pthread_mutex_lock(&exporter->mutex);
-    struct waiting *old = replace(exporter, w);
-    pthread_cond_signal(&exporter->cond);
-    pthread_mutex_unlock(&exporter->mutex);
-    waiting_free(old);
 }
 
 static void exporter_free(struct exporter *exporter)
 {
-    while (exporter->first) {
-        struct waiting *w = exporter->first;
-        exporter->first = w->next;
-        waiting_free(w);
-    }
+    for (int i = 0; exporter->seen && i < exporter->settings.model->n_services; i++)
+        free(exporter->seen[i]);
+    free(exporter->seen);
+    store_reader_close(exporter->reader);
     pthread_cond_destroy(&exporter->cond);
     pthread_mutex_destroy(&exporter->mutex);
-    free(exporter->folder);
     free(exporter);
 }
 
-enum err exporter_start(const char *folder, struct exporter **ret, struct errmsg *why)
+enum err exporter_start(const struct exporter_settings *settings, struct exporter **ret, struct errmsg *why)
 {
     struct exporter *exporter = calloc(1, sizeof *exporter);
+    pthread_condattr_t monotonic;
     if (!exporter)
         return err_set(why, ERR_NO_MEMORY, "out of memory");
+    exporter->settings = *settings;
+    exporter->seen = calloc((size_t)settings->model->n_services, sizeof *exporter->seen);
     pthread_mutex_init(&exporter->mutex, NULL);
-    pthread_cond_init(&exporter->cond, NULL);
-    exporter->folder = strdup(folder);
-    if (!exporter->folder || pthread_create(&exporter->thread, NULL, exporter_run, exporter) != 0) {
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&exporter->cond, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    if (!exporter->seen || pthread_create(&exporter->thread, NULL, exporter_run, exporter) != 0) {
         exporter_free(exporter);
         return err_set(why, ERR_IO, "a thread cannot be started");
     }

@@ -27,6 +27,8 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"status", "[SERVICE]", "what waits for a person; the services: active site, votes, timers, run", 0, 1,
      command_status},
     {"why", "INCIDENT|SERVICE", "why something was done about an incident, and why not", 1, 1, command_why},
+    {"export", "SERVICE [--to-dir DIR]", "a script and a runbook that move it by hand, for the day the daemon is down",
+     1, 1, command_export},
     {"report", "INCIDENT|RUN", "what happened, how long each part took, and what was slow, as Markdown", 1, 1,
      command_report},
     {"incidents", "[SERVICE] [--open]", "the incidents, newest first", 0, 1, command_incidents},
@@ -92,6 +94,7 @@ static void usage(FILE *out)
         "      --says WORD       and what: down, up, or nothing (takes it back)\n"
         "      --step N          of retry, skip, done: that step alone, with the number that runs UUID shows\n"
         "      --kind KIND       of drill: canary or plan\n"
+        "      --to-dir DIR      of export: the folder to write to (default: where you are)\n"
         "      --open            of incidents: only those that are not over\n"
         "      --database FILE   a database file, read without a daemon\n"
         "      --query QUERY     of try: the query string, as the monitor appends it to the URL\n"
@@ -118,13 +121,14 @@ static const struct option LONG_OPTIONS[] = {
     {"step", required_argument, NULL, 'm'},
     {"kind", required_argument, NULL, 'g'},
     {"since", required_argument, NULL, 'b'},
-    {"plan", required_argument, NULL, 'x'},
+    {"plan", required_argument, NULL, 'P'},
     {"override", required_argument, NULL, 'i'},
     {"planned", no_argument, NULL, 'p'},
     {"replace", no_argument, NULL, 'l'},
     {"standalone", no_argument, NULL, 'x'},
     {"yes", no_argument, NULL, 'z'},
     {"from", required_argument, NULL, 'f'},
+    {"to-dir", required_argument, NULL, 'D'},
     {"open", no_argument, NULL, 'w'},
     {"unmatched", no_argument, NULL, 'n'},
     {"json", no_argument, NULL, 'j'},
@@ -169,8 +173,10 @@ static const char **text_slot(struct options *options, int letter)
         return &options->step;
     case 'g':
         return &options->kind;
-    case 'x':
+    case 'P':
         return &options->plan;
+    case 'D':
+        return &options->to_dir;
     case 'i':
         return options->n_overrides < MAX_OVERRIDES ? &options->overrides[options->n_overrides++] : NULL;
     default:

@@ -5,6 +5,7 @@
 #include "cli.h"
 #include "config.h"
 #include "executor.h"
+#include "exporter.h"
 #include "http/http.h"
 #include "needs.h"
 #include "orchestrator.h"
@@ -24,6 +25,7 @@
 #define MAX_ATTEMPT_THREADS 48
 #define MAX_LOOK_THREADS 32
 #define STOP_GRACE_MS 5000
+#define EXPORT_EVERY_MS 5000
 
 struct daemon {
     struct config *config;
@@ -36,6 +38,7 @@ struct daemon {
     struct needs *needs;
     struct http *http;
     struct watch *watch;
+    struct exporter *exporter;
     struct orchestrator *orchestrator;
     struct executor *executor;
     struct prober *prober;
@@ -185,6 +188,8 @@ static enum err start_workers(struct daemon *daemon, struct errmsg *why)
                                                .kill_switch = config->kill_switch,
                                                .n_attempt_threads = MAX_ATTEMPT_THREADS,
                                                .n_look_threads = MAX_LOOK_THREADS};
+    const struct exporter_settings exporter = {
+        .folder = config->export, .database = config->database, .model = &config->model, .every_ms = EXPORT_EVERY_MS};
     const struct orchestrator_settings orchestrator = {.model = &config->model,
                                                        .store = daemon->store,
                                                        .ballast = daemon->ballast,
@@ -202,6 +207,8 @@ static enum err start_workers(struct daemon *daemon, struct errmsg *why)
         return err;
     set_asked(daemon, daemon->orchestrator);
     err = executor_start(&executor, &daemon->executor, why);
+    if (err == ERR_OK && config->export)
+        err = exporter_start(&exporter, &daemon->exporter, why);
     if (err == ERR_OK)
         err = prober_start(&config->model, daemon->commands, &daemon->prober, why);
     if (err == ERR_OK)
@@ -241,6 +248,7 @@ static void stop(struct daemon *daemon)
     needs_stop(daemon->needs);
     watch_stop(daemon->watch);
     prober_stop(daemon->prober);
+    exporter_stop(daemon->exporter);
     executor_stop(daemon->executor, STOP_GRACE_MS);
     if (daemon->commands)
         command_queue_close(daemon->commands);

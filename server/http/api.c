@@ -201,6 +201,7 @@ const struct route api_routes[] = {
     GET("/api/v1/services/*/readiness", api_readiness, ""),
     {"POST", "/api/v1/services/*/plan", ACCESS_APPROVER, MAX_CALL_BODY, api_begin, api_call_plan, api_call_answered, "",
      0},
+    GET("/api/v1/services/*/export", api_export, ""),
     CALL("/api/v1/services/*/failover", api_call_move, DIRECTION_FAILOVER),
     CALL("/api/v1/services/*/failback", api_call_move, DIRECTION_FAILBACK),
     CALL("/api/v1/services/*/adopt", api_call_adopt, 0),

@@ -359,6 +359,7 @@ void api_call_answered(struct request *request);
 void api_status(struct request *request);
 void api_incidents(struct request *request);
 void api_incident(struct request *request);
+void api_export(struct request *request);
 void api_incident_report(struct request *request);
 void api_run_report(struct request *request);
 void api_shadow(struct request *request);

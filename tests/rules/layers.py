@@ -45,7 +45,7 @@ MAY_INCLUDE = {
     "executor": ["command", "store", "actions", "core", "base"],
     "prober": ["command", "actions", "core", "base"],
     "watch": ["command", "fetch", "core", "base"],
-    "exporter": ["core", "base"],
+    "exporter": ["store", "core", "base"],
     "orchestrator": ["command", "store", "core", "base"],
     "needs": ["fetch", "handlers", "core", "base"],
     "http": ["needs", "command", "store", "handlers", "core", "base"],
