@@ -19,29 +19,29 @@ static json_t *json_of(const char *text)
     "{\"seq\":1,\"hash\":\"\",\"entry\":{\"kind\":\"" kind "\",\"at\":\"2026-11-28T06:" at "Z\",\"detail\":{" detail   \
     "},\"text\":\"" text "\"}}"
 
-static const char incident_text[] = "{\"id\":\"I\",\"service\":\"shop\",\"site\":\"gra\",\"opened_at\":\"2026-11-28T06:"
-                                    "00:00.000Z\","
-                                    "\"stood_at\":\"2026-11-28T06:00:30.000Z\",\"resolved_at\":null,\"run\":\"R\","
-                                    "\"chain\":[" LINE("decision.incident", "00:00.000", "", "an incident of gra begins") "," LINE(
-                                        "decision.vote", "00:00.000", "\"x\":1",
-                                        "prometheus says gra is down") "," LINE("run.started", "00:30.000", "",
-                                                                                "failover from gra to rbx | "
-                                                                                "why") "," LINE("run.attempt",
-                                                                                                "00:31.000",
-                                                                                                "\"outcome\":"
-                                                                                                "\"ok\"",
-                                                                                                "observe is "
-                                                                                                "ok") "," LINE("run."
-                                                                                                               "attemp"
-                                                                                                               "t",
-                                                                                                               "00:32."
-                                                                                                               "000",
-                                                                                                               "\"outco"
-                                                                                                               "me\":"
-                                                                                                               "\"tempo"
-                                                                                                               "rary\"",
-                                                                                                               "HTTP "
-                                                                                                               "500") "]}";
+static const char incident_text[] =
+    "{\"id\":\"I\",\"service\":\"shop\",\"site\":\"gra\",\"opened_at\":\"2026-11-28T06:"
+    "00:00.000Z\","
+    "\"stood_at\":\"2026-11-28T06:00:30.000Z\",\"resolved_at\":null,\"run\":\"R\","
+    "\"chain\":[" LINE("decision.incident", "00:00.000", "", "an incident of gra begins") "," LINE(
+        "decision.vote", "00:00.000", "\"x\":1",
+        "prometheus says gra is down") "," LINE("run.started", "00:30.000", "",
+                                                "failover from gra to rbx | "
+                                                "why") "," LINE("run.attempt", "00:31.000",
+                                                                "\"outcome\":"
+                                                                "\"ok\"",
+                                                                "observe is "
+                                                                "ok") "," LINE("run."
+                                                                               "attemp"
+                                                                               "t",
+                                                                               "00:32."
+                                                                               "000",
+                                                                               "\"outco"
+                                                                               "me\":"
+                                                                               "\"tempo"
+                                                                               "rary\"",
+                                                                               "HTTP "
+                                                                               "500") "]}";
 
 /* A step of a run from 06:00:`from` to 06:`to`. */
 #define STEP(name, state, from, to, more)                                                                              \
