@@ -195,6 +195,27 @@ static void test_an_old_script_does_no_harm_at_route53(void **state)
     rig_stop(&rig);
 }
 
+/* The script of the way back is written while nothing has to be changed. */
+static void test_a_way_back_leads_back(void **state)
+{
+    (void)state;
+    for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
+        struct rig rig;
+        struct strbuf script = STRBUF_INIT;
+        start(&rig, kind);
+        rig_set(&rig, "target", "192.0.2.10");
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_true(rig.result.is_right);
+        script_of(&rig, &script);
+        rig_set(&rig, "target", "198.51.100.20");
+        assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+        assert_int_equal(run(&rig, strbuf_text(&script), NULL), 0);
+        assert_true(holds(kind, "accepted", "192.0.2.10"));
+        strbuf_done(&script);
+        rig_stop(&rig);
+    }
+}
+
 static void test_without_ids_it_says_so(void **state)
 {
     (void)state;
@@ -318,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_looks),
         cmocka_unit_test(test_fails_where_the_provider_refuses),
         cmocka_unit_test(test_an_old_script_does_no_harm_at_route53),
+        cmocka_unit_test(test_a_way_back_leads_back),
         cmocka_unit_test(test_without_ids_it_says_so),
         cmocka_unit_test(test_break_glass),
         cmocka_unit_test(test_pieces),
