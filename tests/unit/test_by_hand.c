@@ -205,7 +205,6 @@ static void test_a_way_back_leads_back(void **state)
         start(&rig, kind);
         rig_set(&rig, "target", "192.0.2.10");
         assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
-        assert_true(rig.result.is_right);
         script_of(&rig, &script);
         rig_set(&rig, "target", "198.51.100.20");
         assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
