@@ -7,11 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void set_id(json_t *entry, const char *name, const struct id *id)
+static bool set_id(json_t *entry, const char *name, const struct id *id)
 {
     char text[ID_TEXT_SIZE];
-    if (id && !id_is_nil(id))
-        json_object_set_new(entry, name, json_string(id_format(id, text)));
+    return !id || id_is_nil(id) || json_object_set_new(entry, name, json_string(id_format(id, text))) == 0;
 }
 
 /* What came from outside, or was cut, may not be UTF-8. */
@@ -27,22 +26,34 @@ json_t *text_json(const char *text)
     return json ? json : json_string("");
 }
 
-void journal_note(struct orchestrator *o, const struct note *note)
+/* NULL: out of memory. An entry that lacks what its row has beside it would look like one that somebody has changed. */
+static json_t *entry_of(const struct note *note)
 {
     json_t *entry = json_object();
-    json_object_set_new(entry, "who", text_json(note->who ? note->who : "turnout"));
-    json_object_set_new(entry, "text", text_json(note->text ? note->text : ""));
-    json_object_set_new(entry, "kind", json_string(note->kind));
-    if (note->service && note->service[0])
-        json_object_set_new(entry, "service", json_string(note->service));
-    set_id(entry, "run", note->run);
-    set_id(entry, "incident", note->incident);
-    set_id(entry, "delivery", note->delivery);
-    if (note->detail)
-        json_object_set_new(entry, "detail", note->detail);
+    bool is_whole = json_object_set_new(entry, "who", text_json(note->who ? note->who : "turnout")) == 0 &&
+                    json_object_set_new(entry, "text", text_json(note->text ? note->text : "")) == 0 &&
+                    json_object_set_new(entry, "kind", json_string(note->kind)) == 0 &&
+                    (!note->service || !note->service[0] ||
+                     json_object_set_new(entry, "service", json_string(note->service)) == 0) &&
+                    set_id(entry, "run", note->run) && set_id(entry, "incident", note->incident) &&
+                    set_id(entry, "delivery", note->delivery);
+    if (!is_whole)
+        json_decref(note->detail);
+    else if (note->detail)
+        is_whole = json_object_set_new(entry, "detail", note->detail) == 0;
+    if (is_whole)
+        return entry;
+    json_decref(entry);
+    return NULL;
+}
+
+void journal_note(struct orchestrator *o, const struct note *note)
+{
+    json_t *entry = entry_of(note);
     struct errmsg why = {0};
     enum err err =
-        audit_append(&o->world->chain, o->rows, entry, o->wall, note->kind, note->service ? note->service : "");
+        entry ? audit_append(&o->world->chain, o->rows, entry, o->wall, note->kind, note->service ? note->service : "")
+              : ERR_NO_MEMORY;
     if (err != ERR_OK) {
         err_set(&why, err, "cannot write an audit entry of kind %s", note->kind);
         batch_break(o, err, &why);

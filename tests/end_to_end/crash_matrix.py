@@ -81,7 +81,7 @@ def config_for(sandbox, kind):
     config = configuration(sandbox, playbook=playbook(sandbox.dns, kind))
     config["services"]["shop"]["trigger"]["mode"] = "manual"
     config["services"]["shop"]["readiness"] = {"every": "never"}
-    config["server"]["ballast"] = "2MiB"
+    config["server"]["ballast"] = "6MiB"  # a run needs two for the WAL, and what the file grows by
     return config
 
 
@@ -208,7 +208,7 @@ class Rig:
         folder = os.path.join(self.folder, "trial-%d" % self.n)
         os.mkdir(folder)
         if is_small:
-            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m", "turnout-test", folder], check=True)
+            subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "turnout-test", folder], check=True)
         shutil.copytree(template, folder, dirs_exist_ok=True)
         sandbox.reset()
         return Daemon(folder, config_for(sandbox, kind)), sandbox

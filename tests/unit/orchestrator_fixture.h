@@ -317,7 +317,8 @@ static inline void assert_chain_intact(struct fixture *f)
     struct audit_verdict verdict;
     assert_int_equal(store_reader_open(f->database, &reader, &why), ERR_OK);
     assert_int_equal(store_audit_verify(reader, &verdict, &why), ERR_OK);
-    assert_true(verdict.is_intact);
+    if (!verdict.is_intact)
+        fail_msg("entry %lld: %s", (long long)verdict.broken_seq, verdict.text);
     assert_true(verdict.count > 0);
     store_reader_close(reader);
 }
