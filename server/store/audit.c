@@ -19,9 +19,19 @@ struct sha256 audit_hash(const struct sha256 *previous, const char *text, size_t
 
 /* ---- appending --------------------------------------------------------------------------------------------------- */
 
+/* json_dumps() leaves keys out when memory is short in the middle of it, and says nothing: so the room is taken before.
+ */
 static char *canonical_text(const json_t *entry)
 {
-    return json_dumps(entry, JSON_COMPACT | JSON_SORT_KEYS);
+    const size_t flags = JSON_COMPACT | JSON_SORT_KEYS;
+    size_t size = json_dumpb(entry, NULL, 0, flags);
+    char *text = size > 0 ? malloc(size + 1) : NULL;
+    if (!text || json_dumpb(entry, text, size, flags) != size) {
+        free(text);
+        return NULL;
+    }
+    text[size] = '\0';
+    return text;
 }
 
 /* What a provider answers may be long; the record must not fail for that. */
