@@ -7,7 +7,6 @@ jobs between: server/base/crash_point.h). Then each point has a trial: a fresh d
     power     the database's files as they are at that instant, in another folder, where another daemon starts
     freeze    SIGSTOP, a minute passes for the daemon's clocks, SIGCONT
     full      the disk is full from there on (at commits only), until the run has ended: the ballast has to do
-    overtake  SIGSTOP as above, and while it stands, an operator's cancel and another run wait for it at the door
 
 with or without a provider's fault at the same point, and the same assertions at the end: the run ends right, each
 record was changed once and not by an older run, the audit chain is intact, no acknowledged alert is missing.
@@ -37,7 +36,7 @@ from daemon import GRA, RBX, SOURCE_TOKEN, Daemon, alert, configuration, deliver
 from seed import default_seed  # noqa: E402
 
 KINDS = ("failover", "failback", "undo")
-HOWS = ("kill", "power", "freeze", "overtake", "full")
+HOWS = ("kill", "power", "freeze", "full")
 FAULTS = ("reset_before", "reset_after", "status", "html", "truncate")
 RECORDS = ("app", "api")
 FREEZE_MS = 60000
@@ -239,7 +238,7 @@ class Trial:
         if self.fault and self.point.startswith("request before"):
             points.append(self.point.replace("request before", "request after"))
         with open(os.path.join(folder, "skew"), "w", encoding="utf-8") as file:
-            file.write(str(FREEZE_MS if self.how in ("freeze", "overtake") else 0))
+            file.write(str(FREEZE_MS if self.how == "freeze" else 0))
         is_stopping = self.how != "kill" or self.fault
         return {"TURNOUT_CRASH_AT": ";".join(points), "TURNOUT_CRASH_HOW": "stop" if is_stopping else "kill",
                 "TURNOUT_CRASH_SKEW": os.path.join(folder, "skew")}
@@ -372,9 +371,6 @@ class Trial:
             wait_for(lambda: os.path.exists(ballast) and daemon.is_ready(), 20, "the ballast and intake")
         except AssertionError as error:
             raise Wrong("broken", str(error)) from None
-
-    def at_overtake(self, daemon):
-        self.at_freeze(daemon)
 
     # -- the end of it
 
