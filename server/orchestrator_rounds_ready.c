@@ -132,6 +132,16 @@ static void put(struct orchestrator *o, const struct round *round, const struct 
     free(detail);
 }
 
+/* Of the daemon itself; NULL: nothing is. */
+static const char *trouble(const struct orchestrator *o)
+{
+    if (o->disk_text[0])
+        return o->disk_text;
+    return o->settings.ballast && ballast_is_given_up(o->settings.ballast)
+               ? "the disk was full, and the ballast beside the database is given up"
+               : NULL;
+}
+
 static void judge(struct orchestrator *o, const struct round *round, enum direction direction)
 {
     struct readiness_record *record = &o->world->services[round->service].readiness[direction];
@@ -139,7 +149,7 @@ static void judge(struct orchestrator *o, const struct round *round, enum direct
     struct plan_verdict verdict;
     if (!plan)
         return;
-    plan_judge(plan, o->disk_text[0] ? o->disk_text : NULL, &verdict);
+    plan_judge(plan, trouble(o), &verdict);
     enum readiness before = record->state;
     bool is_other = before != verdict.state;
     /* After a restart the text stands for the cause. */

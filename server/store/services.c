@@ -159,9 +159,9 @@ static enum err read_all(struct connection *connection, struct services *service
         enum sql sql;
         void (*each)(struct columns *columns, struct services *services);
     } parts[] = {
-        {SQL_SERVICE_NAMES, each_name}, {SQL_SERVICE_ACTIVE, each_active},   {SQL_LOAD_VOTES, each_vote},
-        {SQL_LOAD_TIMERS, each_timer},  {SQL_LOAD_INCIDENTS, each_incident}, {SQL_SERVICE_RUNS, each_run},
-        {SQL_LOAD_PAUSES, each_pause},  {SQL_SERVICE_DEBTS, each_debt},      {SQL_LOAD_DRILLS, each_drill},
+        {SQL_SERVICE_NAMES, each_name},       {SQL_SERVICE_ACTIVE, each_active},   {SQL_LOAD_VOTES, each_vote},
+        {SQL_LOAD_TIMERS, each_timer},        {SQL_LOAD_INCIDENTS, each_incident}, {SQL_SERVICE_RUNS, each_run},
+        {SQL_LOAD_PAUSES, each_pause},        {SQL_SERVICE_DEBTS, each_debt},      {SQL_LOAD_DRILLS, each_drill},
         {SQL_LOAD_READINESS, each_readiness},
     };
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {

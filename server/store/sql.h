@@ -142,7 +142,7 @@
                          "WHERE down > 0 OR up > 0 OR vote <> 'unknown' UNION SELECT service FROM pause "              \
                          "UNION SELECT service FROM timer UNION SELECT service FROM incident "                         \
                          "WHERE resolved_at IS NULL UNION SELECT service FROM run "                                    \
-                         "UNION SELECT service FROM drill UNION SELECT service FROM readiness ORDER BY 1")                                                 \
+                         "UNION SELECT service FROM drill UNION SELECT service FROM readiness ORDER BY 1")             \
     X(SQL_SERVICE_ACTIVE, "SELECT service, kind, site, since FROM active")                                             \
     X(SQL_SERVICE_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id IN "                                                 \
                         "(SELECT max(id) FROM run WHERE occasion <> 'drill' GROUP BY service)")                        \
