@@ -102,7 +102,7 @@
     X(SQL_STEP_TIMES,                                                                                                  \
       "SELECT name, finished_at - started_at FROM step WHERE run IN (SELECT id FROM run INDEXED BY run_service "       \
       "WHERE service = ?1 AND state = 'succeeded' ORDER BY id DESC LIMIT ?2) AND state = 'done' "                      \
-      "AND finished_at >= started_at ORDER BY name")                                                                   \
+      "AND finished_at >= started_at")                                                                                 \
     X(SQL_AUDIT_HEAD, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")                                         \
     X(SQL_DELIVERY_HEAD, "SELECT max(seq) FROM delivery")                                                              \
     X(SQL_IDEMPOTENCY_GET, "SELECT request, run FROM idempotency WHERE who = ? AND key = ?")                           \
