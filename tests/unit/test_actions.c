@@ -57,13 +57,20 @@ struct fake {
     int64_t timeout_ms; /* seen */
     const atomic_bool *cancel;
     int n_sent;
+    int64_t took_ms, date_at, rate_reset_at;
+    int rate_remaining;
 };
 
 static enum err fake_send(struct fetch *base, const struct fetch_request *request, struct fetch_response *ret,
                           struct errmsg *why)
 {
     struct fake *fake = (struct fake *)(void *)base;
-    *ret = (struct fetch_response){.status = fake->status, .retry_after_ms = -1, .took_ms = 7};
+    *ret = (struct fetch_response){.status = fake->status,
+                                   .retry_after_ms = -1,
+                                   .took_ms = fake->took_ms ? fake->took_ms : 7,
+                                   .date_at = fake->date_at,
+                                   .rate_remaining = fake->rate_remaining,
+                                   .rate_reset_at = fake->rate_reset_at};
     fake->timeout_ms = request->timeout_ms;
     fake->cancel = request->cancel;
     fake->n_sent++;
@@ -73,6 +80,7 @@ static enum err fake_send(struct fetch *base, const struct fetch_request *reques
 
 struct setup {
     struct fake fake;
+    struct provider_kind kind;
     struct provider provider;
     struct action_call call;
     atomic_bool cancel;
@@ -82,7 +90,7 @@ struct setup {
 static void setup_make(struct setup *setup)
 {
     *setup = (struct setup){.fake = {.base = {.send = fake_send}, .status = 200}, .secret = "hunter2"};
-    setup->provider.kind = provider_kind_find("linode");
+    setup->provider.kind = &setup->kind;
     setup->provider.secrets[1].row = "token";
     setup->provider.secrets[1].value = (struct secret){setup->secret, strlen(setup->secret)};
     setup->call = (struct action_call){.provider = &setup->provider,
@@ -133,6 +141,53 @@ static void test_sending_is_bounded_and_recorded(void **state)
     assert_int_equal(send_put(&setup, 0, NULL, &why), ERR_TEMPORARY);
     assert_int_equal(setup.fake.n_sent, 3);
     assert_int_equal(json_array_size(setup.call.requests), 3);
+    json_decref(setup.call.requests);
+}
+
+static int64_t skew_after(struct setup *setup, int64_t date_at, int64_t took_ms)
+{
+    struct errmsg why;
+    setup->fake.date_at = date_at;
+    setup->fake.took_ms = took_ms;
+    assert_int_equal(send_put(setup, 0, NULL, &why), ERR_OK);
+    return setup->call.clock_skew_ms;
+}
+
+/* The second that a server writes begins up to a second ago, and lies anywhere within the exchange. */
+static void test_the_providers_clock_is_compared_with_ours(void **state)
+{
+    (void)state;
+    struct setup setup;
+    setup_make(&setup);
+    int64_t second = clock_wall_ms() / 1000 * 1000;
+    assert_int_equal(skew_after(&setup, second, 1), 0);
+    assert_int_equal(skew_after(&setup, second - 3000, 4000), 0);
+    assert_in_range(skew_after(&setup, second + 60000, 1), 58000, 60000);
+    assert_in_range(-skew_after(&setup, second - 60000, 1), 59000, 62000);
+    assert_in_range(-skew_after(&setup, second - 60000, 2000), 56000, 60000);
+    assert_in_range(-skew_after(&setup, 0, 1), 56000, 60000); /* it does not say: what was known stays */
+    json_decref(setup.call.requests);
+}
+
+/* Nothing goes out that the provider would refuse, and the engine hears when it will not. */
+static void test_what_the_provider_has_no_room_for_is_not_sent(void **state)
+{
+    (void)state;
+    struct setup setup;
+    struct errmsg why;
+    struct action_result result = {.retry_after_ms = -1};
+    setup_make(&setup);
+    setup.kind.rate = (struct rate){400, 60000};
+    setup.fake.rate_remaining = 0;
+    setup.fake.rate_reset_at = clock_wall_ms() + 30000;
+    assert_int_equal(send_put(&setup, 0, NULL, &why), ERR_OK);
+    assert_int_equal(send_put(&setup, 0, NULL, &why), ERR_BUSY);
+    assert_int_equal(setup.fake.n_sent, 1);
+    assert_int_equal(json_array_size(setup.call.requests), 1);
+    result_of_failure(&setup.call, &result, "Linode", true, ERR_BUSY, &why);
+    assert_int_equal(result.outcome, OUTCOME_TEMPORARY);
+    assert_in_range(result.retry_after_ms, 28000, 30000);
+    assert_non_null(strstr(result.text.text, "Linode cannot be asked: the requests"));
     json_decref(setup.call.requests);
 }
 
@@ -321,6 +376,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registries),
         cmocka_unit_test(test_sending_is_bounded_and_recorded),
+        cmocka_unit_test(test_the_providers_clock_is_compared_with_ours),
+        cmocka_unit_test(test_what_the_provider_has_no_room_for_is_not_sent),
         cmocka_unit_test(test_records_hold_no_secrets),
         cmocka_unit_test(test_what_failures_mean),
         cmocka_unit_test(test_what_statuses_mean),
