@@ -231,7 +231,8 @@ static void check_rows(const char *owner, const struct row *rows)
         if (row->is_required && row->default_text)
             fail_msg("%s.%s is required and has a default", owner, row->name);
         if ((row->type == ROW_CHOICE || row->type == ROW_CHOICES) != (row->choices != NULL) ||
-            (row->type == ROW_MAP || row->type == ROW_MAPS) != (row->rows != NULL))
+            (row->rows != NULL) > (row->type == ROW_MAP || row->type == ROW_MAPS) ||
+            (row->type == ROW_MAPS && !row->rows))
             fail_msg("%s.%s: choices or rows do not fit its type", owner, row->name);
         if (row->min > row->max)
             fail_msg("%s.%s: from %" PRId64 " to %" PRId64, owner, row->name, row->min, row->max);

@@ -206,7 +206,8 @@ static void services_with_everything(void **state)
     assert_json(
         services,
         "[{'name': 'blog', 'active': 'split', 'active_site': null, 'active_since': '" NOW_TEXT "', 'votes': [], "
-        "'timers': [], 'incidents': [], 'paused': null, 'run': null, 'debts': [], 'drills': []}, "
+        "'timers': [], 'incidents': [], 'paused': null, 'run': null, 'debts': [], 'drills': [], 'readiness': "
+        "{'failover': null, 'failback': null}}, "
         "{'name': 'shop', 'active': 'moving', 'active_site': 'gra', 'active_since': '" NOW_TEXT "', "
         "'votes': [{'site': 'gra', 'source': 'one', 'down': 2, 'up': 1, 'vote': 'down', 'heard_at': 77, "
         "'offset_ms': -3, 'boot_id': 'b'}, {'site': 'gra', 'source': 'two', 'down': 0, 'up': 1, 'vote': 'unknown', "
@@ -222,11 +223,12 @@ static void services_with_everything(void **state)
         "'to': 'rbx', 'state': 'running', 'has_effect': false, 'ending': null, 'is_undoing': false, 'plan': null, "
         "'reason': 'quorum', 'started_by': 'decision', "
         "'incident': '01000000-0000-0000-0000-000000000001', 'started_at': '" NOW_TEXT "', 'finished_at': null, "
-        "'error': 'half ? a character'}, 'debts': [], 'drills': []}, "
+        "'error': 'half ? a character'}, 'debts': [], 'drills': [], 'readiness': {'failover': null, 'failback': "
+        "null}}, "
         "{'name': 'wiki', 'active': 'unknown', 'active_site': null, 'active_since': null, 'votes': [], "
         "'timers': [{'kind': 'cool_down', 'site': null, 'count': 0, 'due_at': 5, 'offset_ms': 0, 'boot_id': 'b'}], "
         "'incidents': [], 'paused': {'at': '" NOW_TEXT "', 'who': 'oncall', 'reason': 'work'}, 'run': null, "
-        "'debts': [], 'drills': []}]");
+        "'debts': [], 'drills': [], 'readiness': {'failover': null, 'failback': null}}]");
     store_reader_close(reader);
 }
 
