@@ -145,7 +145,7 @@ static const char *trouble(const struct orchestrator *o)
 static void judge(struct orchestrator *o, const struct round *round, enum direction direction)
 {
     struct readiness_record *record = &o->world->services[round->service].readiness[direction];
-    json_t *plan = round_plan(o, round, direction);
+    json_t *plan = round_plan(o, round, (int)direction);
     struct plan_verdict verdict;
     if (!plan)
         return;

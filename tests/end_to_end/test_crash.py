@@ -5,6 +5,7 @@ killed while it waits for the answer."""
 
 import json
 import random
+import re
 import signal
 import threading
 import time
@@ -19,6 +20,11 @@ NAMES = ("app.example.com", "app.example.net", "app.example.org")
 INSTANTS = (0, 1, 2, 3, 5, 6, 7, 8, 12, 13, 14, 15, 16, 21, 22, 23, 24, 25, 26, 27, 28)
 
 
+def what_is_made(body):
+    """Of a Route 53 batch not what it deletes: sent again, that is what was made the first time."""
+    return re.sub("<Change><Action>DELETE</Action>.*?</Change>", "", body or "", flags=re.S)
+
+
 def assert_all_right(daemon, sandbox, run):
     wait_for(lambda: daemon.run(run)["state"] == "succeeded", 40, "the run to succeed")
     assert len(daemon.runs()) == 1
@@ -28,7 +34,7 @@ def assert_all_right(daemon, sandbox, run):
     made = {}
     for entry in sandbox.requests():
         if entry["effect"] and entry["method"] != "GET":
-            made.setdefault((entry["provider"], entry["method"]), []).append((entry["path"], entry["body"]))
+            made.setdefault((entry["provider"], entry["method"]), []).append((entry["path"], what_is_made(entry["body"])))
     # An effect whose answer was lost may be made again, the very same; nothing else ever is. (Route 53's comment names the run.)
     for key, same in made.items():
         assert len(set(same)) == 1, (key, same)

@@ -213,7 +213,7 @@ def test_bodies_that_cannot_be_meant(daemon):
     entries = wait_for(lambda: sum(entry["detail"]["count"] for entry in refusals(daemon)) == 13 and refusals(daemon), 5,
                        "all of them on record")
     assert all(entry["who"] == "operator oncall" for entry in entries)
-    assert "not supported yet" in daemon.post(path, {"reason": "x", "plan": "abc"}).json["error"]["message"]
+    assert "64 hex digits" in daemon.post(path, {"reason": "x", "plan": "abc"}).json["error"]["message"]
     assert daemon.post(path, {"reason": "x" * 100000}).status in (400, 413)
     assert daemon.post("/api/v1/services/shop/adopt", {"reason": "x"}).status == 400
     assert daemon.post("/api/v1/runs/not-a-uuid/cancel", {"reason": "x"}).status in (400, 404)

@@ -102,12 +102,12 @@ def test_files_that_are_no_configuration(unstarted, text, word):
 def test_keys_of_later_days_say_so(unstarted):
     config = configuration()
     config["server"]["reserve"] = 1
-    config["services"]["shop"]["objective"] = {"rto": "5m"}
-    config["services"]["shop"]["playbook"][0]["on_failure"] = "undo"
+    config["services"]["shop"]["notify"] = "oncall"
+    config["services"]["shop"]["playbook"][0]["use"] = "move"
     unstarted.configure(config)
     code, lines = serve(unstarted)
     text = "\n".join(lines)
-    assert code == 1 and len(lines) >= 3 and "reserve" in text and "objective" in text and "on_failure" in text
+    assert code == 1 and len(lines) >= 3 and all('"%s" is not supported yet' % key in text for key in ("reserve", "notify", "use"))
 
 
 def test_a_file_that_is_not_there(unstarted):
