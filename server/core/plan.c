@@ -287,6 +287,7 @@ static bool is_fatal(const json_t *plan, const json_t *warning)
 void plan_judge(const json_t *plan, const char *trouble, struct plan_verdict *ret)
 {
     size_t i, n = 0;
+    bool is_cut = false;
     const json_t *warning;
     *ret = (struct plan_verdict){.state = READINESS_READY};
     if (json_array_size(json_object_get(plan, "steps")) == 0)
@@ -295,8 +296,9 @@ void plan_judge(const json_t *plan, const char *trouble, struct plan_verdict *re
         blame(ret, READINESS_DEGRADED, "daemon", trouble);
     json_array_foreach(json_object_get(plan, "warnings"), i, warning)
     {
+        is_cut |= plan_is_named(warning, "kind", "more");
         /* A step that cannot look is as ready as it will ever be. */
-        if (plan_is_named(warning, "kind", "blind"))
+        if (plan_is_named(warning, "kind", "blind") || plan_is_named(warning, "kind", "more"))
             continue;
         n++;
         blame(ret, is_fatal(plan, warning) ? READINESS_NOT_READY : READINESS_DEGRADED,
@@ -305,5 +307,5 @@ void plan_judge(const json_t *plan, const char *trouble, struct plan_verdict *re
     n += trouble ? 1 : 0;
     size_t len = strlen(ret->text);
     if (n > 1 && len < sizeof ret->text)
-        snprintf(ret->text + len, sizeof ret->text - len, "; and %zu more", n - 1);
+        snprintf(ret->text + len, sizeof ret->text - len, "; and %s%zu more", is_cut ? "at least " : "", n - 1);
 }

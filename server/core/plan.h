@@ -58,7 +58,7 @@ struct plan_way {
  * "desired", "previous", "text", "took_ms", "predicted_ms": MS|null, and where it was asked for "script"}], "warnings":
  * [{"kind", "step": N|null, "text"}], "predicted": {"steps_ms", "ttl_ms", "total_ms", "objective_ms"}, "clock_skew_ms",
  * "at"}. Kinds of warnings: fails, unknown, blind (a step that cannot look at all), same, foreign, ttl, stray, survey,
- * clock, late. NULL: out of memory. */
+ * clock, late; and more, which says how many have no room behind the first PLAN_MAX_WARNINGS. NULL: out of memory. */
 json_t *plan_make(const struct plan_way *way);
 const char *plan_hash(const json_t *plan); /* "" when it is none */
 /* The names of the sites' own values that stand for addresses: an array of texts, those of `from` that `to` does not

@@ -10,19 +10,35 @@
 #include <string.h>
 #include <strings.h>
 
-static void warn(json_t *plan, const char *kind, int step, const char *format, ...) PRINTF_LIKE(4, 5);
-static void warn(json_t *plan, const char *kind, int step, const char *format, ...)
+struct warnings {
+    json_t *list; /* the plan's */
+    int n_left_out;
+};
+
+static void warn(struct warnings *warnings, const char *kind, int step, const char *format, ...) PRINTF_LIKE(4, 5);
+static void warn(struct warnings *warnings, const char *kind, int step, const char *format, ...)
 {
-    json_t *warnings = json_object_get(plan, "warnings");
     char text[640];
     va_list args;
-    if (json_array_size(warnings) >= PLAN_MAX_WARNINGS)
+    if (json_array_size(warnings->list) >= PLAN_MAX_WARNINGS) {
+        warnings->n_left_out++;
         return;
+    }
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    json_array_append_new(warnings, json_pack("{s:s, s:o, s:o}", "kind", kind, "step",
-                                              step >= 0 ? json_integer(step) : json_null(), "text", plan_text(text)));
+    json_array_append_new(warnings->list,
+                          json_pack("{s:s, s:o, s:o}", "kind", kind, "step",
+                                    step >= 0 ? json_integer(step) : json_null(), "text", plan_text(text)));
+}
+
+static void warn_of_rest(const struct warnings *warnings)
+{
+    char text[80];
+    if (warnings->n_left_out == 0)
+        return;
+    snprintf(text, sizeof text, "%d more warnings are left out of this list", warnings->n_left_out);
+    json_array_append_new(warnings->list, json_pack("{s:s, s:n, s:s}", "kind", "more", "step", "text", text));
 }
 
 /* ---- names and values -------------------------------------------------------------------------------------------- */
@@ -103,27 +119,28 @@ json_t *plan_addresses(const struct service *service, int from, int to)
 
 /* ---- of a step --------------------------------------------------------------------------------------------------- */
 
-static void warn_of_state(json_t *plan, const struct plan_step *step, int n, const json_t *as_shown)
+static void warn_of_state(struct warnings *warnings, const struct plan_step *step, int n, const json_t *as_shown)
 {
     const char *text = json_string_value(json_object_get(as_shown, "text"));
     if (plan_is_named(as_shown, "state", plan_state_text(PLAN_FAILS)))
-        warn(plan, "fails", n, "%.100s would fail: %.400s", step->name, text);
+        warn(warnings, "fails", n, "%.100s would fail: %.400s", step->name, text);
     if (plan_is_named(as_shown, "state", plan_state_text(PLAN_UNKNOWN)))
-        warn(plan, plan_flag(step->text, "can_observe") ? "unknown" : "blind", n, "%.100s: %.400s", step->name, text);
+        warn(warnings, plan_flag(step->text, "can_observe") ? "unknown" : "blind", n, "%.100s: %.400s", step->name,
+             text);
 }
 
-static void warn_of_same(json_t *plan, const struct plan_way *way, int n)
+static void warn_of_same(struct warnings *warnings, const struct plan_way *way, int n)
 {
     const struct plan_step *step = &way->steps[n];
     const json_t *args = json_object_get(step->text, "args");
     if (!plan_flag(step->text, "can_apply") || !step->is_moved || !args || !step->away || !json_equal(args, step->away))
         return;
-    warn(plan, "same", n, "%.100s moves nothing: it would set the same at %.64s and at %.64s", step->name,
+    warn(warnings, "same", n, "%.100s moves nothing: it would set the same at %.64s and at %.64s", step->name,
          way->from >= 0 ? way->service->sites[way->from].name : "the other site", way->service->sites[way->to].name);
 }
 
 /* Neither what we put there nor what the other site has. */
-static void warn_of_foreign(json_t *plan, const struct plan_step *step, int n)
+static void warn_of_foreign(struct warnings *warnings, const struct plan_step *step, int n)
 {
     const json_t *desired = step->look.desired, *current = step->look.current;
     const char *key;
@@ -138,12 +155,13 @@ static void warn_of_foreign(json_t *plan, const struct plan_step *step, int n)
         if (!is_moving || !found || json_is_null(found) || is_same(found, wanted) || is_same(found, away))
             continue;
         value_text(found, text, sizeof text);
-        warn(plan, "foreign", n, "%.100s: somebody else has changed it: %.40s is %.190s, which belongs to neither site",
-             step->name, key, text);
+        warn(warnings, "foreign", n,
+             "%.100s: somebody else has changed it: %.40s is %.190s, which belongs to neither site", step->name, key,
+             text);
     }
 }
 
-static void warn_of_ttl(json_t *plan, const struct plan_way *way, int n)
+static void warn_of_ttl(struct warnings *warnings, const struct plan_way *way, int n)
 {
     const struct plan_step *step = &way->steps[n];
     const json_t *found = json_object_get(step->look.current, "ttl");
@@ -153,15 +171,15 @@ static void warn_of_ttl(json_t *plan, const struct plan_way *way, int n)
     if (!step->look.is_there || !plan_flag(step->text, "can_apply"))
         return;
     if (will > 0 && is > will)
-        warn(plan, "ttl", n,
+        warn(warnings, "ttl", n,
              "%.100s: the record has TTL %" PRId64 " s where %" PRId64
              " s are promised: resolvers keep the old answer for so long",
              step->name, is, will);
     else if (rto_s > 0 && (is > rto_s || will > rto_s))
-        warn(plan, "ttl", n, "%.100s: TTL %" PRId64 " s is longer than the objective of %" PRId64 " s", step->name,
+        warn(warnings, "ttl", n, "%.100s: TTL %" PRId64 " s is longer than the objective of %" PRId64 " s", step->name,
              is > will ? is : will, rto_s);
     else if (rto_s > 0 && ((json_is_integer(found) && is == 0) || (json_is_integer(wanted) && will == 0)))
-        warn(plan, "ttl", n,
+        warn(warnings, "ttl", n,
              "%.100s: the record has the zone's default TTL, which is not known here and may be longer than the "
              "objective of %" PRId64 " s",
              step->name, rto_s);
@@ -200,14 +218,14 @@ static bool is_moved(const json_t *found, const json_t *movers)
     return false;
 }
 
-static void warn_of_strays(json_t *plan, const struct plan_way *way, const struct plan_survey *survey)
+static void warn_of_strays(struct warnings *warnings, const struct plan_way *way, const struct plan_survey *survey)
 {
     size_t i;
     const json_t *found;
     json_array_foreach(survey->found, i, found)
     {
         if (!is_moved(found, survey->movers))
-            warn(plan, "stray", -1,
+            warn(warnings, "stray", -1,
                  "%.200s %.20s still holds %.200s, an address of %.64s, and no step moves it (TTL %" PRId64 " s)",
                  text_at(found, "record"), text_at(found, "type"), text_at(found, "target"),
                  way->from >= 0 ? way->service->sites[way->from].name : "the site that is left",
@@ -215,12 +233,12 @@ static void warn_of_strays(json_t *plan, const struct plan_way *way, const struc
     }
 }
 
-static void warn_of_survey(json_t *plan, const struct plan_way *way, const struct plan_survey *survey)
+static void warn_of_survey(struct warnings *warnings, const struct plan_way *way, const struct plan_survey *survey)
 {
     if (survey->is_there && survey->outcome == OUTCOME_OK)
-        warn_of_strays(plan, way, survey);
+        warn_of_strays(warnings, way, survey);
     else if (!survey->is_there || survey->outcome != OUTCOME_UNKNOWN)
-        warn(plan, "survey", -1, "zone %.100s could not be searched for other records of the old site: %.300s",
+        warn(warnings, "survey", -1, "zone %.100s could not be searched for other records of the old site: %.300s",
              survey->zone,
              !survey->is_there ? "the search has not ended in time"
              : survey->text    ? survey->text
@@ -229,40 +247,45 @@ static void warn_of_survey(json_t *plan, const struct plan_way *way, const struc
 
 /* ---- of all ------------------------------------------------------------------------------------------------------ */
 
-static void warn_of_clock(json_t *plan)
+static void warn_of_clock(struct warnings *warnings, const json_t *plan)
 {
     int64_t skew = plan_number(plan, "clock_skew_ms");
     if (llabs((long long)skew) > PLAN_SKEW_MS)
-        warn(plan, "clock", -1, "the clock here is %" PRId64 " s %s the providers': signed requests will be refused",
+        warn(warnings, "clock", -1,
+             "the clock here is %" PRId64 " s %s the providers': signed requests will be refused",
              (int64_t)llabs((long long)skew) / 1000, skew > 0 ? "behind" : "ahead of");
 }
 
 /* The objective counts from the first alert on: what the decision waits for comes first. */
-static void warn_of_time(json_t *plan, const struct plan_way *way)
+static void warn_of_time(struct warnings *warnings, const json_t *plan, const struct plan_way *way)
 {
     const json_t *predicted = json_object_get(plan, "predicted");
     int64_t hold = way->occasion == OCCASION_OUTAGE ? way->service->hold_ms : 0;
     int64_t total = plan_number(predicted, "total_ms") + hold;
     if (way->service->objective.rto_ms == 0 || total <= way->service->objective.rto_ms)
         return;
-    warn(plan, "late", -1,
+    warn(warnings, "late", -1,
          "it would take about %" PRId64 " s (hold %" PRId64 " s, steps %" PRId64 " s, old DNS answers %" PRId64
          " s), and the objective is %" PRId64 " s",
          total / 1000, hold / 1000, plan_number(predicted, "steps_ms") / 1000, plan_number(predicted, "ttl_ms") / 1000,
          way->service->objective.rto_ms / 1000);
 }
 
+/* What cannot be done is told first: it must not be among what is left out. */
 void plan_warn(json_t *plan, const struct plan_way *way)
 {
+    struct warnings warnings = {.list = json_object_get(plan, "warnings")};
     const json_t *steps = json_object_get(plan, "steps");
+    for (int n = 0; n < way->n_steps; n++)
+        warn_of_state(&warnings, &way->steps[n], n, json_array_get(steps, (size_t)n));
+    warn_of_clock(&warnings, plan);
     for (int n = 0; n < way->n_steps; n++) {
-        warn_of_state(plan, &way->steps[n], n, json_array_get(steps, (size_t)n));
-        warn_of_same(plan, way, n);
-        warn_of_foreign(plan, &way->steps[n], n);
-        warn_of_ttl(plan, way, n);
+        warn_of_same(&warnings, way, n);
+        warn_of_foreign(&warnings, &way->steps[n], n);
+        warn_of_ttl(&warnings, way, n);
     }
-    warn_of_clock(plan);
-    warn_of_time(plan, way);
+    warn_of_time(&warnings, plan, way);
     for (int i = 0; i < way->n_surveys; i++)
-        warn_of_survey(plan, way, &way->surveys[i]);
+        warn_of_survey(&warnings, way, &way->surveys[i]);
+    warn_of_rest(&warnings);
 }

@@ -5,7 +5,7 @@ import pytest
 from client import Sandbox
 from daemon import RBX, configuration, wait_for
 
-LOOK = {"every": "10s"}
+LOOK = {"every": "1s"}
 
 
 def one_record(sandbox, **changes):

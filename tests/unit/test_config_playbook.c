@@ -325,9 +325,10 @@ static void test_rehearsal(void **state)
                   "t:9:103: \"on_failure\" is for the steps of the playbook; a measure is asked until its \"deadline\" "
                   "and timed, so remove it\n"
                   "t:9:110: an element of \"measures\" cannot be text; it must be a mapping\n");
-    expect_errors(SMALL "    readiness: {every: 5s}\n",
-                  "t:9:24: \"every\" cannot be \"5s\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 10s "
-                  "to 7d, or never\n");
+    expect_errors(
+        SMALL "    readiness: {every: 500ms}\n",
+        "t:9:24: \"every\" cannot be \"500ms\"; it must be a duration such as 500ms, 30s, 5m, 2h or 7d from 1s "
+        "to 7d, or never\n");
     expect_errors(SMALL "    readiness: never\n", "t:9:16: \"readiness\" cannot be text; it must be a mapping\n");
     expect_errors(
         SMALL "    drill: {every: 1s, kind: real}\n",
