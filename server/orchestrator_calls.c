@@ -308,7 +308,8 @@ static enum run_event_kind event_of_call(enum run_call call)
 static void remember_who(const struct call *call, struct live_run *live)
 {
     const struct command_operator *operator_call = call->operator_call;
-    char **who = operator_call->run_call == RUN_CALL_CANCEL ? &live->cancelled_by : &live->sent_on_by;
+    bool is_no = operator_call->run_call == RUN_CALL_CANCEL || operator_call->run_call == RUN_CALL_UNDO;
+    char **who = is_no ? &live->cancelled_by : &live->sent_on_by;
     free(*who);
     *who = strdup(operator_call->who);
     if (operator_call->run_call == RUN_CALL_RETRY && operator_call->overrides) {

@@ -62,9 +62,10 @@ static bool is_quiet(const struct orchestrator *o, int index)
     const struct service *service = &model->services[index];
     const struct outlook *outlook = o->world->outlook;
     bool is_frozen = service->n_freezes + model->n_freezes > 0 && freeze_find(service, model, o->wall, NULL) != NULL;
+    bool is_flood = model->flood.places > 0 && outlook_n_places_down(outlook, o->now) > model->flood.places;
     bool may_write = service->mode != MODE_SHADOW || service->drill.kind == DRILL_PLAN;
     return !forbids(o, index) && !has_incident(o, index) && !o->world->services[index].view.is_paused && !is_frozen &&
-           !outlook->is_cut_off && !outlook->is_unsure && may_write;
+           !is_flood && !outlook->is_cut_off && !outlook->is_unsure && may_write;
 }
 
 /* ---- what came of it --------------------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 #define MAX_OPEN_ALERTS 100000                       /* per source: beyond it new alerts are answered 503 */
 #define ALERT_TIME_TRUST_MS ((int64_t)5 * 60 * 1000) /* a sender's time counts when this close to the arrival */
 #define ACTIVE_HISTORY 16
+#define N_DRILL_KINDS (DRILL_CANARY + 1)
 
 /* ---- the copy of the store's state ------------------------------------------------------------------------------- */
 
@@ -51,7 +52,7 @@ struct live_run {
     bool is_ours;
     uint64_t overrides;
     struct id incident;
-    char *cancelled_by; /* the operator who has cancelled it, while it is ending; NULL: nobody has */
+    char *cancelled_by; /* the operator who has cancelled or undone it, while it is ending; NULL: nobody has */
     char *sent_on_by;   /* the operator who has sent it on after it had stopped; NULL: nobody, or before a restart */
     char *reason, *started_by, *error, *playbook;
     char *plan;         /* hash of the plan that it was started with; NULL: none */
@@ -80,10 +81,10 @@ struct service_state {
     int n_history;
     struct incident incidents[MAX_SITES];
     struct live_run *run;
-    struct live_run *others;                      /* over and not at rest, and drills: see orchestrator_run_over.c */
-    struct drill_record drills[DRILL_CANARY + 1]; /* by kind */
-    int64_t drill_at;                             /* steady: when to see whether one is due; 0: not known so far */
-    bool has_lost_site;                           /* the stored active site is not in the configuration */
+    struct live_run *others;                   /* over and not at rest, and drills: see orchestrator_run_over.c */
+    struct drill_record drills[N_DRILL_KINDS]; /* by kind */
+    int64_t drill_at;                          /* steady: when to see whether one is due; 0: not known so far */
+    bool has_lost_site;                        /* the stored active site is not in the configuration */
     bool is_observing;
     int observe_tries;
     int64_t observe_at;                    /* steady: when to look for the active site (again) */
@@ -215,6 +216,8 @@ struct orchestrator {
     int64_t *ready_at;            /* by service, steady: when to see next whether it could be moved */
     int64_t ready_look_at;        /* steady: the earliest of these */
     atomic_int *readiness_shown;  /* by service and direction, for the metrics */
+    atomic_int *debts_shown;      /* by service and site, likewise */
+    atomic_llong *proven_shown;   /* by service and kind of drill, likewise */
     char disk_text[160];          /* intake is closed for want of room, in a sentence; "": it is not */
     pthread_mutex_t status_mutex; /* guards `status` */
     json_t *status;               /* see orchestrator_status() */
@@ -250,6 +253,7 @@ struct orchestrator {
 
 /* Of a run that ends with the result of its attempt; its row's error is where a restart finds it. */
 #define BEING_CANCELLED_BY "is being cancelled by operator "
+#define BEING_UNDONE_BY "is being undone by operator "
 
 /* Why something is journaled: filled in where it is known. */
 struct cause {

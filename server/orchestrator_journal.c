@@ -107,7 +107,7 @@ json_t *record_event(const struct model *model, const struct service *service, c
         set_text(json, "says", vote_text(event->says));
     if (event->kind == EVENT_ALERT || event->kind == EVENT_DEBTS)
         set_number(json, "delta", event->delta);
-    if (event->kind == EVENT_OPERATOR_MOVE || event->kind == EVENT_APPROVE)
+    if (event->kind == EVENT_OPERATOR_MOVE || event->kind == EVENT_APPROVE || event->kind == EVENT_RUN_STATE)
         add_wish(json, event);
     if (event->kind == EVENT_RUN_STATE)
         set_text(json, "run_state", run_state_text(event->run_state));

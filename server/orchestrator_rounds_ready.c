@@ -29,7 +29,9 @@ enum err ready_start(struct orchestrator *o, struct errmsg *why)
     const struct model *model = o->settings.model;
     o->ready_at = calloc((size_t)model->n_services + 1, sizeof *o->ready_at);
     o->readiness_shown = calloc(2 * (size_t)model->n_services + 2, sizeof *o->readiness_shown);
-    if (!o->ready_at || !o->readiness_shown)
+    o->debts_shown = calloc((size_t)model->n_services * MAX_SITES + 1, sizeof *o->debts_shown);
+    o->proven_shown = calloc((size_t)model->n_services * N_DRILL_KINDS + 1, sizeof *o->proven_shown);
+    if (!o->ready_at || !o->readiness_shown || !o->debts_shown || !o->proven_shown)
         return err_set(why, ERR_NO_MEMORY, "out of memory");
     o->ready_look_at = INT64_MAX;
     for (int i = 0; i < model->n_services; i++) {
@@ -192,11 +194,21 @@ void ready_finish(struct orchestrator *o, struct round *round)
 
 /* ---- shown to other threads -------------------------------------------------------------------------------------- */
 
+static void show_rest(struct orchestrator *o, int i)
+{
+    const struct service_state *state = &o->world->services[i];
+    for (int site = 0; site < o->settings.model->services[i].n_sites; site++)
+        atomic_store(&o->debts_shown[i * MAX_SITES + site], state->view.sites[site].n_debts);
+    for (int kind = 0; kind < N_DRILL_KINDS; kind++)
+        atomic_store(&o->proven_shown[i * N_DRILL_KINDS + kind], state->drills[kind].proven_at);
+}
+
 json_t *ready_status(struct orchestrator *o)
 {
     static const enum direction both[] = {DIRECTION_FAILOVER, DIRECTION_FAILBACK};
     json_t *list = json_array();
-    for (int i = 0; i < o->world->n_services; i++)
+    for (int i = 0; i < o->world->n_services; i++) {
+        show_rest(o, i);
         for (int k = 0; k < 2; k++) {
             const struct readiness_record *record = &o->world->services[i].readiness[both[k]];
             atomic_store(&o->readiness_shown[2 * i + k], (int)record->state);
@@ -205,6 +217,7 @@ json_t *ready_status(struct orchestrator *o)
                                       json_pack("{s:s, s:s, s:o}", "service", o->settings.model->services[i].name,
                                                 "direction", direction_text(both[k]), "text", text_json(record->text)));
         }
+    }
     return list;
 }
 
@@ -219,4 +232,22 @@ void ready_metrics(struct orchestrator *o, struct strbuf *text)
             strbuf_addf(text, "turnout_readiness{service=\"%s\",direction=\"%s\"} %d\n",
                         o->settings.model->services[i].name, direction_text(both[k]),
                         atomic_load(&o->readiness_shown[2 * i + k]));
+    strbuf_adds(text, "# HELP turnout_debts Steps of runs that are over that are still owed at a site that was left.\n"
+                      "# TYPE turnout_debts gauge\n");
+    for (int i = 0; i < o->settings.model->n_services; i++)
+        for (int site = 0; site < o->settings.model->services[i].n_sites; site++)
+            strbuf_addf(text, "turnout_debts{service=\"%s\",site=\"%s\"} %d\n", o->settings.model->services[i].name,
+                        o->settings.model->services[i].sites[site].name,
+                        atomic_load(&o->debts_shown[i * MAX_SITES + site]));
+    strbuf_adds(text,
+                "# HELP turnout_drill_proven_timestamp When a drill of this kind last went well; seconds since 1970.\n"
+                "# TYPE turnout_drill_proven_timestamp gauge\n");
+    for (int i = 0; i < o->settings.model->n_services; i++)
+        for (int kind = 0; kind < N_DRILL_KINDS; kind++) {
+            long long at = atomic_load(&o->proven_shown[i * N_DRILL_KINDS + kind]);
+            if (at > 0)
+                strbuf_addf(text, "turnout_drill_proven_timestamp{service=\"%s\",kind=\"%s\"} %lld.%03lld\n",
+                            o->settings.model->services[i].name, drill_kind_text((enum drill_kind)kind), at / 1000,
+                            at % 1000);
+        }
 }

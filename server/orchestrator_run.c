@@ -134,7 +134,7 @@ static void end_run(struct orchestrator *o, int service, const struct cause *cau
                                 .site = SITE_NONE,
                                 .run_state = live->run.state,
                                 .has_effect = live->run.has_effect,
-                                .who = live->run.state == RUN_CANCELLED ? who : NULL};
+                                .who = live->run.state == RUN_CANCELLED || live->run.state == RUN_UNDONE ? who : NULL};
     struct id incident = live->incident;
     struct cause of_run = *cause;
     of_run.incident = &incident;
@@ -152,19 +152,23 @@ static void ask_point(struct orchestrator *o, int service, const struct cause *c
     const struct event event = {.kind = EVENT_RUN_POINT,
                                 .site = SITE_NONE,
                                 .has_effect = state->run->run.has_effect,
-                                .overrides = state->run->overrides,
                                 .who = state->run->sent_on_by};
     service_event(o, service, &event, cause);
     if (state->run && id_equal(&state->run->run.id, &id) && state->run->run.is_at_point)
         batch_break(o, ERR_INTERNAL, &(struct errmsg){"whether a run may go on was not decided"});
 }
 
-static void say_who_cancels(struct live_run *live)
+/* Also for a restart in the middle of it. */
+static void say_who_ends_it(struct live_run *live)
 {
     char text[sizeof BEING_CANCELLED_BY + 64];
-    snprintf(text, sizeof text, BEING_CANCELLED_BY "%s", live->cancelled_by ? live->cancelled_by : "");
-    if (live->run.ending == ENDING_CANCEL)
-        set_text(&live->error, live->cancelled_by ? text : "is being cancelled");
+    bool is_cancelling = live->run.ending == ENDING_CANCEL;
+    bool is_going_back = live->run.ending == ENDING_UNDO || (live->run.is_undoing && live->run.state == RUN_RUNNING);
+    if (!is_cancelling && (!is_going_back || !live->cancelled_by))
+        return;
+    snprintf(text, sizeof text, "%s%s", is_cancelling ? BEING_CANCELLED_BY : BEING_UNDONE_BY,
+             live->cancelled_by ? live->cancelled_by : "");
+    set_text(&live->error, live->cancelled_by ? text : "is being cancelled");
 }
 
 static bool is_run_of(const struct service_state *state, const struct id *id)
@@ -177,10 +181,15 @@ static void tell_service(struct orchestrator *o, int service, bool is_changed, c
     struct service_state *state = &o->world->services[service];
     struct live_run *live = state->run;
     const struct id id = live->run.id;
-    const struct event event = {
-        .kind = EVENT_RUN_STATE, .site = SITE_NONE, .run_state = live->run.state, .has_effect = live->run.has_effect};
+    bool is_overridden = (live->overrides & ~state->view.run_overrides) != 0; /* a person has, with the last retry */
+    const struct event event = {.kind = EVENT_RUN_STATE,
+                                .site = SITE_NONE,
+                                .run_state = live->run.state,
+                                .has_effect = live->run.has_effect,
+                                .overrides = is_overridden ? live->overrides : 0,
+                                .text = is_overridden ? live->reason : NULL};
     debts_tell(o, service, cause);
-    if (is_run_of(state, &id) && (is_changed || live->run.has_effect != state->view.run_has_effect))
+    if (is_run_of(state, &id) && (is_changed || is_overridden || live->run.has_effect != state->view.run_has_effect))
         service_event(o, service, &event, cause);
     if (is_run_of(state, &id) && state->run->run.is_at_point)
         ask_point(o, service, cause);
@@ -195,7 +204,7 @@ void run_moved(struct orchestrator *o, struct live_run *live, const struct run_m
         is_changed |= moves->items[i].kind == RUN_MOVE_STATE;
     }
     due_at(o, run_due_at(&live->run)); /* also of a step of its group that these moves are not about */
-    say_who_cancels(live);
+    say_who_ends_it(live);
     run_put(o, live);
     put_steps(o, live, moves);
     if (o->world->services[service].run != live)

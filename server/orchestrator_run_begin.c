@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
+#include "core/json_whole.h"
 #include "orchestrator_internal.h"
 
 #include <stdlib.h>
@@ -179,7 +180,7 @@ static enum err add_measures(const struct model *model, const struct service *se
 /* The steps are all there, unless `err` says otherwise. Takes the run, and gives it back; NULL: *why says what. */
 static struct live_run *finish(struct live_run *live, enum err err, struct errmsg *why)
 {
-    live->playbook = err == ERR_OK ? json_dumps(live->steps_text, JSON_COMPACT) : NULL;
+    live->playbook = err == ERR_OK ? json_whole(live->steps_text, JSON_COMPACT) : NULL;
     if (live->playbook)
         return live;
     if (err == ERR_OK)
@@ -287,6 +288,12 @@ void run_approved(struct orchestrator *o, int index, const struct thing *thing, 
     if (reason) {
         free(live->reason);
         live->reason = reason;
+    }
+    const struct command *command = cause->command;
+    const char *plan = command && command->kind == COMMAND_RUN ? command->as.operator_call.plan : "";
+    if (plan[0]) {
+        free(live->plan);
+        live->plan = strdup(plan);
     }
     run_set_overrides(live, thing->overrides);
     live->run.state = RUN_RUNNING;

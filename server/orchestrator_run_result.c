@@ -4,6 +4,7 @@
  * accepted on the way there is of no use to it. */
 #include "base/log.h"
 #include "base/random.h"
+#include "core/json_whole.h"
 #include "orchestrator_internal.h"
 
 #include <stdlib.h>
@@ -122,7 +123,17 @@ void run_close_lost(struct orchestrator *o, struct live_run *live)
 
 static char *json_text(const json_t *json)
 {
-    return json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY) : NULL;
+    return json_whole(json, JSON_COMPACT | JSON_SORT_KEYS | JSON_ENCODE_ANY);
+}
+
+/* Takes the place of *slot. What an undo would put back, and what a compare-and-swap compares with, is never taken for
+ * absent because memory was short. */
+static void keep_text(struct orchestrator *o, char **slot, const json_t *json)
+{
+    free(*slot);
+    *slot = json_text(json);
+    if (json && !*slot)
+        batch_break(o, ERR_NO_MEMORY, &(struct errmsg){"out of memory"});
 }
 
 static json_t *result_detail(const struct command_result *result)
@@ -139,24 +150,20 @@ static json_t *result_detail(const struct command_result *result)
     return detail;
 }
 
-static void take_tokens(struct live_run *live, const struct command_result *result)
+static void take_tokens(struct orchestrator *o, struct live_run *live, const struct command_result *result)
 {
     struct step_run *step = &live->run.steps[result->step];
     struct step_record *record = &live->records[result->step];
     if (result->outcome != OUTCOME_OK)
         return;
-    if (result->phase == PHASE_APPLY) {
-        free(record->token);
-        record->token = json_text(result->token);
-    }
+    if (result->phase == PHASE_APPLY)
+        keep_text(o, &record->token, result->token);
     if (result->phase != PHASE_OBSERVE)
         return;
-    free(record->observed);
-    record->observed = json_text(result->token);
+    keep_text(o, &record->observed, result->token);
     if (step->has_applied || step->is_undoing)
         return; /* what is there now may be our own */
-    free(record->previous);
-    record->previous = json_is_object(result->previous) ? json_text(result->previous) : NULL;
+    keep_text(o, &record->previous, json_is_object(result->previous) ? result->previous : NULL);
     step->is_reversible = record->previous != NULL;
 }
 
@@ -166,6 +173,8 @@ static void journal_result(struct orchestrator *o, struct live_run *live, const 
     struct step_record *record = &live->records[result->step];
     json_t *detail = result_detail(result);
     char *text = json_text(detail);
+    if (!text)
+        batch_break(o, ERR_NO_MEMORY, &(struct errmsg){"out of memory"});
     batch_attempt(o->rows, &(struct attempt_row){.run = result->run,
                                                  .step = result->step,
                                                  .n = result->attempt,
@@ -178,7 +187,7 @@ static void journal_result(struct orchestrator *o, struct live_run *live, const 
                                                  .detail = batch_keep(o->rows, or_empty(text))});
     free(text);
     record->attempt_at = 0;
-    take_tokens(live, result);
+    take_tokens(o, live, result);
     json_object_set_new(detail, "step", json_integer(result->step));
     json_object_set_new(detail, "attempt", json_integer(result->attempt));
     json_object_set_new(detail, "phase", json_string(phase_text(result->phase)));

@@ -113,6 +113,8 @@ static void orchestrator_free(struct orchestrator *o)
     json_decref(o->status);
     free(o->ready_at);
     free(o->readiness_shown);
+    free(o->debts_shown);
+    free(o->proven_shown);
     pthread_mutex_destroy(&o->status_mutex);
     free(o->cache);
     free(o);

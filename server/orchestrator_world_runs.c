@@ -71,9 +71,10 @@ static struct live_run *run_from_row(struct loader *loader, int index, const str
     live->plan = text_or_null(row->plan);
     live->run.is_past = row->is_past && run_state_is_final(row->state);
     run_set_overrides(live, live->overrides);
-    size_t len = strlen(BEING_CANCELLED_BY);
-    if (row->ending == ENDING_CANCEL && strncmp(row->error, BEING_CANCELLED_BY, len) == 0)
-        live->cancelled_by = strdup(row->error + len);
+    bool is_cancelling = row->ending == ENDING_CANCEL;
+    const char *by = is_cancelling ? BEING_CANCELLED_BY : BEING_UNDONE_BY;
+    if ((is_cancelling || row->ending == ENDING_UNDO || row->is_undoing) && strncmp(row->error, by, strlen(by)) == 0)
+        live->cancelled_by = strdup(row->error + strlen(by));
     return live;
 }
 

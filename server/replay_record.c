@@ -284,8 +284,9 @@ static void read_run_state(struct reading *r, const json_t *what)
     r->is_cancelling = false;
     bool is_theirs = *text(what, "who") && (is(state, "cancelled") || is(state, "undone"));
     if (!is_end_of_cancel && !is(state, "waiting"))
-        event(r, "run %s %s%s%s", r->service->name, state, is_theirs ? " by " : "",
-              is_theirs ? who_of(text(what, "who")).text : "");
+        event(r, "run %s %s%s%s %s%s%s", r->service->name, state, is_theirs ? " by " : "",
+              is_theirs ? who_of(text(what, "who")).text : "", overriding_of(what).text,
+              *text(what, "text") ? " because " : "", text(what, "text"));
 }
 
 static void read_debts(struct reading *r, const json_t *what)

@@ -176,7 +176,9 @@ void run_replace(struct decision *d, const char *why)
 bool on_run_state(struct decision *d)
 {
     const struct event *event = d->event;
-    if (!d->view.has_run || (event->run_state == d->view.run_state && event->has_effect == d->view.run_has_effect))
+    uint64_t overrides = overrides_of(d) & ~d->view.run_overrides; /* with a retry */
+    if (!d->view.has_run ||
+        (event->run_state == d->view.run_state && event->has_effect == d->view.run_has_effect && !overrides))
         return false;
     if (run_state_is_final(event->run_state)) {
         run_over(d, event->run_state, event->has_effect, REASON_RUN);
@@ -185,6 +187,7 @@ bool on_run_state(struct decision *d)
     struct thing state = thing_of(THING_RUN_STATE, REASON_RUN, SITE_NONE);
     state.flag = event->has_effect;
     state.run_state = event->run_state;
+    state.overrides = overrides;
     struct phrase move = move_phrase(d->service, d->view.run_direction, d->view.run_from, d->view.run_to);
     say(d, state, "the %s %s", move.text,
         event->run_state == RUN_ATTENTION ? "waits for a person: retry, skip, undo or cancel" : "goes on");

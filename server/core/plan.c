@@ -1,4 +1,5 @@
 #include "core/plan.h"
+#include "core/json_whole.h"
 
 #include "core/plan_internal.h"
 
@@ -166,7 +167,7 @@ static bool add_hash(json_t *plan, const struct plan_way *way)
                               hashed_step(&way->steps[i], json_array_get(json_object_get(plan, "steps"), (size_t)i)));
     json_t *hashed = json_pack("{s:o, s:o, s:o, s:o}", "service", plan_text(way->service->name), "from",
                                site_json(way, way->from), "to", site_json(way, way->to), "steps", steps);
-    char *text = hashed ? json_dumps(hashed, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
+    char *text = json_whole(hashed, JSON_COMPACT | JSON_SORT_KEYS);
     json_decref(hashed);
     if (!text)
         return false;

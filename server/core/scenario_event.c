@@ -206,11 +206,11 @@ static void read_run(struct reader *r, const struct model *model, struct happeni
         ret->kind = HAPPENS_POINT;
     else if (!run_state_parse(r->word, &ret->event.run_state) || ret->event.run_state == RUN_WAITING)
         reader_fail(r, "%.64s; " RUN_WORDS " would be right", r->word);
-    else if (ret->event.run_state != RUN_CANCELLED && ret->event.run_state != RUN_UNDONE)
-        return;
-    if (reader_is(r, "by"))
+    bool may_be_theirs =
+        ret->kind != HAPPENS_RUN || ret->event.run_state == RUN_CANCELLED || ret->event.run_state == RUN_UNDONE;
+    if (may_be_theirs && reader_is(r, "by"))
         ret->who = reader_need(r, "the operator's name") ? reader_copy(r, r->word) : NULL;
-    if (ret->kind != HAPPENS_RUN && reader_is(r, "override"))
+    if ((ret->kind != HAPPENS_RUN || !run_state_is_final(ret->event.run_state)) && reader_is(r, "override"))
         read_overrides(r, &ret->event.overrides);
     if (reader_is(r, "because"))
         ret->text = reader_copy(r, reader_rest(r));

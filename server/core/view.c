@@ -257,6 +257,7 @@ static void apply_run_state(struct service_view *view, const struct thing *thing
     }
     view->run_state = thing->run_state;
     view->run_has_effect = thing->flag;
+    view->run_overrides |= thing->overrides;
 }
 
 static void apply_vote(struct service_view *view, const struct thing *thing)

@@ -2,6 +2,7 @@
 #include "store/audit.h"
 
 #include "base/clock.h"
+#include "core/json_whole.h"
 #include "store/internal.h"
 
 #include <inttypes.h>
@@ -19,31 +20,18 @@ struct sha256 audit_hash(const struct sha256 *previous, const char *text, size_t
 
 /* ---- appending --------------------------------------------------------------------------------------------------- */
 
-/* json_dumps() leaves keys out when memory is short in the middle of it, and says nothing: so the room is taken before.
- */
-static char *canonical_text(const json_t *entry)
-{
-    const size_t flags = JSON_COMPACT | JSON_SORT_KEYS;
-    size_t size = json_dumpb(entry, NULL, 0, flags);
-    char *text = size > 0 ? malloc(size + 1) : NULL;
-    if (!text || json_dumpb(entry, text, size, flags) != size) {
-        free(text);
-        return NULL;
-    }
-    text[size] = '\0';
-    return text;
-}
+#define CANONICAL (JSON_COMPACT | JSON_SORT_KEYS)
 
 /* What a provider answers may be long; the record must not fail for that. */
 static char *bounded_text(json_t *entry)
 {
-    char *text = canonical_text(entry);
+    char *text = json_whole(entry, CANONICAL);
     size_t len = text ? strlen(text) : 0;
     if (len <= AUDIT_TEXT_MAX || !json_object_get(entry, "detail"))
         return text;
     free(text);
     json_t *instead = json_pack("{s:I}", "left_out_bytes", (json_int_t)len);
-    return json_object_set_new(entry, "detail", instead) == 0 ? canonical_text(entry) : NULL;
+    return json_object_set_new(entry, "detail", instead) == 0 ? json_whole(entry, CANONICAL) : NULL;
 }
 
 static bool entry_complete(json_t *entry, int64_t seq, int64_t at, const char *kind, const char *service)

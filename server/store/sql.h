@@ -147,8 +147,8 @@
     X(SQL_SERVICE_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id IN "                                                 \
                         "(SELECT max(id) FROM run WHERE occasion <> 'drill' GROUP BY service)")                        \
     X(SQL_SERVICE_DEBTS, "SELECT run.service, run.id, run.from_site, step.n, step.name, step.error, " RUN_IS_PAST      \
-                         " FROM step JOIN run ON run.id = step.run WHERE step.state = 'owed' "                         \
-                         "ORDER BY step.run, step.n")                                                                  \
+                         " FROM step JOIN run ON run.id = step.run "                                                   \
+                         "WHERE step.state IN ('running', 'owed') AND step.state = 'owed' ORDER BY step.run, step.n")  \
     X(SQL_READINESS_GET, "SELECT " READINESS_COLUMNS ", detail FROM readiness WHERE service = ?")                      \
     X(SQL_RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE id < ?3 ORDER BY id DESC LIMIT ?4")                             \
     X(SQL_RUNS_OF_SERVICE, "SELECT " RUN_COLUMNS " FROM run WHERE service = ?1 AND id < ?3 ORDER BY id DESC LIMIT ?4") \
