@@ -11,10 +11,11 @@ import * as audit from "./audit.js";
 import * as incidents from "./incidents.js";
 import * as monitors from "./monitors.js";
 import * as plan from "./plan.js";
+import * as report from "./report.js";
 import * as runs from "./runs.js";
 import * as services from "./services.js";
 
-const VIEWS = {services, incidents, runs, monitors, audit, plan};
+const VIEWS = {services, incidents, runs, monitors, audit, plan, report};
 const QUICK_MS = 1000;
 const SLOW_MS = 5000;
 const BACK_OFF_MS = [2000, 4000, 8000, 15000, 30000];

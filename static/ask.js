@@ -84,10 +84,11 @@ function voteChoice() {
             h("option", {value: "nothing"}, "not for me to say: withdraw my vote")));
 }
 
-function drillChoice() {
-    return h("label", null, "Kind",
-        h("select", {name: "kind"}, h("option", {value: "canary"}, "canary: there and back with the stand-ins"),
-            h("option", {value: "plan"}, "plan: only look")));
+const DRILLS = {canary: "canary: there and back with the stand-ins", plan: "plan: only look"};
+
+function drillChoice(service) {
+    return h("label", null, "Kind", h("select", {name: "kind"}, Object.entries(DRILLS).map(([kind, text]) =>
+        h("option", {value: kind, selected: service && service.drill.kind === kind}, text))));
 }
 
 function check(name, value, text) {
@@ -108,7 +109,7 @@ export function open(verbName, {service = null, run = null, step = null, plan = 
         verbName === "approve" && service ? presentVotes(service) : null,
         plan ? h("p", {class: "means foreign"}, "It is refused when the plan is another one by then.")
             : siteChoice(verb, service),
-        verb.hasVote ? voteChoice() : null, verb.hasDrill ? drillChoice() : null,
+        verb.hasVote ? voteChoice() : null, verb.hasDrill ? drillChoice(service) : null,
         verb.canPlan && !plan ? check("planned", "planned", "Planned: both sites work (steps for `planned` are taken)") : null,
         h("label", null, "Reason, for the audit log",
             h("textarea", {name: "reason", rows: "3", maxlength: "500", required: true, autocomplete: "off"})),

@@ -7,14 +7,15 @@ import {at, plural} from "./words.js";
 
 const LIMIT = 50;
 const KINDS = [ // a name that ends in a dot stands for all that begin with it
-    "decision.", "intake.", "operator.", "outside.", "run.",
+    "decision.", "drill.", "intake.", "operator.", "outside.", "run.",
     "clock.doubted", "config.loaded", "daemon.started", "daemon.stopped", "decision.active", "decision.approved",
-    "decision.cancel", "decision.goes", "decision.halt", "decision.incident", "decision.not_acted",
-    "decision.notice", "decision.observed", "decision.paused", "decision.run", "decision.timer", "decision.vote",
+    "decision.cancel", "decision.debts", "decision.goes", "decision.halt", "decision.incident", "decision.not_acted",
+    "decision.notice", "decision.observed", "decision.paused", "decision.run", "decision.timer", "decision.vote", "drill.failed", "drill.proven",
     "intake.alerts", "intake.late", "intake.pruned", "intake.rejected", "intake.statement", "intake.subscription", "intake.time",
     "intake.unmatched", "intake.unsubscribed", "operator.break_glass", "operator.call", "operator.refused",
-    "outside.cut_off", "outside.kill_switch", "run.attempt", "run.attention", "run.finished", "run.reminder",
-    "run.resumed", "run.started", "run.step", "run.waiting", "store.recovered",
+    "outside.cut_off", "outside.kill_switch", "readiness.changed", "run.attempt", "run.attention", "run.finished",
+    "run.left_out", "run.reminder", "run.resumed", "run.started", "run.step", "run.undo", "run.waiting",
+    "store.ballast", "store.recovered",
 ];
 
 let verdict = null; // of the last verification in this visit

@@ -101,6 +101,7 @@ function renderOne(incident) {
             incident.resolved_at ? fact("Over", at(incident.resolved_at), ", after ",
                 took(incident.opened_at, incident.resolved_at)) : null,
             fact("Most votes at once", String(incident.most_votes)),
+            fact("Report", h("a", {href: `#/report/${incident.id}`}, "How long each part took, and what was slow")),
             incident.run ? fact("Run", h("a", {href: `#/runs/${incident.run}`}, h("code", null, incident.run))) : null,
             fact("Incident", h("code", null, incident.id))),
         h("p", null, h("a", {href: `#/audit${query({service: incident.service})}`}, `Audit log of ${incident.service}`))];

@@ -46,7 +46,7 @@ function listRow(run) {
         h("a", {href: `#/runs/${run.id}`},
             h("span", {class: "foreign name"}, run.service), " ",
             h("span", {class: "foreign"}, ...fromTo(run)), " ", badge(run.state)),
-        h("p", {class: "quiet"}, `${run.kind}, started `, ago(run.started_at), " by ",
+        h("p", {class: "quiet"}, `${run.occasion === "drill" ? "drill" : run.kind}, started `, ago(run.started_at), " by ",
             h("span", {class: "foreign"}, starter(run.started_by)),
             run.state === "attention" || run.state === "waiting" ? null
                 : [isMoving(run) ? ", for " : ", took ", took(run.started_at, run.finished_at)]),
@@ -164,7 +164,7 @@ function attemptItem(attempt) {
     const requests = detail.requests || [];
     const seen = difference(detail);
     return h("li", {"data-key": attempt.n, class: "attempt"},
-        h("p", null, h("b", null, PHASES[attempt.phase] || attempt.phase), " ", badge(attempt.outcome), " ",
+        h("p", null, h("b", null, `${attempt.is_undo ? "undo: " : ""}${PHASES[attempt.phase] || attempt.phase}`), " ", badge(attempt.outcome), " ",
             h("span", {class: "quiet"}, at(attempt.started_at), ", ", took(attempt.started_at, attempt.finished_at))),
         attempt.text ? h("p", {class: "foreign"}, attempt.text) : null,
         seen.length ? h("ul", {class: "change foreign"}, seen) : null,
@@ -201,6 +201,7 @@ function stepItem(run, step) {
             h("span", {class: "quiet"}, took(step.started_at, step.finished_at))),
         h("p", {class: "quiet"}, h("code", null, step.action),
             step.group ? `, at the same time as the others of group ${step.group}` : "",
+            step.is_point_of_no_return ? ", point of no return: behind it nothing is undone" : "",
             step.is_measure ? ", measured" : "", step.is_undoing ? ", put back" : ""),
         MEANS[step.state] ? h("p", {class: "means"}, MEANS[step.state]) : null,
         stepActions(run, step),
@@ -241,6 +242,41 @@ function fact(term, ...value) {
     return h("div", {"data-key": term}, h("dt", null, term), h("dd", {class: "foreign"}, ...value));
 }
 
+// How long it took, from the first alert on, held against what was promised.
+function timing(run) {
+    const t = run.timing;
+    const isLate = t.objective_ms !== null && t.felt_ms !== null && t.felt_ms > t.objective_ms;
+    const measures = t.steps.filter((step) => step.is_measure && step.after_ms !== null && step.took_ms !== null);
+    return h("dl", {class: "timing", "data-key": "timing", "aria-label": "Timing"},
+        t.alert_at ? fact("First alert", at(t.alert_at)) : null,
+        t.decided_at ? fact("Decided", at(t.decided_at),
+            t.decision_ms === null || !t.alert_at ? null : `, ${duration(t.decision_ms)} later`) : null,
+        t.steps_ms === null ? null : fact("Steps", `took ${duration(t.steps_ms)}`),
+        measures.map((step) => fact(step.name, `well again ${duration(step.after_ms + step.took_ms)} after `,
+            t.alert_at ? "the first alert" : "the start")),
+        t.felt_ms === null ? null : fact("Users waited", h("b", {class: isLate ? "error" : null}, duration(t.felt_ms)),
+            t.measured_at ? null : ", to the end of the last step",
+            t.objective_ms === null ? null : `; the objective is ${duration(t.objective_ms)}: ${isLate ? "missed" : "met"}`),
+        t.felt_ms === null && t.objective_ms !== null ? fact("Objective", duration(t.objective_ms)) : null);
+}
+
+const ENDING = {
+    cancel: "It is being cancelled: what is under way ends first.",
+    stop: "It ends here, as one of its steps says: what is under way ends first.",
+    undo: "It is going to be undone: what is under way ends first.",
+};
+
+function remarks(run) {
+    return [
+        run.is_undoing && isUnfinished(run)
+            ? h("p", {class: "means", "data-key": "undoing"}, badge("undoing", {tone: "warn"}), " What it had changed is put back, the last first.")
+            : null,
+        run.ending && isUnfinished(run) ? h("p", {class: "means", "data-key": "ending"}, ENDING[run.ending] || run.ending) : null,
+        run.debts > 0 ? h("p", {class: "means", "data-key": "debts"}, badge("owed"),
+            ` ${plural(run.debts, "step is", "steps are")} owed at the site that it left: nothing moves there before.`) : null,
+    ];
+}
+
 function renderOne(run) {
     return [h("p", {class: "crumb"}, h("a", {href: "#/runs"}, "All runs")),
         h("div", {class: "headline"},
@@ -248,17 +284,19 @@ function renderOne(run) {
             badge(run.state, {big: true})),
         RUN_MEANS[run.state] ? h("p", {class: "means", "data-key": "means"}, RUN_MEANS[run.state]) : null,
         run.error ? h("p", {class: "error foreign", "data-key": "error"}, run.error) : null,
-        progress(run), runActions(run),
+        remarks(run), progress(run), runActions(run), timing(run),
         h("ol", {class: "steps"}, run.steps.map((step) => stepItem(run, step))),
         h("dl", {class: "facts"},
             fact("Why", reason(run.reason || "no reason given")),
-            fact("Kind", run.occasion === "planned" ? `${run.kind}, planned` : run.kind),
+            fact("Kind", ["planned", "drill"].includes(run.occasion) ? `${run.kind}, ${run.occasion}` : run.kind),
             run.overrides ? fact("Overridden", run.overrides.replaceAll(" ", ", ")) : null,
             fact("Started", at(run.started_at), " by ", starter(run.started_by)),
             run.finished_at
                 ? fact("Finished", at(run.finished_at), ", after ", took(run.started_at, run.finished_at)) : null,
             fact("Effect so far",
                 run.has_effect ? "yes: something was written at a provider" : "none: nothing was written"),
+            run.plan ? fact("Plan", h("code", null, run.plan)) : null,
+            fact("Report", h("a", {href: `#/report/${run.id}?of=run`}, "How long each part took, and what was slow")),
             fact("Run", h("code", null, run.id)),
             run.incident
                 ? fact("Incident", h("a", {href: `#/incidents/${run.incident}`}, h("code", null, run.incident))) : null),

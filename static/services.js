@@ -1,5 +1,6 @@
 // The services: where each is, what the monitors say, what is waiting, and its latest run.
 
+import {able, facts as ableFacts, hasDrill} from "./able.js";
 import {h} from "./dom.js";
 import {call} from "./api.js";
 import {stepStrip} from "./runs.js";
@@ -42,6 +43,9 @@ export function facts(data) {
             all.set(`${s.name} votes ${site.name}`,
                 `${s.name}: ${site.down_votes} of ${s.votes_needed} votes say that ${site.name} is down`
                 + (s.trusted_votes_needed > 0 ? `, ${site.trusted_down_votes} of ${s.trusted_votes_needed} trusted` : ""));
+        }
+        for (const [name, text] of ableFacts(s)) {
+            all.set(name, text);
         }
         all.set(`${s.name} paused`, `${s.name} is ${s.paused ? "paused" : "not paused"}`);
     }
@@ -182,11 +186,13 @@ function actions(service) {
             button("reject", "Refuse", {"data-run": run.id})] : null,
         isOpen ? h("a", {class: "button", href: `#/runs/${run.id}`},
             isStopped(service) ? "Decide about its run" : "Watch its run") : null,
+        isOpen ? null : h("a", {class: "button", "data-key": "plan", href: `#/plan/${encodeURIComponent(service.name)}`,
+            "aria-label": `Plan a move of ${service.name}`}, "Plan"),
         button("failover", "Fail over"),
         canReturn ? button("failback", "Fail back") : null,
         !isOpen && NOT_A_SITE.includes(service.active) ? button("adopt", "Adopt") : null,
         service.paused ? button("resume", "Resume") : button("pause", "Pause"),
-        button("vote", "Vote"),
+        button("vote", "Vote"), hasDrill(service) && !isOpen ? button("drill", "Drill") : null,
         h("span", {class: "links"},
             h("a", {href: `#/incidents?service=${encodeURIComponent(service.name)}`}, "Its incidents"), " ",
             h("a", {href: `#/runs?service=${encodeURIComponent(service.name)}`}, "Its runs"), " ",
@@ -229,7 +235,7 @@ function card(service) {
                 h("span", {class: "number"}, duration(service.hold_ms).replace(".0 s", " s")),
                 service.failback_mode === "manual" ? null : `; back home: ${service.failback_mode}`)),
         holds(service), activeLine(service), sitesTable(service), coolDown.map((t) => h("p", null, timer(t, service.waiting))), latestRun(service),
-        actions(service));
+        able(service), actions(service));
 }
 
 // ---- the view

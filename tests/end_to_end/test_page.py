@@ -431,7 +431,8 @@ def test_nothing_sticks_out_on_a_phone(browser, page_url, operator_token, daemon
     browser.sign_in(page_url, operator_token)
     grounds = set()
     for place, words in (("#/services", "shop"), ("#/runs", "shop"), ("#/runs/" + run, "steps finished"), ("#/monitors", "no rule matches"),
-                         ("#/monitors/" + unmatched, "What it is taken for"), ("#/audit", "Verify")):
+                         ("#/monitors/" + unmatched, "What it is taken for"), ("#/audit", "Verify"),
+                         ("#/plan/shop", "Nothing has been changed"), ("#/report/" + run + "?of=run", "Users were without it")):
         browser.script("void (location.hash = arguments[0])", place)
         browser.wait_text(words)
         time.sleep(0.3)
@@ -521,3 +522,115 @@ def test_what_is_refused_can_be_insisted_on(browser, make_daemon, sandbox):
     browser.one("dialog [type=submit]").click()
     wait_for(lambda: daemon.service()["active"] == there[here], what="the run")
     assert [e for e in daemon.audit() if e["kind"] == "operator.break_glass"]
+
+
+# ---- before it is needed, and what is left of a run
+
+
+def answer_why(browser, reason):
+    browser.one("dialog textarea").send_keys(reason)
+    browser.one("dialog [type=submit]").click()
+
+
+def test_a_plan_is_read_and_exactly_that_is_started(browser, make_daemon, sandbox):
+    config = configuration(sandbox, cool_down="1s", ready="10s")
+    shop = config["services"]["shop"]
+    del shop["playbook"][1:]
+    shop.update(objective={"rto": "5m"}, drill={"kind": "plan", "every": "7d"})
+    daemon = make_daemon(config)
+    there = {"gra": "rbx", "rbx": "gra"}
+    here = wait_for(lambda: {daemon.service()["active"]} & set(there), what="the active site").pop()
+    of_site = {"gra": GRA, "rbx": RBX}
+    browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
+    browser.wait_text("Objective: users are served again within 5 min")
+    browser.wait_text("plan drill: ", "[data-key=drills]")
+    browser.one("article [data-key=plan]").send_keys(Keys.ENTER)
+    browser.wait_text("Nothing has been changed", "main")
+    assert browser.texts(".step .badge")[0] == "would change"
+    minus, plus = browser.text(".diff .minus"), browser.text(".diff .plus")
+    assert of_site[here] in minus and of_site[there[here]] in plus and "found" in minus and "wanted" in plus
+    browser.wait_text("the objective is 5 min 00 s")
+    stale = daemon.post("/api/v1/services/shop/plan", {}).json["hash"]
+    assert stale in browser.text(".facts") and daemon.service()["active"] == here and daemon.runs() == []
+
+    browser.one("[data-plan]").click()
+    answer_why(browser, "as planned")
+    browser.wait_text("succeeded", ".headline")
+    browser.wait_text(stale, ".facts")
+    browser.wait_text("the objective is 5 min 00 s: met", "[data-key=timing]")
+    assert daemon.service()["active"] == there[here] and daemon.runs()[0]["plan"] == stale
+    browser.one("a[href^='#/report/']").click()
+    browser.wait_text("Users were without it for", "main")
+    browser.wait_text("5 min", "pre.body")
+
+    # Planned once more, and then the world is another one before it is confirmed.
+    browser.script("void (location.hash = '#/plan/shop?to=%s')" % here)
+    browser.wait_text("would change", ".step")
+    browser.one("[data-plan]").click()
+    assert daemon.move(to=here, reason="faster than the page").status == 202
+    daemon.wait_active(here)
+    answer_why(browser, "too late")
+    wait_for(lambda: browser.text("#ask-error"), what="the refusal")
+    browser.press(Keys.ESCAPE)
+    assert len(daemon.runs()) == 2
+    assert not [line for line in browser.complaints() if "409" not in line]
+
+
+def test_readiness_and_drills_are_on_the_card(browser, make_daemon, sandbox):
+    config = configuration(sandbox, cool_down="1s", ready="10s")
+    shop = config["services"]["shop"]
+    del shop["playbook"][1:]
+    shop["drill"] = {"kind": "plan", "every": "7d"}
+    daemon = make_daemon(config)
+    wait_for(lambda: daemon.service()["active"] in ("gra", "rbx"), what="the active site")
+    browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
+    browser.one("[data-verb=drill]").click()
+    assert Select(browser.one("dialog select[name=kind]")).first_selected_option.get_attribute("value") == "plan"
+    answer_why(browser, "before the holidays")
+    browser.wait_text("last proven today", "[data-key=drills]")
+    sandbox.fault("linode", "status", status=401, times=-1)
+    wait_for(lambda: daemon.service()["readiness"]["failover"]["state"] == "not ready", 40, "readiness to go")
+    browser.wait_text("not ready", "[data-key=readiness]")
+    browser.wait_text("401", "[data-key=readiness] .error")
+    browser.script("void (location.hash = '#/audit?kind=readiness.changed')")
+    browser.wait_text("readiness.changed", "#entries")
+    assert browser.complaints() == []
+
+
+def test_a_debt_is_shown_and_given_up_and_a_run_is_undone(browser, make_daemon, sandbox):
+    sandbox.reset()  # other tests have moved the first of its names alone
+    config = configuration(sandbox, cool_down="1s")
+    config["services"]["shop"]["playbook"][1]["on_failure"] = "owe"
+    daemon = make_daemon(config)
+    there = {"gra": "rbx", "rbx": "gra"}
+    here = wait_for(lambda: {daemon.service()["active"]} & set(there), what="the active site").pop()
+    sandbox.fault("ovh", "status", method="PUT", status=403, times=-1)
+    run = daemon.move(to=there[here], reason="a drill").json["run"]
+    browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
+    browser.wait_text("step 2, OVH DNS", "[data-key=debts]")
+    assert "at %s:" % here in browser.text("[data-key=debts]") and "1 debt" in browser.text("article")
+    browser.one("[data-key=debts] a").click()
+    browser.wait_text("1 step is owed at the site that it left")
+    assert "/runs/" + run in browser.script("location.hash")
+    browser.wait_text("succeeded", ".headline")
+    assert browser.texts(".step .actions button") == ["Try again…", "Give up…", "It is done…"]
+    browser.one(".step [data-verb=skip]").click()
+    answer_why(browser, "it will be made by hand")
+    wait_for(lambda: browser.texts(".step > .head .badge")[1] == "skipped", what="the debt to go")
+    browser.script("void (location.hash = '#/services')")
+    browser.wait_text("active at " + there[here])
+    wait_for(lambda: not browser.all("[data-key=debts]"), what="the debt to go from the card")
+
+    sandbox.clear_faults()
+    sandbox.fault("route53", "status", method="POST", status=403, times=-1)
+    run = daemon.move(to=here, reason="and back").json["run"]
+    browser.script("void (location.hash = arguments[0])", "#/runs/" + run)
+    browser.wait_text("attention", ".headline")
+    sandbox.clear_faults()
+    browser.one("[data-verb=undo]").click()
+    answer_why(browser, "not tonight")
+    browser.wait_text("undone", ".headline")
+    browser.wait_text("All that the run had changed is as it was before")
+    assert browser.texts(".step > .head .badge")[0] == "undone" and browser.texts("main .actions button") == []
+    assert daemon.service()["active"] == there[here]
+    assert browser.complaints() == []
