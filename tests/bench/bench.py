@@ -24,6 +24,7 @@ import urllib.request
 
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "end_to_end"))
 import outage  # noqa: E402
+import plan  # noqa: E402
 import storm  # noqa: E402
 
 TOKEN = "bench-source-token-0123456789"
@@ -166,9 +167,10 @@ def start_alertmanager(folder):
 
 
 class Provider:
-    """Stands for a provider's API: notes when a request's first byte arrives, and refuses it for good."""
+    """Stands for a provider's API: notes when a request's first byte arrives, and refuses it for good, or never answers."""
 
-    def __init__(self):
+    def __init__(self, is_silent=False):
+        self.is_silent = is_silent
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.arrivals = []
@@ -188,7 +190,8 @@ class Provider:
                 if not data:
                     return
                 self.arrivals.append(time.monotonic())
-                connection.sendall(answer)
+                if not self.is_silent:
+                    connection.sendall(answer)
 
 
 def decision_ms(binary, folder, rounds):
@@ -408,6 +411,43 @@ def measure_outage(args, folder):
     outage.measure(Turnout, call, args, folder, (TOKEN, OPERATOR))
 
 
+def measure_engine(args, folder):
+    del folder
+    output = subprocess.run([os.path.join(args.build, "engine")], capture_output=True, text=True, check=True).stdout
+    print("\n".join(line for line in output.splitlines() if line.startswith("engine")))
+
+
+def measure_plan(args, folder):
+    plan.measure(Turnout, call, args, folder, (TOKEN, OPERATOR))
+
+
+def measure_resume(args, folder):
+    """The daemon is killed while a provider owes it an answer: from the start of the next to its first request."""
+    provider = Provider(is_silent=True)
+    turnout = Turnout(args.binary, folder, provider.port)
+    turnout.start()
+    figures = []
+    try:
+        turnout.post("/api/v1/services/shop/adopt", {"to": "gra", "reason": "bench"})
+        turnout.post("/api/v1/services/shop/failover", {"to": "rbx", "reason": "bench"})
+        for _ in range(15):
+            deadline = time.monotonic() + 10
+            while not provider.arrivals and time.monotonic() < deadline:
+                time.sleep(0.001)
+            turnout.process.kill()
+            turnout.process.wait()
+            provider.arrivals.clear()
+            began = time.monotonic()
+            turnout.start()
+            while not provider.arrivals and time.monotonic() < began + 10:
+                time.sleep(0.001)
+            figures.append((provider.arrivals[0] - began) * 1000)
+    finally:
+        turnout.stop()
+    print("resume: from the start of a daemon with an unfinished run to its first request: median %.0f ms, max %.0f ms (%d starts)" % (
+        statistics.median(figures), max(figures), len(figures)))
+
+
 def measure_decide(args, folder):
     del folder
     print(subprocess.run([os.path.join(args.build, "decide")], capture_output=True, text=True, check=True).stdout, end="")
@@ -420,13 +460,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--stored", type=int, default=STORED, help="deliveries for the second part; 0 leaves it out")
-    parser.add_argument("--part", choices=["all", "decide", "decision", "kinds", "storm", "outage", "intake"], default="all")
+    parser.add_argument("--part", choices=["all", "decide", "decision", "kinds", "storm", "outage", "engine", "plan",
+                                               "resume", "intake"], default="all")
     parser.add_argument("--folder", default=None, help="where the databases go (default: a temporary folder)")
     args = parser.parse_args()
     folder = tempfile.mkdtemp(prefix="turnout-bench-", dir=args.folder)
     try:
         parts = {"decide": measure_decide, "decision": measure_decision, "kinds": measure_kinds, "storm": measure_storm,
-                 "outage": measure_outage, "intake": measure}
+                 "outage": measure_outage, "engine": measure_engine, "plan": measure_plan, "resume": measure_resume,
+                 "intake": measure}
         for name, part in parts.items():
             if args.part in (name, "all"):
                 os.mkdir(os.path.join(folder, name))
