@@ -53,8 +53,8 @@ static void read_flag(struct request *request, const char *key, const json_t *va
 
 static void read_step(struct request *request, const json_t *value, int *ret)
 {
-    json_int_t step = json_is_integer(value) ? json_integer_value(value) : -1;
-    if (step < 0 || step >= 2 * MAX_STEPS)
+    double step = json_is_number(value) ? json_number_value(value) : -1; /* 1.0 is a whole number, too */
+    if (!(step >= 0 && step < 2 * MAX_STEPS) || step != (int)step)
         refuse_call(request, "invalid", "`step` must be the `n` of a step of the run, from 0 on");
     else
         *ret = (int)step;

@@ -34,8 +34,10 @@ def daemon(make_daemon, sandbox):
     config = configuration(sandbox)
     shop = config["services"]["shop"]
     shop["playbook"].insert(1, never)
-    for name in ("home", "adopted", "retried", "skipped", "cancelled", "paused", "resumed", "voted"):
+    for name in ("home", "adopted", "retried", "skipped", "cancelled", "paused", "resumed", "voted", "planned",
+                 "drilled", "done", "undone"):
         config["services"][name] = dict(shop, alerts=[])
+    config["services"]["planned"]["readiness"] = {"every": "1s"}  # what can be exported comes of it
     for name in ("approved", "rejected"):  # wait for an answer as soon as their alert fires
         rule = {"source": "prometheus", "match": {"alertname": "SiteDown", "service": name}, "site": "gra"}
         config["services"][name] = dict(shop, alerts=[rule], trigger=dict(shop["trigger"], mode="approval"))
@@ -62,14 +64,19 @@ def with_something_to_do(daemon):
     document = description()
     assert daemon.post("/api/v1/services/home/adopt", {"to": "rbx", "reason": "to have a way home"}).status == 200
     assert daemon.post("/api/v1/services/resumed/pause", {"reason": "to have a pause"}).status == 200
+    wait_for(lambda: daemon.get("/api/v1/services/planned/export").status == 200, 20, "a look that files can be made of")
     examples = {"services/{service}/failback": "home", "services/{service}/adopt": "adopted", "services/{service}/pause": "paused",
-                "services/{service}/resume": "resumed", "services/{service}/vote": "voted"}
+                "services/{service}/resume": "resumed", "services/{service}/vote": "voted",
+                "services/{service}/plan": "planned", "services/{service}/drill": "drilled",
+                "services/{service}/readiness": "planned", "services/{service}/export": "planned"}
     examples.update({"runs/{run}/" + call: asking_run(daemon, service)
                      for call, service in (("approve", "approved"), ("reject", "rejected"))})
     examples["incidents/{incident}"] = daemon.get("/api/v1/incidents").json["items"][0]["id"]
+    examples["incidents/{incident}/report"] = examples["incidents/{incident}"]
     examples.update({"runs/{run}/" + call: waiting_run(daemon, service)
-                     for call, service in (("retry", "retried"), ("skip", "skipped"), ("cancel", "cancelled"))})
-    examples["runs/{run}"] = examples["runs/{run}/retry"]
+                     for call, service in (("retry", "retried"), ("skip", "skipped"), ("cancel", "cancelled"), ("done", "done"),
+                                           ("undo", "undone"))})
+    examples["runs/{run}"] = examples["runs/{run}/report"] = examples["runs/{run}/retry"]
     # What no rule matches. What says down of the other site as well would make its source suspect, and nothing would wait.
     examples["deliveries/{delivery}"] = daemon.deliver(delivery(alert(name="Unheard of"))).json["delivery"]
     for path, example in examples.items():
@@ -118,11 +125,13 @@ CALLS = ["POST /api/v1/services/{service}/failover", "POST /api/v1/services/{ser
          "POST /api/v1/services/{service}/adopt", "POST /api/v1/services/{service}/pause",
          "POST /api/v1/services/{service}/resume", "POST /api/v1/services/{service}/vote", "POST /api/v1/runs/{run}/approve",
          "POST /api/v1/runs/{run}/reject", "POST /api/v1/runs/{run}/retry", "POST /api/v1/runs/{run}/skip",
-         "POST /api/v1/runs/{run}/cancel"]
+         "POST /api/v1/runs/{run}/cancel", "POST /api/v1/runs/{run}/done", "POST /api/v1/runs/{run}/undo",
+         "POST /api/v1/services/{service}/plan", "POST /api/v1/services/{service}/drill"]
 LOOKS = ["GET /api/v1/status", "GET /api/v1/incidents", "GET /api/v1/incidents/{incident}", "GET /api/v1/shadow",
          "GET /api/v1/services", "GET /api/v1/services/{service}", "GET /api/v1/runs", "GET /api/v1/runs/{run}",
          "GET /api/v1/deliveries", "GET /api/v1/deliveries/{delivery}", "GET /api/v1/sources", "GET /api/v1/audit",
-         "GET /api/v1/audit/export", "GET /api/v1/audit/verify"]
+         "GET /api/v1/audit/export", "GET /api/v1/audit/verify", "GET /api/v1/services/{service}/readiness",
+         "GET /api/v1/services/{service}/export", "GET /api/v1/runs/{run}/report", "GET /api/v1/incidents/{incident}/report"]
 
 
 def test_it_is_served_as_a_file_of_the_page(daemon):
@@ -136,7 +145,7 @@ def test_it_is_served_as_a_file_of_the_page(daemon):
 
 
 def test_with_an_operators_token(daemon, tmp_path):
-    played = play(tmp_path, daemon.api, OPERATOR_TOKEN, with_something_to_do(daemon), 12, OPERATORS)
+    played = play(tmp_path, daemon.api, OPERATOR_TOKEN, with_something_to_do(daemon), 10, OPERATORS)
     assert played.requests > 500
     for call in CALLS:
         always = ("/pause", "/vote")  # to say the same again is no mistake
