@@ -9,7 +9,7 @@ import crash_matrix
 
 
 SEED = int(os.environ.get("TURNOUT_CRASH_SEED", int(time.time()) // 86400))
-TRIALS = 10
+TRIALS = 8
 
 
 @pytest.fixture(scope="module")
