@@ -154,8 +154,9 @@ static void each_fails_in_turn(struct fixture *f, atomic_int *countdown, int fir
         n += every;
     assert_true(n > at_least);
     assert_chain_intact(f);
-    stop(f);
+    job_queue_close(f->jobs);
     pthread_join(executor, NULL);
+    stop(f);
 }
 
 static void memory(void **state)

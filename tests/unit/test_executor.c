@@ -231,7 +231,8 @@ static void test_connections_are_kept_between_jobs(void **state)
         done(next(setup));
     }
     assert_in_range(canned_count(&setup->servers[FAST].canned), 20, 100);
-    assert_int_equal(setup->servers[FAST].canned.n_connections, 1);
+    /* A thread hands its result over before its connection: the next job may meet another one. */
+    assert_in_range(setup->servers[FAST].canned.n_connections, 1, 3);
 }
 
 static void test_a_cancel_ends_a_look_that_hangs(void **state)
