@@ -51,15 +51,15 @@ static void answer_step(struct advance *a, int i)
                  run_event_text(a, "an operator says that it is done"));
         return;
     case RUN_EVENT_RETRY:
+        /* A person who has mended something does not wait for what was sent before: if it is not there, send it again.
+         */
+        step->has_unknown_apply = step->has_applied;
         if (step->state == STEP_OWED) {
             step->tries = 0;
             step->phase = step->can_observe ? PHASE_OBSERVE : PHASE_APPLY;
             step_due(a, i);
             return;
         }
-        /* A person who has mended something does not wait for what was sent before: if it is not there, send it again.
-         */
-        step->has_unknown_apply = step->has_applied;
         step->state = STEP_PENDING;
         return;
     case RUN_EVENT_START:
