@@ -217,7 +217,7 @@ static bool is_temporary(const json_t *args, int status)
     size_t i;
     json_array_foreach(json_object_get(args, "temporary_status"), i, item)
     {
-        if (atoi(json_string_value(item)) == status)
+        if (strtol(json_string_value(item), NULL, 10) == status)
             return true;
     }
     return false;
@@ -273,7 +273,7 @@ static enum err check_statuses(const json_t *args, struct errmsg *why)
     {
         const char *text = json_string_value(item);
         const size_t len = strspn(text, "0123456789");
-        if (len == 0 || len > 3 || text[len] || text[0] == '0' || atoi(text) > 255)
+        if (len == 0 || len > 3 || text[len] || text[0] == '0' || strtol(text, NULL, 10) > 255)
             return err_set(why, ERR_INVALID, "temporary_status \"%.20s\" is no exit status from 1 to 255", text);
     }
     return ERR_OK;

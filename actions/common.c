@@ -138,7 +138,7 @@ void words_of_body(const struct action_call *call, const struct fetch_response *
     }
     title += sizeof(begin) - 1;
     words_of(call, title, (size_t)(end - title), ret, room - sizeof(told));
-    strcat(ret, told);
+    snprintf(ret + strlen(ret), sizeof(told), "%s", told);
 }
 
 /* ---- the call and its arguments ---------------------------------------------------------------------------------- */

@@ -277,13 +277,15 @@ static void answer_waiting(struct call *call, bool is_yes)
     call->event = &event;
     struct things things;
     if ((is_yes && !call_has_reason(call)) || !call_ask(call, &things))
-        return;
+        goto end;
     if (is_yes && !call_approval_is_as_planned(call, call->o->world->services[call->service].run))
-        return;
+        goto end;
     if (is_yes)
         call_note_break_glass(call, false);
     call_note_granted(call);
     service_carry_out(call->o, call->service, &things, &call->cause);
+end:
+    call->event = NULL; /* it ends here */
 }
 
 static enum run_event_kind event_of_call(enum run_call call)

@@ -96,7 +96,7 @@ static void skip_time(void)
     if (fd < 0)
         return;
     if (read(fd, text, sizeof text - 1) > 0)
-        atomic_fetch_add(&skew_ms, atoll(text));
+        atomic_fetch_add(&skew_ms, strtoll(text, NULL, 10));
     close(fd);
 }
 

@@ -225,7 +225,7 @@ static json_t *prediction(const json_t *steps, const struct service *service)
 {
     int64_t of_steps = steps_ms(steps), of_ttl = ttl_ms(steps);
     return json_pack("{s:I, s:I, s:I, s:I}", "steps_ms", (json_int_t)of_steps, "ttl_ms", (json_int_t)of_ttl, "total_ms",
-                     (json_int_t)(of_steps + of_ttl), "objective_ms", (json_int_t)service->objective.rto_ms);
+                     (json_int_t)of_steps + (json_int_t)of_ttl, "objective_ms", (json_int_t)service->objective.rto_ms);
 }
 
 static int64_t worst_skew(const struct plan_way *way)

@@ -23,6 +23,7 @@ int64_t report_time(const char *text)
 {
     int year, month, day, hour, minute, second, ms, used = 0;
     if (!text ||
+        /* NOLINTNEXTLINE(cert-err34-c): widths bound every number, and what was read is counted */
         sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d.%3dZ%n", &year, &month, &day, &hour, &minute, &second, &ms, &used) != 7 ||
         used != 24 || text[used])
         return -1;
