@@ -42,8 +42,28 @@ struct job *in_flight_find(struct orchestrator *o, const struct id *run, int ste
     return NULL;
 }
 
+/* Room for all that goes out with the commit, had before it: an attempt that is journaled as started has to go. */
+static bool in_flight_reserve(struct orchestrator *o)
+{
+    if (o->n_in_flight + o->n_outgoing < o->room_in_flight)
+        return true;
+    size_t room = o->room_in_flight ? 2 * o->room_in_flight : 64;
+    struct job **grown = realloc(o->in_flight, room * sizeof(struct job *));
+    if (!grown)
+        return false;
+    o->in_flight = grown;
+    o->room_in_flight = room;
+    return true;
+}
+
 void outgoing_add(struct orchestrator *o, struct job *job)
 {
+    if (!in_flight_reserve(o)) {
+        job_free(job);
+        batch_break(o, ERR_NO_MEMORY, &(struct errmsg){"out of memory"});
+        return;
+    }
+    o->n_outgoing++;
     job->next = NULL;
     *o->outgoing_last = job;
     o->outgoing_last = &job->next;
@@ -144,6 +164,7 @@ void batch_start(struct orchestrator *o)
     batch_clear(o->rows);
     o->outgoing = NULL;
     o->outgoing_last = &o->outgoing;
+    o->n_outgoing = 0;
     o->n_stop_attempts = 0;
     o->n_held_now = o->n_answered_now = 0;
     o->wall = clock_wall_ms();
@@ -226,17 +247,6 @@ void send_outgoing(struct orchestrator *o)
         struct job *job = o->outgoing;
         o->outgoing = job->next;
         job->next = NULL;
-        if (o->n_in_flight == o->room_in_flight) {
-            size_t room = o->room_in_flight ? 2 * o->room_in_flight : 64;
-            struct job **grown = realloc(o->in_flight, room * sizeof(struct job *));
-            if (!grown) { /* the journal says started: a restart takes it up by observing */
-                log_error("out of memory: an attempt was not sent");
-                job_free(job);
-                continue;
-            }
-            o->in_flight = grown;
-            o->room_in_flight = room;
-        }
         if (o->is_stopping) {
             job_free(job);
             continue;
@@ -248,6 +258,7 @@ void send_outgoing(struct orchestrator *o)
         job_queue_push(o->settings.jobs, job);
     }
     o->outgoing_last = &o->outgoing;
+    o->n_outgoing = 0;
     for (size_t i = 0; i < o->n_stop_attempts; i++) {
         struct job *job = in_flight_find(o, &o->stop_attempts[i].run, o->stop_attempts[i].step);
         if (job)
@@ -263,6 +274,7 @@ void drop_outgoing(struct orchestrator *o)
         job_free(job);
     }
     o->outgoing_last = &o->outgoing;
+    o->n_outgoing = 0;
 }
 
 static void complete(struct orchestrator *o, struct command **slot)

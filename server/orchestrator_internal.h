@@ -200,7 +200,7 @@ struct orchestrator {
     } sources[MAX_SOURCES];
     int64_t heard_saved_at; /* steady: when anything of what was heard was last written */
     struct job **in_flight; /* sent, and not yet answered by a committed result */
-    size_t n_in_flight, room_in_flight;
+    size_t n_in_flight, room_in_flight, n_outgoing;
     struct command *retained; /* results of a failed batch, first to be tried again */
     bool is_ready, is_stopping;
     int64_t next_due;      /* steady; nothing is due before */
