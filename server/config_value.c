@@ -36,14 +36,17 @@ static bool is_within(const struct row *row, int64_t value)
     return (row->min == 0 && row->max == 0) || (value >= row->min && value <= row->max);
 }
 
-static const struct {
-    const char *unit;
-    int64_t ms;
-} units[] = {{"d", 24 * 3600 * 1000}, {"h", 3600 * 1000}, {"m", 60 * 1000}, {"s", 1000}, {"ms", 1}};
+struct unit {
+    const char *name;
+    int64_t factor;
+};
 
-#define N_UNITS (sizeof(units) / sizeof(units[0]))
+static const struct unit durations[] = {
+    {"d", 24 * 3600 * 1000}, {"h", 3600 * 1000}, {"m", 60 * 1000}, {"s", 1000}, {"ms", 1}, {NULL, 0}};
+static const struct unit sizes[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}, {NULL, 0}};
 
-static bool duration_parse(const char *text, int64_t *ret)
+/* A number and one of the units behind it. */
+static bool amount_parse(const struct unit *units, int64_t max, const char *text, int64_t *ret)
 {
     const size_t n_digits = strspn(text, "0123456789");
     char digits[16];
@@ -54,63 +57,49 @@ static bool duration_parse(const char *text, int64_t *ret)
     digits[n_digits] = '\0';
     if (!number_parse(digits, &number))
         return false;
-    for (size_t i = 0; i < N_UNITS; i++) {
-        if (strcmp(text + n_digits, units[i].unit) == 0 && number <= MAX_DURATION_MS / units[i].ms) {
-            *ret = number * units[i].ms;
+    for (; units->name; units++) {
+        if (strcmp(text + n_digits, units->name) == 0 && number <= max / units->factor) {
+            *ret = number * units->factor;
             return true;
         }
     }
     return false;
 }
 
-void duration_describe(int64_t ms, struct strbuf *out)
+/* In the largest unit that divides it; false: it is nothing, or none does. */
+static bool amount_describe(const struct unit *units, int64_t amount, struct strbuf *out)
 {
-    for (size_t i = 0; i < N_UNITS; i++) {
-        if (ms != 0 && ms % units[i].ms == 0) {
-            strbuf_addf(out, "%" PRId64 "%s", ms / units[i].ms, units[i].unit);
-            return;
-        }
-    }
-    strbuf_adds(out, "0s");
-}
-
-static const struct {
-    const char *unit;
-    int64_t bytes;
-} size_units[] = {{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}};
-
-#define N_SIZE_UNITS (sizeof(size_units) / sizeof(size_units[0]))
-
-static bool size_parse(const char *text, int64_t *ret)
-{
-    const size_t n_digits = strspn(text, "0123456789");
-    char digits[16];
-    int64_t number;
-    if (n_digits == 0 || n_digits >= sizeof(digits))
-        return false;
-    memcpy(digits, text, n_digits);
-    digits[n_digits] = '\0';
-    if (!number_parse(digits, &number))
-        return false;
-    for (size_t i = 0; i < N_SIZE_UNITS; i++) {
-        if (strcmp(text + n_digits, size_units[i].unit) == 0 && number <= INT64_MAX / size_units[i].bytes) {
-            *ret = number * size_units[i].bytes;
+    for (; amount != 0 && units->name; units++) {
+        if (amount % units->factor == 0) {
+            strbuf_addf(out, "%" PRId64 "%s", amount / units->factor, units->name);
             return true;
         }
     }
+    return false;
+}
+
+static bool duration_parse(const char *text, int64_t *ret)
+{
+    return amount_parse(durations, MAX_DURATION_MS, text, ret);
+}
+
+void duration_describe(int64_t ms, struct strbuf *out)
+{
+    if (!amount_describe(durations, ms, out))
+        strbuf_adds(out, "0s");
+}
+
+/* Nothing may be written without a unit. */
+static bool size_parse(const char *text, int64_t *ret)
+{
     *ret = 0;
-    return number == 0 && !text[n_digits];
+    return strcmp(text, "0") == 0 || amount_parse(sizes, INT64_MAX, text, ret);
 }
 
 static void size_describe(int64_t bytes, struct strbuf *out)
 {
-    for (size_t i = 0; i < N_SIZE_UNITS; i++) {
-        if (bytes != 0 && bytes % size_units[i].bytes == 0) {
-            strbuf_addf(out, "%" PRId64 "%s", bytes / size_units[i].bytes, size_units[i].unit);
-            return;
-        }
-    }
-    strbuf_addf(out, "%" PRId64 " bytes", bytes);
+    if (!amount_describe(sizes, bytes, out))
+        strbuf_addf(out, "%" PRId64 " bytes", bytes);
 }
 
 /* ---- names and addresses ----------------------------------------------------------------------------------------- */
