@@ -14,10 +14,11 @@ static bool parse_id(struct request *request, const char *text, struct id *ret)
     return false;
 }
 
+typedef enum err (*store_get)(struct store_reader *reader, const struct id *id, json_t **ret, struct errmsg *why);
+
 /* What `text` names, NULL where it names none; false after answering. */
 static bool get_other(struct request *request, struct store_reader *reader, const char *text, json_t **ret,
-                      enum err (*get)(struct store_reader *reader, const struct id *id, json_t **ret,
-                                      struct errmsg *why))
+                      store_get get)
 {
     struct id id;
     struct errmsg why = {""};
@@ -45,36 +46,31 @@ static void tell(struct request *request, const json_t *incident, const json_t *
     answer_json(request, MHD_HTTP_OK, report);
 }
 
-void api_incident_report(struct request *request)
+/* Of the one that the path names, and of the other that it names itself. */
+static void report(struct request *request, bool is_of_run)
 {
     struct id id;
     struct errmsg why = {""};
-    json_t *incident = NULL, *run = NULL;
+    json_t *one = NULL, *other = NULL;
     struct store_reader *reader = parse_id(request, request->argument, &id) ? api_reader(request) : NULL;
     if (!reader)
         return;
-    enum err err = store_incident_get(reader, &id, &incident, &why);
+    enum err err = (is_of_run ? store_run_get : store_incident_get)(reader, &id, &one, &why);
     if (err != ERR_OK)
         api_store_failed(request, err, &why);
-    else if (get_other(request, reader, api_text(incident, "run"), &run, store_run_get))
-        tell(request, incident, run);
-    json_decref(incident);
-    json_decref(run);
+    else if (get_other(request, reader, api_text(one, is_of_run ? "incident" : "run"), &other,
+                       is_of_run ? store_incident_get : store_run_get))
+        tell(request, is_of_run ? other : one, is_of_run ? one : other);
+    json_decref(one);
+    json_decref(other);
+}
+
+void api_incident_report(struct request *request)
+{
+    report(request, false);
 }
 
 void api_run_report(struct request *request)
 {
-    struct id id;
-    struct errmsg why = {""};
-    json_t *incident = NULL, *run = NULL;
-    struct store_reader *reader = parse_id(request, request->argument, &id) ? api_reader(request) : NULL;
-    if (!reader)
-        return;
-    enum err err = store_run_get(reader, &id, &run, &why);
-    if (err != ERR_OK)
-        api_store_failed(request, err, &why);
-    else if (get_other(request, reader, api_text(run, "incident"), &incident, store_incident_get))
-        tell(request, incident, run);
-    json_decref(incident);
-    json_decref(run);
+    report(request, true);
 }
