@@ -104,8 +104,9 @@ json_int_t number_of(const json_t *object, const char *key)
 
 static void print_run(const json_t *run)
 {
-    printf("%s  %s  %s of %s from %s to %s: %s\n", text_of(run, "id"), text_of(run, "started_at"), text_of(run, "kind"),
-           text_of(run, "service"), text_of(run, "from"), text_of(run, "to"), text_of(run, "state"));
+    printf("%s  %s  %s of %s from %s to %s: %s\n", text_of(run, "id"), text_of(run, "started_at"),
+           strcmp(text_of(run, "occasion"), "drill") == 0 ? "drill" : text_of(run, "kind"), text_of(run, "service"),
+           text_of(run, "from"), text_of(run, "to"), text_of(run, "state"));
     const char *error = text_of(run, "error");
     if (error[0] && strcmp(error, "-") != 0)
         printf("  %s\n", error);

@@ -265,6 +265,19 @@ static void refuse_unknown_run(const struct call *call)
         call_refuse(call, ERR_NOT_FOUND, "not_found", "there is no run with this id");
 }
 
+static void decide_answer(struct call *call, bool is_yes)
+{
+    struct things things;
+    if ((is_yes && !call_has_reason(call)) || !call_ask(call, &things))
+        return;
+    if (is_yes && !call_approval_is_as_planned(call, call->o->world->services[call->service].run))
+        return;
+    if (is_yes)
+        call_note_break_glass(call, false);
+    call_note_granted(call);
+    service_carry_out(call->o, call->service, &things, &call->cause);
+}
+
 /* A yes or no: what the run would do is decided anew. To cancel what waits is to say no. */
 static void answer_waiting(struct call *call, bool is_yes)
 {
@@ -275,17 +288,8 @@ static void answer_waiting(struct call *call, bool is_yes)
                                 .who = operator_call->who,
                                 .text = operator_call->reason};
     call->event = &event;
-    struct things things;
-    if ((is_yes && !call_has_reason(call)) || !call_ask(call, &things))
-        goto end;
-    if (is_yes && !call_approval_is_as_planned(call, call->o->world->services[call->service].run))
-        goto end;
-    if (is_yes)
-        call_note_break_glass(call, false);
-    call_note_granted(call);
-    service_carry_out(call->o, call->service, &things, &call->cause);
-end:
-    call->event = NULL; /* it ends here */
+    decide_answer(call, is_yes);
+    call->event = NULL;
 }
 
 static enum run_event_kind event_of_call(enum run_call call)
