@@ -26,6 +26,7 @@ struct member {
 };
 
 static atomic_int n_inside; /* how many think that the zone is theirs */
+static atomic_int n_begun;  /* threads that run */
 
 static void lead(struct member *member, struct action_call *call, struct zone_batch *batch)
 {
@@ -55,6 +56,7 @@ static void *member_run(void *context)
                                .cancel = &member->cancel,
                                .requests = member->requests};
     struct zone_batch batch;
+    atomic_fetch_add(&n_begun, 1);
     bool is_inside = member->enters && zone_enter(member->queue, member->zone, &call, &member->result);
     if (is_inside) {
         assert_int_equal(atomic_fetch_add(&n_inside, 1), 0);
@@ -71,9 +73,11 @@ static void *member_run(void *context)
         action_result_done(&member->result);
         member->share =
             zone_share(member->queue, member->zone, &call, member->item, false, true, &batch, &member->result);
-        assert_int_equal(member->share, ZONE_LEAD);
-        assert_int_equal(batch.n, 1);
-        lead(member, &call, &batch);
+        /* Who has no time left by then, or is cancelled, goes; its outcome says so. */
+        assert_true(member->share == ZONE_LEAD || member->share == ZONE_GONE);
+        assert_true(member->share == ZONE_GONE || batch.n == 1);
+        if (member->share == ZONE_LEAD)
+            lead(member, &call, &batch);
     }
     member->took_ms = clock_steady_ms() - began_at;
     return NULL;
@@ -110,7 +114,7 @@ static void test_leads_at_once_when_nobody_is_there(void **state)
     member_join(&one);
     assert_int_equal(one.share, ZONE_LEAD);
     assert_string_equal(one.led, "a");
-    assert_in_range(one.took_ms, 0, 40);
+    assert_in_range(one.took_ms, 0, 2000); /* it does not gather: that would be half of its time */
     member_done(&one);
     zone_queue_free(queue);
 }
@@ -173,12 +177,20 @@ static void test_one_ends_for_all_that_entered(void **state)
     (void)state;
     struct zone_queue *queue = zone_queue_new();
     struct member all[6];
+    struct action_call call = {.deadline_at = clock_steady_ms() + 5000};
+    struct action_result result = {.retry_after_ms = -1};
     memset(all, 0, sizeof(all));
+    atomic_store(&n_begun, 0);
+    assert_true(zone_enter(queue, "example.net", &call, &result)); /* until all are at the door */
     for (int i = 0; i < 6; i++) {
         all[i].enters = true;
-        all[i].inside_ms = i == 0 ? 200 : 20;
+        all[i].inside_ms = 20;
         member_start(&all[i], queue, NULL);
     }
+    while (atomic_load(&n_begun) < 6)
+        usleep(1000);
+    usleep(100000);
+    zone_leave(queue, "example.net");
     int n_leads = 0;
     for (int i = 0; i < 6; i++) {
         member_join(&all[i]);
@@ -196,9 +208,11 @@ static void test_a_due_part_is_not_held_up(void **state)
 {
     (void)state;
     struct zone_queue *queue = zone_queue_new();
-    struct member first = {.enters = true, .timeout_ms = 600}, all[8];
+    struct member first = {.enters = true, .inside_ms = 100, .timeout_ms = 600}, all[8];
     memset(all, 0, sizeof(all));
     member_start(&first, queue, NULL);
+    while (atomic_load(&n_inside) == 0) /* who comes first is no matter of the queue */
+        usleep(1000);
     for (int i = 0; i < 8; i++) {
         all[i].enters = true;
         all[i].inside_ms = 100;
