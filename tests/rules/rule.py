@@ -31,7 +31,9 @@ def files_under(root, *folders, ends=("",)):
     for folder in folders or ("",):
         for at, names, files in os.walk(os.path.join(root, folder)):
             names[:] = [n for n in names if n not in LEFT_OUT and not n.startswith("build-")]
-            found += [os.path.relpath(os.path.join(at, f), root) for f in files if f.endswith(tuple(ends))]
+            # In a worktree of git's, .git is a file.
+            found += [os.path.relpath(os.path.join(at, f), root) for f in files
+                      if f.endswith(tuple(ends)) and f not in LEFT_OUT]
     return sorted(found)
 
 
