@@ -74,8 +74,8 @@ static void drop_debts(struct advance *a)
         if (step->state != STEP_OWED)
             continue;
         step->next_at = 0;
-        if (step->has_applied)
-            step->state = STEP_FAILED; /* and is put back like one */
+        if (step->has_applied) /* and is put back like what has failed: on record, or a restart would go on with it */
+            step_set(a, i, STEP_FAILED, "the run goes back: what it may have changed is put back");
         else
             step_set(a, i, STEP_SKIPPED, "the run goes back: it is not owed any more");
     }

@@ -833,6 +833,22 @@ static void behind_a_point_of_no_return_nothing_is_undone(void **state)
          {"undo", "refused [e]"}, {"skip", "1 is skipped; run succeeded [e]"});
 }
 
+/* A debt is given up at once, and on record: after a restart it would be tried again, while the run goes back. */
+static void what_is_owed_is_put_back_as_well(void **state)
+{
+    (void)state;
+    SHOW("a<$a<", {"start", "0 is running; 0.1 observe"}, {"wrong", "0.2 apply [e]"},
+         {"permanent", "0 is owed; 0 waits 15000; 1 is running; 1.1 observe [e]"}, {"wrong", "1.2 apply [e]"},
+         {"ok", "1.3 observe [ea]"}, {"undo", "stop 1.3 [exa]"},
+         {"right", "1 is done; back; 0 is failed; 1 is running; 1.4 observe [eb]"},
+         {"right", "1 is undone; 0 is running; 0.3 observe [eb]"}, {"right", "0 is undone; run undone [b]"});
+    SHOW("a<$a<", {"start", "0 is running; 0.1 observe"},
+         {"permanent", "0 is owed; 0 waits 15000; 1 is running; 1.1 observe"}, {"wrong", "1.2 apply [e]"},
+         {"ok", "1.3 observe [ea]"}, {"undo", "stop 1.3 [exa]"},
+         {"right", "1 is done; back; 0 is skipped; 1 is running; 1.4 observe [eb]"},
+         {"right", "1 is undone; run undone [b]"});
+}
+
 static void without_an_effect_there_is_nothing_to_undo(void **state)
 {
     (void)state;
@@ -901,6 +917,7 @@ int main(void)
         cmocka_unit_test(undo_puts_back_from_the_last_to_the_first),
         cmocka_unit_test(what_cannot_be_put_back_waits_for_a_person),
         cmocka_unit_test(behind_a_point_of_no_return_nothing_is_undone),
+        cmocka_unit_test(what_is_owed_is_put_back_as_well),
         cmocka_unit_test(without_an_effect_there_is_nothing_to_undo),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

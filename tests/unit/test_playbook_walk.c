@@ -43,6 +43,8 @@ struct walk {
     int64_t now;
     struct run run;
     struct step_run steps[MOST_STEPS];
+    struct run stored_run; /* as it is on disk, and what a restart has to do with */
+    struct step_run stored[MOST_STEPS];
     struct world_step world[MOST_STEPS];
     struct witness_step known[MOST_STEPS];
     bool is_kind;
@@ -141,6 +143,8 @@ static void make_run(struct walk *w, uint64_t seed)
             group = is_lucky(w, 50) ? 0 : i + 1;
         w->steps[i].group = group;
     }
+    w->stored_run = w->run;
+    memcpy(w->stored, w->steps, sizeof w->stored);
 }
 
 /* ---- the world --------------------------------------------------------------------------------------------------- */
@@ -378,6 +382,19 @@ static void check_rest(struct walk *w)
             "attention, and nobody is asked, or the other way round");
 }
 
+/* What the orchestrator writes with an event: the run, and the steps that it or its moves are about. */
+static void store(struct walk *w, const struct run_event *event, const struct run_moves *moves)
+{
+    w->stored_run = w->run;
+    if (event->kind == RUN_EVENT_RESULT)
+        w->stored[event->step] = w->steps[event->step];
+    for (int i = 0; i < moves->count; i++) {
+        const struct run_move *move = &moves->items[i];
+        if (move->kind == RUN_MOVE_ATTEMPT || move->kind == RUN_MOVE_WAIT || move->kind == RUN_MOVE_STEP)
+            w->stored[move->step] = w->steps[move->step];
+    }
+}
+
 static void give(struct walk *w, struct run_event event);
 
 static void answer_point(struct walk *w, int step)
@@ -412,6 +429,7 @@ static void give(struct walk *w, struct run_event event)
         PROMISE(moves.items[i].kind != RUN_MOVE_POINT || i + 1 == moves.count, "a question is not the last move");
         check_move(w, &moves.items[i]);
     }
+    store(w, &event, &moves);
     if (moves.count > 0 && moves.items[moves.count - 1].kind == RUN_MOVE_POINT)
         answer_point(w, moves.items[moves.count - 1].step);
     if (w->run.ending != ENDING_NONE)
@@ -550,10 +568,18 @@ static void restart(struct walk *w)
         struct witness_step *known = &w->known[i];
         if (known->is_out && known->phase == PHASE_APPLY)
             applied(w, i, OUTCOME_UNKNOWN);
+        w->steps[i] = w->stored[i];
+        if (known->is_out && known->phase == PHASE_APPLY) /* the journal says so, and closes it */
+            w->steps[i].has_applied = w->steps[i].has_unknown_apply = true;
+        if (known->is_out && w->is_past)
+            w->steps[i].next_at = w->now;
+        w->stored[i] = w->steps[i];
         known->is_out = known->is_wrong_seen = false;
     }
-    w->run.is_at_point = false;
-    give(w, (struct run_event){.kind = RUN_EVENT_START, .step = -1, .retry_after_ms = -1});
+    w->run = w->stored_run;
+    w->run.is_at_point = w->run.is_past = false;
+    give(w,
+         (struct run_event){.kind = w->is_past ? RUN_EVENT_PAST : RUN_EVENT_START, .step = -1, .retry_after_ms = -1});
 }
 
 static void past(struct walk *w)
