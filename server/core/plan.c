@@ -1,6 +1,7 @@
 #include "core/plan.h"
-#include "core/json_whole.h"
 
+#include "base/utf8.h"
+#include "core/json_whole.h"
 #include "core/plan_internal.h"
 
 #include <stdio.h>
@@ -306,6 +307,7 @@ void plan_judge(const json_t *plan, const char *trouble, struct plan_verdict *re
               json_string_value(json_object_get(warning, "kind")), json_string_value(json_object_get(warning, "text")));
     }
     n += trouble ? 1 : 0;
+    utf8_clean(ret->text); /* it may be cut */
     size_t len = strlen(ret->text);
     if (n > 1 && len < sizeof ret->text)
         snprintf(ret->text + len, sizeof ret->text - len, "; and %s%zu more", is_cut ? "at least " : "", n - 1);

@@ -2,6 +2,7 @@
 #include "core/plan_internal.h"
 
 #include "base/address.h"
+#include "base/utf8.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -27,6 +28,7 @@ static void warn(struct warnings *warnings, const char *kind, int step, const ch
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    utf8_clean(text); /* it may be cut */
     json_array_append_new(warnings->list,
                           json_pack("{s:s, s:o, s:o}", "kind", kind, "step",
                                     step >= 0 ? json_integer(step) : json_null(), "text", plan_text(text)));

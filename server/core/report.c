@@ -1,5 +1,6 @@
 #include "core/report.h"
 
+#include "base/utf8.h"
 #include "core/vocabulary.h"
 #include "core/words.h"
 
@@ -119,24 +120,34 @@ struct ends {
     int64_t began_at;    /* first alert; of a run without an incident, its own beginning */
     int64_t decided_at;  /* the site is held to be down; -1 */
     int64_t run_at;      /* -1: there is none, likewise: */
-    int64_t steps_at;    /* the last step was over */
+    int64_t run_over_at; /* what is over later was owed */
+    int64_t steps_at;    /* the last step was over, of those that the run waited for */
     int64_t measured_at; /* the last measure saw it; -1 too where one has not so far */
     int64_t ttl_ms;
 };
 
-static int64_t longest_ttl(const json_t *step)
+/* What the record said before the step had changed it: for so long old answers are in use. */
+static int64_t ttl_before(const json_t *step)
 {
-    int64_t longest = 0;
     size_t i;
     const json_t *attempt;
     json_array_foreach(json_object_get(step, "attempts"), i, attempt)
     {
         const json_t *current = json_object_get(json_object_get(attempt, "detail"), "current");
-        const int64_t ttl = json_integer_value(json_object_get(current, "ttl"));
-        if (ttl > longest)
-            longest = ttl;
+        const json_t *ttl = json_object_get(current, "ttl");
+        if (json_is_integer(ttl))
+            return json_integer_value(ttl) * 1000;
+        if (is(attempt, "phase", phase_text(PHASE_APPLY)))
+            break;
     }
-    return longest * 1000;
+    return 0;
+}
+
+/* Owed when the run was over, and done by itself or by hand since. */
+static bool is_paid_later(const struct ends *ends, const json_t *step)
+{
+    return ends->run_over_at >= 0 && !json_is_true(json_object_get(step, "is_measure")) &&
+           time_of(step, "finished_at") > ends->run_over_at;
 }
 
 static void read_steps(const json_t *run, struct ends *ends)
@@ -153,10 +164,12 @@ static void read_steps(const json_t *run, struct ends *ends)
             has_measure = true;
             is_measured = is_measured && is_over(step);
         }
+        if (is_paid_later(ends, step))
+            continue;
         if (at > *last)
             *last = at;
-        if (is(step, "state", step_state_text(STEP_DONE)) && longest_ttl(step) > ends->ttl_ms)
-            ends->ttl_ms = longest_ttl(step);
+        if (is(step, "state", step_state_text(STEP_DONE)) && ttl_before(step) > ends->ttl_ms)
+            ends->ttl_ms = ttl_before(step);
     }
     if (has_measure && is_measured)
         ends->measured_at = measured_at;
@@ -167,6 +180,7 @@ static struct ends ends_of(const struct report_of *of)
     struct ends ends = {.began_at = time_of(of->incident, "opened_at"),
                         .decided_at = time_of(of->incident, "stood_at"),
                         .run_at = time_of(of->run, "started_at"),
+                        .run_over_at = time_of(of->run, "finished_at"),
                         .steps_at = -1,
                         .measured_at = -1};
     if (ends.began_at < 0)
@@ -223,7 +237,22 @@ static void add_slow(json_t *list, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    utf8_clean(text); /* it may be cut */
     json_array_append_new(list, json_string(text));
+}
+
+/* Of a step that was owed: how long it took says nothing of the outage. True: it was. */
+static bool judge_debt(json_t *list, const json_t *step, const struct ends *ends)
+{
+    const json_t *began = json_object_get(step, "began_after_ms"), *took = json_object_get(step, "took_ms");
+    const int64_t run_took = between(ends->began_at, ends->run_over_at);
+    const int64_t late = json_integer_value(began) + json_integer_value(took) - run_took;
+    const bool is_known = run_took >= 0 && json_is_integer(began) && json_is_integer(took);
+    if (!is_known || late <= 0 || json_is_true(json_object_get(step, "is_measure")))
+        return false;
+    add_slow(list, "%.100s was owed when the run was over, and done %s after that", text_of(step, "name"),
+             duration_phrase(late).text);
+    return true;
 }
 
 /* Longer than it used to be by half; where nobody knows that, more than half of all. */
@@ -257,7 +286,11 @@ static json_t *slow_json(const struct ends *ends, const json_t *steps, int64_t a
     if (waiting >= SLOW_LEAST_MS)
         add_slow(list, "between that it was found down and the run %s passed: something held it back, see the timeline",
                  duration_phrase(waiting).text);
-    json_array_foreach(steps, i, step) judge_step(list, step, all_ms);
+    json_array_foreach(steps, i, step)
+    {
+        if (!judge_debt(list, step, ends))
+            judge_step(list, step, all_ms);
+    }
     return list;
 }
 
@@ -306,6 +339,7 @@ static void add_run(json_t *timeline, const json_t *run, int64_t began_at)
             continue;
         snprintf(text, sizeof text, "step %zu \"%.100s\" is %s: %.400s", i + 1, text_of(step, "name"),
                  text_of(step, "state"), last_text(step));
+        utf8_clean(text); /* it may be cut */
         add_line(timeline, text_of(step, "finished_at"), began_at, text);
     }
     if (text_of(run, "finished_at")[0])

@@ -277,6 +277,28 @@ static void a_check_fails_only_where_no_change_comes_before_it(void **state)
     assert_warns(f, "fails", 1, "it answers would fail: 503, expected 200");
 }
 
+/* A provider's words are cut to fit, wherever that is. */
+static void what_is_cut_is_told_all_the_same(void **state)
+{
+    struct plan_fixture *f = *state;
+    char words[1001];
+    f->steps[0].look.outcome = OUTCOME_PERMANENT;
+    f->steps[0].look.text = words;
+    for (size_t shift = 0; shift < 2; shift++) {
+        memset(words, 'x', shift);
+        for (size_t i = shift; i + 2 < sizeof words; i += 2)
+            memcpy(words + i, "\xc3\xa4", 3); /* a letter of two bytes */
+        assert_warns(f, "fails", 0, "the record would fail: ");
+        struct plan_verdict verdict;
+        json_t *plan = made(f);
+        plan_judge(plan, NULL, &verdict);
+        json_t *text = json_string(verdict.text);
+        assert_non_null(text);
+        json_decref(text);
+        json_decref(plan);
+    }
+}
+
 static void a_step_that_moves_nothing_is_told(void **state)
 {
     struct plan_fixture *f = *state;
@@ -495,6 +517,7 @@ int main(void)
         TEST(the_hash_does_not_cover_what_moves_by_itself),
         TEST(each_step_warns_of_what_it_found),
         TEST(a_check_fails_only_where_no_change_comes_before_it),
+        TEST(what_is_cut_is_told_all_the_same),
         TEST(a_step_that_moves_nothing_is_told),
         TEST(what_belongs_to_neither_site_is_told),
         TEST(old_answers_that_live_too_long_are_told),

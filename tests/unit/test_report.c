@@ -232,11 +232,70 @@ static void test_odd(void **state)
     }
 }
 
+/* A step that was owed and is paid hours later tells nothing of how long users were without the service. */
+static void test_a_debt_that_is_paid_later(void **state)
+{
+    (void)state;
+    json_t *report = report_of(incident_text,
+                               RUN("succeeded", TWO_STEPS "," STEP("fence", "done", "00:31.000", "59:00.000", "")), 0);
+    assert_int_equal(number(report, "rto_ms"), 70000);
+    expect_milestone(report, 3, "last step over", 70000);
+    expect_milestone(report, 4, "run over", 70000);
+    assert_int_equal(json_array_size(json_object_get(report, "slow")), 2);
+    assert_string_equal(json_string_value(item(report, "slow", 1)),
+                        "fence was owed when the run was over, and done 57 min 50 s after that");
+    json_decref(report);
+}
+
+/* Old answers are in use for as long as the record said before it was changed, not for what it says now. */
+static void test_the_ttl_is_the_old_one(void **state)
+{
+    (void)state;
+    static const char step[] = "{\"name\":\"a\",\"state\":\"done\",\"started_at\":\"2026-11-28T06:00:30.000Z\","
+                               "\"finished_at\":\"2026-11-28T06:00:40.000Z\",\"attempts\":["
+                               "{\"phase\":\"observe\",\"outcome\":\"temporary\"},"
+                               "{\"phase\":\"observe\",\"outcome\":\"ok\",\"detail\":{\"current\":{\"ttl\":60}}},"
+                               "{\"phase\":\"apply\",\"outcome\":\"ok\"},"
+                               "{\"phase\":\"observe\",\"outcome\":\"ok\",\"detail\":{\"current\":{\"ttl\":3600}}}]}";
+    char run[1200];
+    snprintf(run, sizeof run, "{\"id\":\"R\",\"state\":\"succeeded\",\"steps\":[%s]}", step);
+    json_t *report = report_of(NULL, run, 0);
+    assert_int_equal(number(report, "ttl_ms"), 60000);
+    json_decref(report);
+}
+
+/* What is cut to fit is not lost for it. */
+static void test_words_of_any_length(void **state)
+{
+    (void)state;
+    char run[3000], words[1001];
+    for (size_t shift = 0; shift < 2; shift++) {
+        memset(words, 'x', shift);
+        for (size_t i = shift; i + 2 < sizeof words; i += 2)
+            memcpy(words + i, "\xc3\xa4", 3); /* a letter of two bytes */
+        snprintf(run, sizeof run,
+                 "{\"id\":\"R\",\"reason\":\"because\",\"started_at\":\"2026-11-28T06:00:30.000Z\",\"steps\":"
+                 "[{\"name\":\"a\",\"state\":\"done\",\"error\":\"%s\",\"finished_at\":"
+                 "\"2026-11-28T06:00:40.000Z\"}]}",
+                 words);
+        json_t *report = report_of(NULL, run, 0);
+        assert_int_equal(json_array_size(json_object_get(report, "timeline")), 2);
+        json_decref(report);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_measured), cmocka_unit_test(test_not_measured), cmocka_unit_test(test_markdown),
-        cmocka_unit_test(test_alone),    cmocka_unit_test(test_time),         cmocka_unit_test(test_odd),
+        cmocka_unit_test(test_measured),
+        cmocka_unit_test(test_not_measured),
+        cmocka_unit_test(test_markdown),
+        cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_odd),
+        cmocka_unit_test(test_a_debt_that_is_paid_later),
+        cmocka_unit_test(test_the_ttl_is_the_old_one),
+        cmocka_unit_test(test_words_of_any_length),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
