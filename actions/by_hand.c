@@ -44,7 +44,7 @@ void by_hand_url(struct strbuf *script, const struct provider *provider, const c
 
 void by_hand_expect(struct strbuf *script, const char *text)
 {
-    strbuf_adds(script, " |\n  tr -d ' \\n\\r\\t' | grep -qF ");
+    strbuf_adds(script, " |\n  tr -d ' \\n\\r\\t' | grep -qF -e ");
     by_hand_quote(script, text);
     strbuf_addc(script, '\n');
 }

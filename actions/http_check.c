@@ -81,15 +81,18 @@ static void http_check_write_look(struct strbuf *script, const json_t *args, con
     const char *at = arg_text(args, "at", NULL), *body = arg_text(expect, "body", NULL);
     (void)provider;
     (void)token;
-    strbuf_adds(script, "answer=$(curl -sS --max-time 30 -w '\\n%{http_code}\\n' ");
+    strbuf_adds(script, "answer=$(curl -gsS --max-time 30 -w '\\n%{http_code}\\n' ");
     if (at)
-        strbuf_addf(script, strchr(at, ':') ? "--connect-to '::[%s]:' " : "--connect-to '::%s:' ", at);
+        strbuf_addf(script,
+                    strchr(at, ':') ? "--noproxy '*' --connect-to '::[%s]:' " : "--noproxy '*' --connect-to '::%s:' ",
+                    at);
     by_hand_quote(script, arg_text(args, "url", ""));
     strbuf_addf(script, ") &&\n  printf '%%s\\n' \"$answer\" | tail -n 1 | grep -qx %lld",
                 (long long)arg_int(expect, "status", 200));
-    if (body) {
-        strbuf_adds(script, " &&\n  printf '%s\\n' \"$answer\" | grep -qF ");
+    if (body) { /* which may be of several lines; the last one is the status */
+        strbuf_adds(script, " &&\n  case ${answer%?[0-9][0-9][0-9]} in\n  *");
         by_hand_quote(script, body);
+        strbuf_adds(script, "*) ;;\n  *) false ;;\n  esac");
     }
     strbuf_addc(script, '\n');
 }

@@ -298,6 +298,39 @@ static void test_break_glass(void **state)
         rig_stop(&rigs[kind]);
 }
 
+/* What a check by hand may have in its URL and in the text that it expects, and a proxy that it is not to use. */
+static void test_checks(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *before, *path, *more;
+        int status;
+    } cases[] = {
+        {"", "/ids[]={1,2}", "\"expect\": {\"status\": 404}", 0},
+        {"", "/", "\"expect\": {\"status\": 599}", 1},
+        {"export http_proxy=http://127.0.0.1:9\n", "/", "\"at\": \"127.0.0.1\", \"expect\": {\"status\": 404}", 0},
+        {"curl() { printf 'it is\\n-v and\\n200\\n'; }\n", "/", "\"expect\": {\"body\": \"-v\"}", 0},
+        {"curl() { printf 'it is\\n-v and\\n200\\n'; }\n", "/", "\"expect\": {\"body\": \"-w\"}", 1},
+        {"curl() { printf 'it is\\n-v and\\n200\\n'; }\n", "/", "\"expect\": {\"body\": \"is\\n-v\"}", 0},
+        {"curl() { printf 'it is\\n-v and\\n200\\n'; }\n", "/", "\"expect\": {\"body\": \"is\\nother\"}", 1},
+        {"curl() { printf 'it is\\n-v and\\n200\\n'; }\n", "/", "\"expect\": {\"body\": \"200\"}", 1},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rig rig;
+        char args[400];
+        struct strbuf look = STRBUF_INIT;
+        snprintf(args, sizeof(args), "{\"url\": \"%s%s\", %s}", sandbox.url, cases[i].path, cases[i].more);
+        rig_start(&rig, "http.check", NULL, NULL, args);
+        strbuf_adds(&look, cases[i].before);
+        rig.action->write_look(&look, rig.args, NULL, NULL);
+        int status = run(&rig, strbuf_text(&look), NULL);
+        if (status != cases[i].status)
+            fail_msg("%d of\n%s", status, strbuf_text(&look));
+        strbuf_done(&look);
+        rig_stop(&rig);
+    }
+}
+
 static void test_pieces(void **state)
 {
     (void)state;
@@ -343,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_a_way_back_leads_back),
         cmocka_unit_test(test_without_ids_it_says_so),
         cmocka_unit_test(test_break_glass),
+        cmocka_unit_test(test_checks),
         cmocka_unit_test(test_pieces),
     };
     return cmocka_run_group_tests(tests, begin, end);
