@@ -53,12 +53,23 @@ static enum err has_room(int fd, const struct ballast *ballast, int64_t missing,
     return ERR_OK;
 }
 
-/* What was allocated in part only helps nobody. */
+/* Whether what stands there is a ballast: nobody else's file is truncated or removed, whatever its name. */
+static bool is_ours(int fd)
+{
+    char head[4096];
+    static const char zeros[sizeof head];
+    struct stat st;
+    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_uid != geteuid())
+        return false;
+    ssize_t n = pread(fd, head, sizeof head, 0);
+    return n >= 0 && memcmp(head, zeros, (size_t)n) == 0;
+}
+
 static enum err fill(int fd, struct ballast *ballast, int64_t reserve, struct errmsg *why)
 {
     struct stat st;
-    if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || ftruncate(fd, ballast->bytes) != 0)
-        return err_set(why, ERR_IO, "the ballast %s: %s", ballast->path, strerror(errno ? errno : EINVAL));
+    if (fstat(fd, &st) != 0 || ftruncate(fd, ballast->bytes) != 0)
+        return err_set(why, ERR_IO, "the ballast %s: %s", ballast->path, strerror(errno));
     int64_t have = (int64_t)st.st_blocks * 512;
     enum err err = have < ballast->bytes ? has_room(fd, ballast, ballast->bytes - have, reserve, why) : ERR_OK;
     int error = err == ERR_OK ? posix_fallocate(fd, 0, ballast->bytes) : 0;
@@ -68,21 +79,34 @@ static enum err fill(int fd, struct ballast *ballast, int64_t reserve, struct er
     return err;
 }
 
+static enum err refuse(const struct ballast *ballast, struct errmsg *why)
+{
+    return err_set(why, ERR_IO, "the ballast %s: what is there is no file of zeros of ours alone: take it away",
+                   ballast->path);
+}
+
 enum err ballast_make(struct ballast *ballast, int64_t reserve, struct errmsg *why)
 {
     if (ballast->bytes == 0) {
         ballast_drop(ballast);
+        atomic_store(&ballast->is_given_up, false);
         return ERR_OK;
     }
     if (atomic_load(&ballast->is_there))
         return ERR_OK;
     int fd = open(ballast->path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == ELOOP)
+        return refuse(ballast, why);
     if (fd < 0)
         return err_set(why, errno == ENOSPC || errno == EDQUOT ? ERR_FULL : ERR_IO, "the ballast %s: %s", ballast->path,
                        strerror(errno));
+    if (!is_ours(fd)) {
+        close(fd);
+        return refuse(ballast, why);
+    }
     enum err err = fill(fd, ballast, reserve, why);
     close(fd);
-    if (err != ERR_OK)
+    if (err != ERR_OK) /* what was allocated in part only helps nobody */
         unlink(ballast->path);
     else
         atomic_store(&ballast->is_given_up, false);
@@ -95,10 +119,14 @@ bool ballast_drop(struct ballast *ballast)
     if (!ballast)
         return false;
     atomic_store(&ballast->is_there, false);
-    if (unlink(ballast->path) != 0)
+    int fd = open(ballast->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    if (fd < 0)
         return false;
-    atomic_store(&ballast->is_given_up, true);
-    return true;
+    bool is_gone = is_ours(fd) && unlink(ballast->path) == 0;
+    close(fd);
+    if (is_gone)
+        atomic_store(&ballast->is_given_up, true);
+    return is_gone;
 }
 
 bool ballast_is_there(const struct ballast *ballast)

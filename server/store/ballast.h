@@ -17,9 +17,10 @@ struct ballast;
 struct ballast *ballast_new(const char *database, int64_t bytes);
 void ballast_free(struct ballast *ballast); /* the file stays. Accepts NULL */
 /* Makes the file as large as it is to be, where that leaves `reserve` bytes free (one that is not to be is removed).
- * ERR_FULL: there is no room for it; ERR_IO. Done twice, it costs nothing. */
+ * What stands in its place and is not a file of zeros of ours alone is left as it is. ERR_FULL: there is no room for
+ * it; ERR_IO: as well for such a file. Done twice, it costs nothing. */
 MUST_CHECK enum err ballast_make(struct ballast *ballast, int64_t reserve, struct errmsg *why);
-/* Gives its room back. False: there was none to give. Accepts NULL. */
+/* Gives its room back. False: there was none to give, or what is there is not ours. Accepts NULL. */
 bool ballast_drop(struct ballast *ballast);
 /* NULL: false. Any thread, as the next one. */
 bool ballast_is_there(const struct ballast *ballast);
