@@ -105,13 +105,17 @@ int64_t crash_skew_ms(void)
     return atomic_load_explicit(&skew_ms, memory_order_relaxed);
 }
 
-/* With the mutex held: no other point is passed before the signal has arrived. */
+/* With the mutex held: no other point is passed before the signal has arrived. A stop is sent to this very thread: sent
+ * to the process it may be another thread that takes it, and this one goes on a little. */
 static void end_here(char *found, size_t len)
 {
     memset(found, ' ', len);
-    kill(getpid(), points.is_stopping ? SIGSTOP : SIGKILL);
-    if (points.is_stopping)
+    if (points.is_stopping) {
+        raise(SIGSTOP);
         skip_time();
+    } else {
+        kill(getpid(), SIGKILL);
+    }
 }
 
 static void pass(int group, const char *what, const char *where)
