@@ -80,8 +80,6 @@ static enum err start_up(struct orchestrator *o, struct errmsg *why)
         err = store_write(o->settings.store, o->rows, why);
     if (err == ERR_OK)
         send_outgoing(o);
-    else
-        drop_outgoing(o);
     return err;
 }
 
@@ -99,6 +97,7 @@ static void orchestrator_free(struct orchestrator *o)
     if (!o)
         return;
     world_free(o->world);
+    drop_outgoing(o);
     for (size_t i = 0; i < o->n_in_flight; i++)
         job_free(o->in_flight[i]);
     free(o->in_flight);

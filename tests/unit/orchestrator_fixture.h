@@ -66,10 +66,11 @@ static inline void on_ready(void *context, bool is_ready, const char *why)
     pthread_mutex_unlock(&f->mutex);
 }
 
-static inline void start(struct fixture *f)
+static inline enum err try_start(struct fixture *f, struct errmsg *why)
 {
-    struct errmsg why = {0};
-    assert_int_equal(store_open(f->database, &f->store, &why), ERR_OK);
+    enum err err = store_open(f->database, &f->store, why);
+    if (err != ERR_OK)
+        return err;
     f->commands = command_queue_new(1000);
     f->jobs = job_queue_new();
     const struct orchestrator_settings settings = {
@@ -84,7 +85,19 @@ static inline void start(struct fixture *f)
         .kill_switch = f->kill_switch,
         .on_ready = on_ready,
         .context = f};
-    if (orchestrator_start(&settings, &f->orchestrator, &why) != ERR_OK)
+    err = orchestrator_start(&settings, &f->orchestrator, why);
+    if (err == ERR_OK)
+        return ERR_OK;
+    command_queue_free(f->commands);
+    job_queue_free(f->jobs);
+    store_close(f->store);
+    return err;
+}
+
+static inline void start(struct fixture *f)
+{
+    struct errmsg why = {0};
+    if (try_start(f, &why) != ERR_OK)
         fail_msg("%s", why.text);
 }
 
@@ -174,7 +187,10 @@ static inline struct command *send(struct fixture *f, struct command *command)
     command->done = on_done;
     if (!f->orchestrator)
         start(f);
-    assert_int_equal(command_queue_push(f->commands, command), ERR_OK);
+    enum err err;
+    for (int i = 0; (err = command_queue_push(f->commands, command)) == ERR_BUSY && i < WAIT_S * 500; i++)
+        nanosleep(&(struct timespec){.tv_nsec = 2000000}, NULL); /* intake is closed: a sender comes again */
+    assert_int_equal(err, ERR_OK);
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += WAIT_S;
