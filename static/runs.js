@@ -190,7 +190,7 @@ function stepActions(run, step) {
 
 const MEANS = {
     owed: "A debt: it is tried again until it is done, and nothing moves to that site before.",
-    unknown: "It may have been done or not, and nobody can look. Find out, then say what to do.",
+    unknown: "It may have been done or not, and nobody has been able to look since. Find out, then say what to do.",
 };
 
 function stepItem(run, step) {

@@ -87,8 +87,11 @@ bool run_is_at_rest(const struct run *run)
 
 bool step_is_passed(const struct step_run *step)
 {
+    /* What nobody can look at, and is not to be done twice, waits for a person whatever the playbook says. */
+    bool is_left =
+        step->state == STEP_FAILED || (step->state == STEP_UNKNOWN && (step->can_observe || step->is_idempotent));
     return step_state_is_final(step->state) || step->state == STEP_OWED ||
-           (step->state == STEP_FAILED && step->on_failure == ON_FAILURE_CONTINUE && !step->is_undoing);
+           (is_left && step->on_failure == ON_FAILURE_CONTINUE && !step->is_undoing);
 }
 
 bool step_waits_for_person(const struct step_run *step)
@@ -136,10 +139,10 @@ static void end_now(struct advance *a, const char *text)
     for (int i = 0; i < run->n_steps; i++) {
         if (run->steps[i].state == STEP_RUNNING) {
             run->steps[i].next_at = 0;
-            step_set(a, i, STEP_FAILED, text);
+            step_set(a, i, step_failed_state(&run->steps[i]), text);
         } else if (run->steps[i].state == STEP_OWED && ending != ENDING_UNDO) {
             run->steps[i].next_at = 0;
-            step_set(a, i, STEP_FAILED, "it was owed, and the run has ended before it was done");
+            step_set(a, i, step_failed_state(&run->steps[i]), "it was owed, and the run has ended before it was done");
         }
     }
     switch (ending) {
@@ -258,6 +261,14 @@ static void end_step(struct advance *a, int i, enum step_state otherwise, const 
     step_set(a, i, otherwise, text);
 }
 
+static void end_unless_completed(struct advance *a, int i)
+{
+    struct step_run *step = &a->run->steps[i];
+    if (step->phase == PHASE_OBSERVE && a->event->outcome == OUTCOME_OK)
+        step->has_unknown_apply = false;
+    end_step(a, i, step_failed_state(step), ending_phrase(a->run));
+}
+
 static void park(struct advance *a, int i)
 {
     struct step_run *step = &a->run->steps[i];
@@ -283,7 +294,7 @@ static void on_result(struct advance *a)
     else if (run->is_past)
         end_step(a, i, STEP_SKIPPED, PAST);
     else if (run->ending != ENDING_NONE && !is_debt)
-        end_step(a, i, STEP_FAILED, ending_phrase(run));
+        end_unless_completed(a, i);
     else if (run->ending != ENDING_NONE && !step_is_completed_by(a, i))
         run->steps[i].next_at = a->now; /* it is not out any more */
     else

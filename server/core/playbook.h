@@ -18,6 +18,8 @@
  * A check (an action without apply) has only observe: right is done, not right is "not yet".
  * A step that cannot be observed begins with apply. When the outcome of that is unknown it is done again where it is
  * idempotent; otherwise the step is `unknown`, and the run waits for a person: retry, skip, done or undo.
+ * Where a step that can be observed ends without another look at an apply that may have had its effect, it is `unknown`
+ * as well, and not failed: `on_failure` is the same.
  * After a restart a step that was running starts from observe. An apply without a recorded result is unknown: the
  * next observe is told so (`after_unknown_apply`), because "right" may then be our own change on its way.
  * Back-off: the step's own (500 ms by default) doubling to 15 s, with full jitter upwards of half; a provider's

@@ -91,9 +91,15 @@ static void owe(struct advance *a, int i, const char *text)
     debt_begins_again(a, i, DEBT_FIRST_MS, "");
 }
 
+/* What was sent, may have had its effect, and was not looked at since, has not failed: nobody knows. */
+enum step_state step_failed_state(const struct step_run *step)
+{
+    return step->has_applied && step->has_unknown_apply ? STEP_UNKNOWN : STEP_FAILED;
+}
+
 static void fail_undo(struct advance *a, int i, const char *text)
 {
-    step_set(a, i, STEP_FAILED, text);
+    step_set(a, i, step_failed_state(step_of(a, i)), text);
     run_wait_for_person(a, text);
 }
 
@@ -108,6 +114,9 @@ static void fail_by_rule(struct advance *a, int i, const char *text)
         run_end_with(a, ENDING_STOP, text);
         return;
     case ON_FAILURE_CONTINUE:
+        if (!step_is_passed(step_of(a, i)))
+            run_wait_for_person(a, text);
+        return;
     case ON_FAILURE_OWE: /* it is a debt by now */
         return;
     case ON_FAILURE_UNDO:
@@ -138,7 +147,7 @@ void step_fail(struct advance *a, int i, const char *text)
     } else if (step->on_failure == ON_FAILURE_OWE && !step->is_measure && a->run->ending == ENDING_NONE) {
         owe(a, i, text);
     } else {
-        step_set(a, i, STEP_FAILED, text);
+        step_set(a, i, step_failed_state(step), text);
         if (!step->is_measure && a->run->ending == ENDING_NONE)
             fail_by_rule(a, i, text);
     }

@@ -38,7 +38,8 @@ void step_set(struct advance *a, int step, enum step_state state, const char *te
 void step_wait(struct advance *a, int step, enum phase phase, int64_t at, const char *text);
 void step_finish(struct advance *a, int step);
 void step_fail(struct advance *a, int step, const char *text);
-bool step_is_overridden(const struct advance *a, int step); /* a check that need not be waited for */
+enum step_state step_failed_state(const struct step_run *step); /* failed, or unknown where that is the truth */
+bool step_is_overridden(const struct advance *a, int step);     /* a check that need not be waited for */
 void step_skip_check(struct advance *a, int step, const char *text);
 void debt_waits(struct advance *a, int step, enum phase phase, int64_t pause, const char *text);
 /* Its effect may be there or not, and looking does not tell. */

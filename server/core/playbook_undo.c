@@ -28,15 +28,17 @@ static bool is_in_the_way(const struct step_run *step)
 static void put_back(struct advance *a, int i)
 {
     struct step_run *step = &a->run->steps[i];
+    bool is_first = !step->is_undoing;
     step->is_undoing = true;
-    step->has_applied = step->has_unknown_apply = false; /* of what puts it back */
-    if (step->is_reversible)
-        step_begin(a, i);
-    else
-        step_fail(
-            a, i,
-            "what it has changed cannot be put back from here: nothing says what was there before; do it by hand, "
-            "then say done, or skip it");
+    if (!step->is_reversible) {
+        step_fail(a, i,
+                  "what it has changed cannot be put back from here: nothing says what was there before; do it by "
+                  "hand, then say done, or skip it");
+        return;
+    }
+    if (is_first)
+        step->has_applied = step->has_unknown_apply = false; /* from here on: of what puts it back */
+    step_begin(a, i);
 }
 
 static void end_undone(struct advance *a)
@@ -75,7 +77,7 @@ static void drop_debts(struct advance *a)
             continue;
         step->next_at = 0;
         if (step->has_applied) /* and is put back like what has failed: on record, or a restart would go on with it */
-            step_set(a, i, STEP_FAILED, "the run goes back: what it may have changed is put back");
+            step_set(a, i, step_failed_state(step), "the run goes back: what it may have changed is put back");
         else
             step_set(a, i, STEP_SKIPPED, "the run goes back: it is not owed any more");
     }

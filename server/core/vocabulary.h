@@ -81,7 +81,7 @@
     X(STEP_SKIPPED, "skipped") /* by an operator, or since what it is for is there no more */                          \
     X(STEP_UNDONE, "undone")   /* what it had changed is as it was before */                                           \
     X(STEP_OWED, "owed")       /* a debt: tried again behind the end of the run, until it is done */                   \
-    X(STEP_UNKNOWN, "unknown") /* its effect may be there or not, and nobody can look */
+    X(STEP_UNKNOWN, "unknown") /* its effect may be there or not, and nobody has looked since */
 
 /* What becomes of the run when a step fails for good. */
 #define ON_FAILURE_LIST(X)                                                                                             \

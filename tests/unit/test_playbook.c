@@ -338,6 +338,27 @@ static void unknown_apply(void **state)
          {"unknown", "0 waits 1000 [eau]"}, {"timer", "0.6 observe [eau]"}, {"right", "0 is done; run succeeded [e]"});
 }
 
+/* Nobody has looked since: it has not failed. A look that finds it missing is one, also when the run is ending. */
+static void unknown_until_observed(void **state)
+{
+    SHOW("aa", BEGIN, {"wrong", "0.2 apply [e]"}, {"unknown", "0 waits 250 [eau]"}, {"timer", "0.3 observe [eau]"},
+         {"+60000 temporary", "0 is unknown; run attention [eau]"},
+         {"retry", "run running; 0 is running; 0.4 observe [eau]"}, {"permanent", "0 is unknown; run attention [eau]"},
+         {"skip", "0 is skipped; run running; 1 is running; 1.1 observe [e]"});
+    SHOW("a-", BEGIN, {"wrong", "0.2 apply [e]"}, {"unknown", "0 waits 250 [eau]"}, {"timer", "0.3 observe [eau]"},
+         {"permanent", "0 is unknown; run failed [eau]"});
+    SHOW("a~a", BEGIN, {"wrong", "0.2 apply [e]"}, {"unknown", "0 waits 250 [eau]"}, {"timer", "0.3 observe [eau]"},
+         {"permanent", "0 is unknown; 1 is running; 1.1 observe [e]"});
+    SHOW("u~", {"start", "0 is running; 0.1 apply [e]"}, {"unknown", "0 is unknown; run attention [eau]"});
+    SHOW("a", BEGIN, {"wrong", "0.2 apply [e]"}, {"unknown", "0 waits 250 [eau]"}, {"timer", "0.3 observe [eau]"},
+         {"cancel", "stop 0.3 [exau]"}, {"wrong", "0 is failed; run cancelled [ea]"});
+    SHOW("a<", BEGIN, {"wrong", "0.2 apply [e]"}, {"ok", "0.3 observe [ea]"}, {"undo", "stop 0.3 [exa]"},
+         {"cancelled", "0 is failed; back; 0 is running; 0.4 observe [eb]"}, {"wrong", "0.5 apply [eb]"},
+         {"unknown", "0 waits 250 [ebau]"}, {"timer", "0.6 observe [ebau]"},
+         {"permanent", "0 is unknown; run attention [ebau]"},
+         {"retry", "run running; 0 is running; 0.7 observe [ebau]"}, {"right", "0 is undone; run undone [ba]"});
+}
+
 /* Accepted, and not to be seen: looked for eight times, then sent again. */
 static void an_accepted_change_that_does_not_come(void **state)
 {
@@ -508,7 +529,7 @@ static void cancel_while_applying(void **state)
     static const struct {
         const char *result, *expect;
     } ends[] = {
-        {"ok", "0 is failed; run cancelled [ea]"},        {"unknown", "0 is failed; run cancelled [eau]"},
+        {"ok", "0 is failed; run cancelled [ea]"},        {"unknown", "0 is unknown; run cancelled [eau]"},
         {"cancelled", "0 is failed; run cancelled"},      {"temporary", "0 is failed; run cancelled"},
         {"permanent", "0 is failed; run cancelled [ea]"},
     };
@@ -580,7 +601,7 @@ static void restart_while_being_cancelled(void **state)
 {
     SHOW("a", BEGIN, {"cancel", "stop 0.1 [x]"}, {"start", "0 is failed; run cancelled"});
     SHOW("a", BEGIN, {"wrong", "0.2 apply [e]"}, {"cancel", "stop 0.2 [ex]"},
-         {"start", "0 is failed; run cancelled [eau]"}, {"ok", "[eau]"});
+         {"start", "0 is unknown; run cancelled [eau]"}, {"ok", "[eau]"});
 }
 
 /* Between two steps: the first is final in the store, and the run's row still points at it. */
@@ -820,8 +841,8 @@ static void what_cannot_be_put_back_waits_for_a_person(void **state)
     (void)state;
     SHOW("a<aa", {"start", "0 is running; 0.1 observe"}, {"wrong", "0.2 apply [e]"}, {"ok", "0.3 observe [ea]"},
          {"right", "0 is done; 1 is running; 1.1 observe [e]"}, {"wrong", "1.2 apply [e]"}, {"ok", "1.3 observe [ea]"},
-         {"undo", "stop 1.3 [exa]"}, {"cancelled", "1 is failed; back; 1 is failed; run attention [eb]"},
-         {"undo", "refused [eb]"}, {"skip", "1 is skipped; run running; 0 is running; 0.4 observe [eb]"},
+         {"undo", "stop 1.3 [exa]"}, {"cancelled", "1 is failed; back; 1 is failed; run attention [eba]"},
+         {"undo", "refused [eba]"}, {"skip", "1 is skipped; run running; 0 is running; 0.4 observe [eb]"},
          {"right", "0 is undone; run cancelled [eb]"});
 }
 
@@ -869,6 +890,7 @@ int main(void)
         cmocka_unit_test(permanent_errors),
         cmocka_unit_test(retry_of_a_refused_apply),
         cmocka_unit_test(unknown_apply),
+        cmocka_unit_test(unknown_until_observed),
         cmocka_unit_test(an_accepted_change_that_does_not_come),
         cmocka_unit_test(refused_after_an_unknown_apply),
         cmocka_unit_test(lost_on_its_way),

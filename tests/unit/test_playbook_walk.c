@@ -33,7 +33,8 @@ struct witness_step {
     bool may_have_applied_ever; /* there, not back */
     bool is_wrong_seen;         /* looked at since the last apply or start, and not as wanted */
     bool is_right_seen;
-    bool is_persons; /* a person has said done */
+    bool is_in_doubt; /* an apply, in the direction it goes now, may have had its effect, and nobody has looked since */
+    bool is_persons;  /* a person has said done */
     bool is_undone;
     int n_sent_again; /* by a person's retry */
 };
@@ -198,9 +199,11 @@ static bool is_passed(const struct step_run *step)
         return true;
     case STEP_FAILED:
         return step->on_failure == ON_FAILURE_CONTINUE && !step->is_undoing;
+    case STEP_UNKNOWN: /* what cannot be looked at waits for a person, whatever the playbook says */
+        return step->on_failure == ON_FAILURE_CONTINUE && !step->is_undoing &&
+               (step->can_observe || step->is_idempotent);
     case STEP_PENDING:
     case STEP_RUNNING:
-    case STEP_UNKNOWN:
         break;
     }
     return false;
@@ -261,7 +264,7 @@ static void check_attempt(struct walk *w, const struct run_move *move)
                         w->steps[k].state == STEP_SKIPPED,
                     "put back before what came later was");
         w->last_undone = i;
-        known->may_have_applied = known->is_right_seen = false;
+        known->may_have_applied = known->is_right_seen = known->is_in_doubt = false;
     }
     if (move->phase == PHASE_APPLY)
         check_apply(w, i);
@@ -322,9 +325,11 @@ static void check_move(struct walk *w, const struct run_move *move)
         w->n_debts += move->step_state == STEP_OWED;
         w->n_unknown += move->step_state == STEP_UNKNOWN;
         w->known[move->step].is_undone |= move->step_state == STEP_UNDONE;
-        PROMISE(move->step_state != STEP_UNKNOWN ||
-                    (!w->steps[move->step].can_observe && !w->steps[move->step].is_idempotent),
-                "unknown, and one could look or do it again");
+        PROMISE(move->step_state != STEP_UNKNOWN || w->known[move->step].may_have_applied_ever ||
+                    w->known[move->step].may_have_applied,
+                "unknown, and nothing was ever sent");
+        PROMISE(move->step_state != STEP_FAILED || !w->known[move->step].is_in_doubt,
+                "failed, and it may have been done");
         break;
     case RUN_MOVE_STATE:
         note(w, "  the run is %s: %.80s", run_state_text(move->run_state), move->text);
@@ -467,6 +472,7 @@ static void applied(struct walk *w, int i, enum outcome outcome)
         return;
     known->may_have_applied = true;
     known->may_have_applied_ever |= !w->steps[i].is_undoing;
+    known->is_in_doubt = outcome == OUTCOME_UNKNOWN || (known->is_in_doubt && outcome != OUTCOME_OK);
     bool is_done =
         outcome == OUTCOME_OK ? w->is_kind || is_lucky(w, 97) : is_lucky(w, outcome == OUTCOME_UNKNOWN ? 50 : 30);
     if (is_done)
@@ -497,6 +503,7 @@ static void result(struct walk *w, int i)
         event.is_right = w->world[i].value == wanted(w, i);
         known->is_wrong_seen = !event.is_right;
         known->is_right_seen = event.is_right;
+        known->is_in_doubt = false;
     }
     note(w, "step %d: %s %s%s", i, phase_text(known->phase), outcome_text(event.outcome),
          event.is_right ? ", right" : "");
