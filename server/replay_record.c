@@ -341,7 +341,8 @@ static void read_event(struct reading *r, const json_t *what)
         read_debts(r, what);
         break;
     case EVENT_RUN_POINT:
-        event(r, "run %s %s", name, is_true(what, "has_effect") ? "point" : "effect");
+        event(r, "run %s %s%s%s", name, is_true(what, "has_effect") ? "point" : "effect",
+              *text(what, "who") ? " by " : "", *text(what, "who") ? who_of(text(what, "who")).text : "");
         break;
     }
 }

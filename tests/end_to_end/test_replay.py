@@ -133,6 +133,27 @@ def test_an_incident_that_a_person_kept_from_acting(make_daemon, sandbox, tmp_pa
     assert "both      gra is down, and nothing is started" in result.stdout
 
 
+def test_what_a_person_sends_on_and_overrides_is_in_the_log(make_daemon, sandbox, tmp_path):
+    """At a point of no return a vote and a pause stop the run; a person's retry goes on, and so it does in the replay."""
+    config = configuration(sandbox, votes=1, hold="200ms")
+    config["services"]["shop"]["playbook"][1]["point_of_no_return"] = True
+    sandbox.fault("ovh", "status", code="FORBIDDEN", times=-1)
+    daemon = make_daemon(config)
+    daemon.post("/api/v1/services/shop/adopt", {"to": "gra", "reason": "it is there"})
+    daemon.wait_active("gra")
+    daemon.deliver(delivery(alert("gra")))
+    run = daemon.wait_run("attention")["id"]
+    incident = daemon.get("/api/v1/incidents").json["items"][0]["id"]
+    assert daemon.post("/api/v1/services/shop/vote", {"site": "rbx", "says": "down", "reason": "x"}).status in (200, 202)
+    assert daemon.post("/api/v1/services/shop/pause", {"reason": "wait"}).status < 300
+    sandbox.clear_faults()
+    body = {"reason": "rbx is fine", "override": ["target_down"]}
+    assert daemon.post("/api/v1/runs/%s/retry" % run, body).status == 200
+    daemon.wait_run("succeeded")
+    result = replay(daemon, incident, tmp_path, config)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
 def test_replay_says_what_it_needs(outage, tmp_path, sandbox):
     daemon, incident = outage
     assert "--config" in daemon.command("replay", incident).stderr
