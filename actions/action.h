@@ -45,6 +45,14 @@ const struct provider_kind *provider_kind_find(const char *name);
 const struct provider_kind *const *provider_kind_list(void);                            /* NULL at the end */
 const struct secret *provider_secret(const struct provider *provider, const char *row); /* NULL when not given */
 
+/* Who has the last word before an effect. */
+struct consent {
+    /* Asked before each request, statement or program that may have an effect, and of a request once more (`is_last`)
+     * in the instant in which it would go out. ERR_CANCELLED, or ERR_CONFLICT: not now; `why` says what stands against
+     * it. */
+    enum err (*ask)(struct consent *consent, bool is_last, struct errmsg *why);
+};
+
 /* One call of an action. Everything borrowed. */
 struct action_call {
     const json_t *args;        /* the action's rows, resolved for this run */
@@ -54,6 +62,9 @@ struct action_call {
     int64_t timeout_ms;  /* of this call; the action divides it among its exchanges */
     int64_t deadline_at; /* steady; now + timeout_ms when the call began */
     const atomic_bool *cancel;
+    struct consent *consent;  /* of apply; NULL: nobody has a say */
+    int64_t compared_at;      /* steady, set by apply: what it is about to change was asked for then; 0: it is not
+                                 compared, or the provider does that. See call_may_write() */
     bool is_lag_accepted;     /* a person has overridden the guard `rpo`: what would be lost is on record */
     bool after_unknown_apply; /* observe: an apply of this step has no recorded result: what looks right may be our own
                                  change on its way and not served; say is_right only when it is certainly served */
@@ -127,7 +138,8 @@ const struct action *const *action_list(void); /* NULL at the end */
 void action_result_done(struct action_result *result);
 
 /* For the actions: one exchange, recorded in call->requests, bounded by what is left of the call's time (and by
- * request->timeout_ms, where that is given and shorter). Errors as in fetch.h. */
+ * request->timeout_ms, where that is given and shorter). Of anything but GET and HEAD the call's consent is asked, see
+ * call_may_write(). Errors as in fetch.h. */
 MUST_CHECK enum err action_send(struct action_call *call, struct fetch_request *request, struct fetch_response *ret,
                                 struct errmsg *why);
 

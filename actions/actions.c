@@ -121,6 +121,24 @@ static void response_heed(struct action_call *call, const struct fetch_response 
     budget_heed(call, response->rate_remaining, response->rate_reset_at);
 }
 
+static enum err consent_ask_last(void *context, struct errmsg *why)
+{
+    struct consent *consent = context;
+    return consent->ask(consent, true, why);
+}
+
+/* After all waiting. */
+static enum err effect_prepare(struct action_call *call, struct fetch_request *request, struct errmsg *why)
+{
+    if (strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0)
+        return ERR_OK;
+    if (call->consent) {
+        request->may_send = consent_ask_last;
+        request->may_send_context = call->consent;
+    }
+    return call_may_write(call, why);
+}
+
 enum err action_send(struct action_call *call, struct fetch_request *request, struct fetch_response *ret,
                      struct errmsg *why)
 {
@@ -132,6 +150,9 @@ enum err action_send(struct action_call *call, struct fetch_request *request, st
     if (left_ms <= 0)
         return err_set(why, ERR_TEMPORARY, "the time of this attempt (%lld ms) was used up before the request",
                        (long long)call->timeout_ms);
+    err = effect_prepare(call, request, why);
+    if (err != ERR_OK)
+        return err;
     if (request->timeout_ms <= 0 || request->timeout_ms > left_ms)
         request->timeout_ms = left_ms;
     request->cancel = call->cancel;

@@ -113,17 +113,18 @@ static void record(const struct action_call *call, const char *program, const ch
 /* false: it has certainly not run, and ret says why. */
 static bool run(struct action_call *call, const char *row, struct command_ended *ended, struct action_result *ret)
 {
+    const bool is_effect = strcmp(row, "run") == 0;
     struct words argv;
     struct variables environment;
     struct errmsg why = {""};
     make_argv(call->args, row, &argv);
     make_environment(call, &environment);
-    enum err err = ERR_NO_MEMORY;
+    enum err err = environment.is_broken ? ERR_NO_MEMORY : is_effect ? call_may_write(call, &why) : ERR_OK;
     union {
         char *const *made;
         const char *const *given;
     } variables = {.made = environment.items};
-    if (!environment.is_broken)
+    if (err == ERR_OK)
         err = command_run(&(struct command_run){.argv = argv.items,
                                                 .environment = variables.given,
                                                 .directory = arg_text(call->args, "directory", NULL),
@@ -131,11 +132,13 @@ static bool run(struct action_call *call, const char *row, struct command_ended 
                                                 .cancel = call->cancel},
                           ended, &why);
     variables_done(&environment);
+    enum outcome outcome = err == ERR_INVALID     ? OUTCOME_PERMANENT
+                           : err == ERR_CANCELLED ? OUTCOME_CANCELLED
+                                                  : OUTCOME_TEMPORARY;
     if (err == ERR_OK)
         record(call, argv.items[0], row, ended);
     else
-        result_set(ret, err == ERR_INVALID ? OUTCOME_PERMANENT : OUTCOME_TEMPORARY, "%s",
-                   why.text[0] ? why.text : "out of memory");
+        result_set(ret, outcome, "%s", why.text[0] ? why.text : "out of memory");
     return err == ERR_OK;
 }
 

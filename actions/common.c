@@ -8,6 +8,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAX_COMPARED_MS 30000 /* from the look at what is to be changed to the change */
+
 void result_set(struct action_result *ret, enum outcome outcome, const char *format, ...)
 {
     char text[sizeof(ret->text.text)];
@@ -55,7 +57,9 @@ void result_of_failure(struct action_call *call, struct action_result *ret, cons
     enum outcome outcome = outcome_of_failure(call, is_write, err);
     if (err == ERR_BUSY) /* of our own making: see budget_wait() */
         ret->retry_after_ms = call->retry_after_ms;
-    if (outcome == OUTCOME_CANCELLED)
+    if (err == ERR_CONFLICT) /* nobody was asked: see call_may_write() */
+        result_set(ret, outcome, "%s", why->text);
+    else if (outcome == OUTCOME_CANCELLED)
         result_set(ret, outcome, "cancelled while asking %s", who);
     else if (outcome == OUTCOME_UNKNOWN)
         result_set(ret, outcome, "%s gave no complete answer, and may have acted on the request: %s", who, why->text);
@@ -151,6 +155,26 @@ int64_t call_left_ms(const struct action_call *call)
 bool call_is_cancelled(const struct action_call *call)
 {
     return call->cancel && atomic_load(call->cancel);
+}
+
+enum err call_may_write(struct action_call *call, struct errmsg *why)
+{
+    int64_t compared_at = call->compared_at, age_ms = compared_at ? clock_steady_ms() - compared_at : 0;
+    call->compared_at = 0;
+    if (age_ms > MAX_COMPARED_MS)
+        return err_set(why, ERR_CONFLICT,
+                       "nothing was sent: what it was based on was read %lld s ago, and is looked at again",
+                       (long long)age_ms / 1000);
+    return call->consent ? call->consent->ask(call->consent, false, why) : ERR_OK;
+}
+
+bool call_lets_write(struct action_call *call, struct action_result *ret)
+{
+    struct errmsg why;
+    enum err err = call_may_write(call, &why);
+    if (err != ERR_OK)
+        result_set(ret, err == ERR_CANCELLED ? OUTCOME_CANCELLED : OUTCOME_TEMPORARY, "%s", why.text);
+    return err == ERR_OK;
 }
 
 const char *arg_text(const json_t *args, const char *name, const char *fallback)

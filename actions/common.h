@@ -36,6 +36,13 @@ void words_of_body(const struct action_call *call, const struct fetch_response *
 int64_t call_left_ms(const struct action_call *call);
 bool call_is_cancelled(const struct action_call *call);
 
+/* Whether an effect may begin now: asks the call's consent, and that what was compared is not older than 30 s,
+ * which counts for one effect. ERR_CANCELLED, or ERR_CONFLICT: nothing may be sent, `why` says so. action_send() asks
+ * by itself. */
+MUST_CHECK enum err call_may_write(struct action_call *call, struct errmsg *why);
+/* The same for what is no request: false with the result set. */
+bool call_lets_write(struct action_call *call, struct action_result *ret);
+
 const char *arg_text(const json_t *args, const char *name, const char *fallback);
 int64_t arg_int(const json_t *args, const char *name, int64_t fallback);
 

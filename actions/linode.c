@@ -11,6 +11,7 @@
 #include "actions/linode_api.h"
 #include "actions/linode_find.h"
 #include "actions/linode_zone.h"
+#include "base/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -65,6 +66,7 @@ static bool record_is_as_seen(struct action_call *call, const char *path, const 
                               struct action_result *ret)
 {
     int status;
+    call->compared_at = clock_steady_ms();
     json_t *record = linode_get(call, path, NULL, ret, &status);
     gone_note(call, status, ret);
     if (!record)

@@ -165,6 +165,7 @@ static bool record_is_as_seen(struct action_call *call, const struct ovh_record 
     char rest[64];
     int status;
     snprintf(rest, sizeof(rest), "/record/%lld", (long long)seen->id);
+    call->compared_at = clock_steady_ms();
     json_t *record = ovh_zone_get(call, rest, ret, &status);
     if (!record && status == 404) /* gone since it was observed: the next observation says what is there */
         ret->outcome = OUTCOME_TEMPORARY;
@@ -276,7 +277,12 @@ static bool record_stage(struct action_call *call, const struct ovh_record *seen
             return false;
         }
     }
-    return record_is_as_seen(call, seen, ret) && (is_staged || record_put(call, seen, ret));
+    if (!record_is_as_seen(call, seen, ret))
+        return false;
+    if (!is_staged)
+        return record_put(call, seen, ret);
+    call->compared_at = 0; /* nothing is changed by it */
+    return true;
 }
 
 static void ovh_apply(struct action_call *call, struct action_result *ret)

@@ -327,12 +327,14 @@ static void promote_apply(struct action_call *call, struct action_result *ret)
     if (!session)
         return;
     const char *text = postgres_server_text(session);
+    call->compared_at = clock_steady_ms();
     if (look_at(call, session, &look, ret)) {
         struct strbuf words = STRBUF_INIT;
         const struct lag lag = lag_of(call, &look, "", &words);
         if (!look.is_replica)
             result_set(ret, OUTCOME_OK, "PostgreSQL at %s is primary already: nothing was sent", text);
-        else if (is_as_observed(call, &look, text, ret) && guard_rpo(call, &lag, strbuf_text(&words), ret))
+        else if (is_as_observed(call, &look, text, ret) && guard_rpo(call, &lag, strbuf_text(&words), ret) &&
+                 call_lets_write(call, ret))
             promote(call, session, ret);
         strbuf_done(&words);
     }

@@ -16,42 +16,34 @@
 /* ---- one attempt ------------------------------------------------------------------------------------------------- */
 
 /* As the store has it. */
-static bool is_current(struct worker *worker, const struct job *job, struct action_result *result)
+static enum err is_current(void *context, struct errmsg *why)
 {
+    struct worker *worker = context;
     struct kit *kit = worker->kit;
-    struct errmsg why = {0};
+    const struct job *job = worker->job;
+    struct errmsg failed = {0};
     bool is_so = false;
     enum err err = ERR_OK;
     if (!kit->reader)
-        err = store_reader_open(worker->pool->executor->settings.database, &kit->reader, &why);
+        err = store_reader_open(worker->pool->executor->settings.database, &kit->reader, &failed);
     if (err == ERR_OK)
-        err = store_attempt_is_current(kit->reader, &job->run, job->step, job->attempt, &is_so, &why);
+        err = store_attempt_is_current(kit->reader, &job->run, job->step, job->attempt, &is_so, &failed);
     if (err != ERR_OK) {
         store_reader_close(kit->reader);
         kit->reader = NULL;
-        call_end(result, OUTCOME_TEMPORARY, "cannot make sure that this run still is the current one: %s", why.text);
-    } else if (!is_so) {
-        call_end(result, OUTCOME_CANCELLED, "the run is not the current one any more: nothing was sent");
+        return err_set(why, ERR_CONFLICT, "cannot make sure that this run still is the current one: %s", failed.text);
     }
-    return err == ERR_OK && is_so;
+    return is_so ? ERR_OK : err_set(why, ERR_CANCELLED, "the run is not the current one any more: nothing was sent");
 }
 
-/* Immediately before an effect: is this still the attempt to make? */
-static bool may_apply(struct worker *worker, const struct job *job, struct action_result *result)
+/* Before anything is looked at for an effect that may not begin. */
+static bool may_apply(struct consent *consent, struct action_result *result)
 {
-    const struct executor_settings *settings = &worker->pool->executor->settings;
-    if (settings->database && !is_current(worker, job, result))
-        return false;
-    if (atomic_load(&job->cancel)) {
-        call_end(result, OUTCOME_CANCELLED, "the run is not the current one any more: nothing was sent");
-        return false;
-    }
-    /* Asked last: the store may have been long about its answer. */
-    if (job->deadline_at != 0 && clock_steady_ms() > job->deadline_at) {
-        call_end(result, OUTCOME_TEMPORARY, "the deadline of the step has passed: nothing was sent");
-        return false;
-    }
-    return !call_is_killed(settings->kill_switch, result);
+    struct errmsg why;
+    enum err err = consent->ask(consent, false, &why);
+    if (err != ERR_OK)
+        call_end(result, err == ERR_CANCELLED ? OUTCOME_CANCELLED : OUTCOME_TEMPORARY, "%s", why.text);
+    return err == ERR_OK;
 }
 
 /* The job belongs to the orchestrator from the moment its result is pushed, so it must not count as under way then. */
@@ -97,19 +89,26 @@ static void do_attempt(struct worker *worker, struct job *job, struct command *c
 {
     char run_id[ID_TEXT_SIZE];
     crash_scope_add("step %d attempt %d %s", job->step, job->attempt, phase_text(job->phase));
+    const struct executor_settings *settings = &worker->pool->executor->settings;
     struct action_result result = {.outcome = OUTCOME_TEMPORARY, .retry_after_ms = -1};
+    struct call_consent consent = {.base = {.ask = call_consent_ask},
+                                   .is_current = settings->database ? is_current : NULL,
+                                   .context = worker,
+                                   .cancel = &job->cancel,
+                                   .deadline_at = job->deadline_at,
+                                   .kill_switch = settings->kill_switch};
     struct action_call call = {.fetch = worker->kit->fetch,
                                .run_id = id_format(&job->run, run_id),
                                .cancel = &job->cancel,
+                               .consent = job->phase == PHASE_APPLY ? &consent.base : NULL,
                                .is_lag_accepted = job->is_lag_accepted,
                                .after_unknown_apply = job->after_unknown_apply,
                                .observed = job->observed,
                                .applied = job->applied,
                                .requests = json_array()};
-    const struct executor_settings *settings = &worker->pool->executor->settings;
     const struct action *action = NULL;
     if (call_prepare(settings->providers, settings->n_providers, job->step_text, &call, &action, &result) &&
-        (job->phase != PHASE_APPLY || !action->apply || may_apply(worker, job, &result))) {
+        (job->phase != PHASE_APPLY || !action->apply || may_apply(&consent.base, &result))) {
         crash_point("call before");
         call_phase(action, job->phase, &call, &result);
         crash_point("call after");

@@ -1,7 +1,8 @@
 /* The executor: threads, each performing one job at a time and handing its result back as a command.
  *
- * It causes every effect there is, and decides nothing: just before an apply it asks the store whether this attempt
- * still is the one to make, and whether the kill switch is there. */
+ * It causes every effect there is, and decides nothing: just before an apply, and before each request of it that
+ * may have an effect, it asks the store whether this attempt still is the one to make, and whether the kill switch is
+ * there (struct call_consent). */
 #ifndef TURNOUT_SERVER_EXECUTOR_H
 #define TURNOUT_SERVER_EXECUTOR_H
 

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAX_CONSENT_MS 10000
+
 static struct provider *provider_find(struct provider *providers, int n_providers, const char *name)
 {
     for (int i = 0; name && i < n_providers; i++)
@@ -86,11 +88,36 @@ void call_phase(const struct action *action, enum phase phase, struct action_cal
         result->outcome = OUTCOME_NOT_YET;
 }
 
-bool call_is_killed(const char *kill_switch, struct action_result *result)
+/* ---- the last word ----------------------------------------------------------------------------------------------- */
+
+static bool is_too_long_ago(const struct call_consent *consent, struct errmsg *why)
 {
-    struct errmsg why;
-    if (!kill_switch_is_on(kill_switch, &why))
+    int64_t age_ms = clock_steady_ms() - consent->asked_at;
+    if (age_ms <= MAX_CONSENT_MS)
         return false;
-    call_end(result, OUTCOME_TEMPORARY, "%s", why.text);
+    (void)err_set(why, ERR_CONFLICT,
+                  "nothing was sent: %lld s have passed since it was allowed, and it is looked at again",
+                  (long long)age_ms / 1000);
     return true;
+}
+
+enum err call_consent_ask(struct consent *base, bool is_last, struct errmsg *why)
+{
+    struct call_consent *consent = (struct call_consent *)(void *)base;
+    if (is_last && is_too_long_ago(consent, why))
+        return ERR_CONFLICT;
+    int64_t asked_at = clock_steady_ms();
+    enum err err = !is_last && consent->is_current ? consent->is_current(consent->context, why) : ERR_OK;
+    if (err != ERR_OK)
+        return err;
+    if (atomic_load(consent->cancel))
+        return err_set(why, ERR_CANCELLED, "the run is not the current one any more: nothing was sent");
+    /* Asked last: the store may have been long about its answer. */
+    if (consent->deadline_at != 0 && clock_steady_ms() > consent->deadline_at)
+        return err_set(why, ERR_CONFLICT, "the deadline of the step has passed: nothing was sent");
+    if (kill_switch_is_on(consent->kill_switch, why))
+        return ERR_CONFLICT;
+    if (!is_last)
+        consent->asked_at = asked_at;
+    return ERR_OK;
 }

@@ -17,9 +17,22 @@ void call_limit(struct action_call *call, int64_t timeout_ms);
  */
 void call_phase(const struct action *action, enum phase phase, struct action_call *call, struct action_result *result);
 bool call_can_observe(const struct action *action, const json_t *args);
-/* The last word before an effect, for when nobody can be reached who would say it: true while the kill switch (NULL:
- * there is none) is on, and result says so. */
-bool call_is_killed(const char *kill_switch, struct action_result *result);
+
+/* The last word before an effect (struct consent): an attempt that is current, not cancelled, before its deadline, and
+ * no kill switch. Since nothing may go out long after that was found (a process can be stopped, and go on), the last
+ * look refuses what was allowed more than 10 s ago. */
+struct call_consent {
+    struct consent base;
+    /* As the store has it: ERR_OK, ERR_CANCELLED, ERR_CONFLICT. NULL: what is to be done is current. */
+    enum err (*is_current)(void *context, struct errmsg *why);
+    void *context;
+    const atomic_bool *cancel;
+    int64_t deadline_at;     /* steady; 0: none */
+    const char *kill_switch; /* NULL: there is none */
+    int64_t asked_at;        /* steady, of the last that was allowed */
+};
+
+enum err call_consent_ask(struct consent *consent, bool is_last, struct errmsg *why);
 /* Ends a call that was not made. */
 void call_end(struct action_result *result, enum outcome outcome, const char *format, ...) PRINTF_LIKE(3, 4);
 

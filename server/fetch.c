@@ -36,6 +36,8 @@ struct exchange {
     bool has_no_socket; /* none could be had */
     bool has_sent;      /* the connection stands and the request is going out: from here on it may be acted on */
     bool is_too_big;
+    enum err refused; /* by who was asked before the request went out */
+    struct errmsg refusal;
     char detail[CURL_ERROR_SIZE];
 };
 
@@ -189,9 +191,14 @@ static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_
 static int on_before_request(void *context, char *peer, char *local, int peer_port, int local_port)
 {
     struct exchange *exchange = context;
+    const struct fetch_request *request = exchange->request;
     (void)local;
     (void)peer_port;
     (void)local_port;
+    if (request->may_send)
+        exchange->refused = request->may_send(request->may_send_context, &exchange->refusal);
+    if (exchange->refused != ERR_OK)
+        return CURL_PREREQFUNC_ABORT;
     exchange->has_sent = true;
     snprintf(exchange->response->peer, sizeof(exchange->response->peer), "%s", peer ? peer : "");
     return CURL_PREREQFUNC_OK;
@@ -367,6 +374,8 @@ static bool is_untried(const struct exchange *exchange, CURLcode code)
 
 static enum err classify(struct exchange *exchange, CURLcode code, struct errmsg *why)
 {
+    if (exchange->refused != ERR_OK)
+        return err_set(why, exchange->refused, "%s", exchange->refusal.text);
     switch ((int)code) {
     case CURLE_OK:
         return ERR_OK;

@@ -36,6 +36,10 @@ struct fetch_request {
     int64_t timeout_ms;        /* of the whole exchange */
     size_t max_response;       /* bytes of body kept; 0: 4 MiB; more is ERR_TOO_BIG */
     const atomic_bool *cancel; /* may be NULL; set: the exchange ends within 100 ms with ERR_CANCELLED */
+    /* Asked when the connection stands, in the instant in which the request would go out; must not block. An error: it
+     * does not go out, and send() returns this error. NULL: nobody is asked. */
+    enum err (*may_send)(void *context, struct errmsg *why);
+    void *may_send_context;
 };
 
 struct fetch_response {

@@ -25,6 +25,7 @@ struct rig {
     json_t *requests;
     json_t *observed, *applied; /* the tokens, kept from call to call */
     atomic_bool cancel;
+    struct consent *consent;
     int64_t timeout_ms;
     bool after_unknown_apply;
     bool is_lag_accepted;
@@ -75,6 +76,13 @@ static inline void rig_set_int(struct rig *rig, const char *name, int value)
     json_object_set_new(rig->args, name, json_integer(value));
 }
 
+static inline enum err consent_refuse(struct consent *consent, bool is_last, struct errmsg *why)
+{
+    (void)consent;
+    (void)is_last;
+    return err_set(why, ERR_CONFLICT, "nothing was sent: not now");
+}
+
 typedef void (*rig_phase)(struct action_call *call, struct action_result *ret);
 
 static inline enum outcome rig_call(struct rig *rig, rig_phase phase)
@@ -86,6 +94,7 @@ static inline enum outcome rig_call(struct rig *rig, rig_phase phase)
                                .timeout_ms = rig->timeout_ms,
                                .deadline_at = clock_steady_ms() + rig->timeout_ms,
                                .cancel = &rig->cancel,
+                               .consent = rig->consent,
                                .after_unknown_apply = rig->after_unknown_apply,
                                .is_lag_accepted = rig->is_lag_accepted,
                                .observed = rig->observed,

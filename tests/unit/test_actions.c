@@ -73,6 +73,9 @@ static enum err fake_send(struct fetch *base, const struct fetch_request *reques
                                    .rate_reset_at = fake->rate_reset_at};
     fake->timeout_ms = request->timeout_ms;
     fake->cancel = request->cancel;
+    enum err refused = request->may_send ? request->may_send(request->may_send_context, why) : ERR_OK;
+    if (refused != ERR_OK)
+        return refused;
     fake->n_sent++;
     strbuf_adds(&ret->body, fake->body ? fake->body : "");
     return fake->err == ERR_OK ? ERR_OK : err_set(why, fake->err, "the network says no to hunter2");
@@ -141,6 +144,55 @@ static void test_sending_is_bounded_and_recorded(void **state)
     assert_int_equal(send_put(&setup, 0, NULL, &why), ERR_TEMPORARY);
     assert_int_equal(setup.fake.n_sent, 3);
     assert_int_equal(json_array_size(setup.call.requests), 3);
+    json_decref(setup.call.requests);
+}
+
+struct voice {
+    struct consent base;
+    int n_first, n_last;
+    enum err first, last;
+};
+
+static enum err voice_ask(struct consent *base, bool is_last, struct errmsg *why)
+{
+    struct voice *voice = (struct voice *)(void *)base;
+    enum err err = is_last ? voice->last : voice->first;
+    voice->n_first += !is_last;
+    voice->n_last += is_last;
+    return err == ERR_OK ? ERR_OK : err_set(why, err, "nothing was sent: no");
+}
+
+/* Before the connection, and in the instant of sending; of what only reads nobody is asked. */
+static void test_consent_is_asked_before_each_effect(void **state)
+{
+    (void)state;
+    struct setup setup;
+    struct errmsg why = {""};
+    struct voice voice = {.base = {.ask = voice_ask}, .first = ERR_CONFLICT};
+    struct action_result result = {.outcome = OUTCOME_OK};
+    struct fetch_request get = {.method = "GET", .url = "https://api.example/x"};
+    struct fetch_response response;
+    setup_make(&setup);
+    setup.call.consent = &voice.base;
+    assert_int_equal(action_send(&setup.call, &get, &response, &why), ERR_OK);
+    fetch_response_done(&response);
+    assert_int_equal(setup.fake.n_sent, 1);
+    assert_int_equal(voice.n_first + voice.n_last, 0);
+    assert_int_equal(send_put(&setup, 0, NULL, &why), ERR_CONFLICT);
+    result_of_failure(&setup.call, &result, "It", true, ERR_CONFLICT, &why);
+    assert_int_equal(result.outcome, OUTCOME_TEMPORARY);
+    assert_string_equal(result.text.text, "nothing was sent: no");
+    voice = (struct voice){.base = {.ask = voice_ask}, .last = ERR_CANCELLED};
+    assert_int_equal(send_put(&setup, 0, NULL, &why), ERR_CANCELLED);
+    assert_int_equal(setup.fake.n_sent, 1);
+    voice.last = ERR_OK;
+    assert_int_equal(send_put(&setup, 0, NULL, &why), ERR_OK);
+    assert_int_equal(setup.fake.n_sent, 2);
+    assert_int_equal(voice.n_first, 2);
+    assert_int_equal(voice.n_last, 2);
+    setup.call.compared_at = clock_steady_ms() - 31000;
+    assert_int_equal(send_put(&setup, 0, NULL, &why), ERR_CONFLICT);
+    assert_int_equal(send_put(&setup, 0, NULL, &why), ERR_OK); /* it is looked at anew for each */
     json_decref(setup.call.requests);
 }
 
@@ -376,6 +428,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registries),
         cmocka_unit_test(test_sending_is_bounded_and_recorded),
+        cmocka_unit_test(test_consent_is_asked_before_each_effect),
         cmocka_unit_test(test_the_providers_clock_is_compared_with_ours),
         cmocka_unit_test(test_what_the_provider_has_no_room_for_is_not_sent),
         cmocka_unit_test(test_records_hold_no_secrets),

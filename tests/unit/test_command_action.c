@@ -69,6 +69,22 @@ static void test_statuses(void **state)
     rig_stop(&rig);
 }
 
+/* Looking is nobody's to refuse. */
+static void test_consent(void **state)
+{
+    (void)state;
+    struct rig rig;
+    struct consent refusing = {consent_refuse};
+    rig_for(&rig, "{\"run\": [\"true\"], \"observe\": [\"true\"]}");
+    rig.consent = &refusing;
+    assert_outcome(&rig, apply(&rig), OUTCOME_TEMPORARY);
+    assert_text_has(&rig, "nothing was sent: not now");
+    assert_int_equal(json_array_size(rig.requests), 0);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    assert_true(rig.result.is_right);
+    rig_stop(&rig);
+}
+
 static void test_cannot_start(void **state)
 {
     (void)state;
@@ -367,9 +383,10 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_statuses), cmocka_unit_test(test_cannot_start), cmocka_unit_test(test_surroundings),
-        cmocka_unit_test(test_output),   cmocka_unit_test(test_time_out),     cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_observe),  cmocka_unit_test(test_args),         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_statuses),     cmocka_unit_test(test_consent), cmocka_unit_test(test_cannot_start),
+        cmocka_unit_test(test_surroundings), cmocka_unit_test(test_output),  cmocka_unit_test(test_time_out),
+        cmocka_unit_test(test_cancel),       cmocka_unit_test(test_observe), cmocka_unit_test(test_args),
+        cmocka_unit_test(test_many),
     };
     clock_start();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,8 @@
 
 #include "base/clock.h"
 #include "canned_server.h"
+#include "clock_shift.h"
+#include "executor_call.h"
 #include "test.h"
 
 #include <stdlib.h>
@@ -11,15 +13,23 @@
 struct server {
     struct canned canned;
     struct canned_answer answer;
+    void (*on_record)(struct server *server); /* when one record is read: what happens between this and its change */
+    const char *kill_switch;
+    struct job *job;
 };
 
 static void give(void *context, const struct canned_request *request, struct canned_answer *ret)
 {
-    const struct server *server = context;
+    struct server *server = context;
     *ret = server->answer;
     if (ret->body[0] != '\0')
         return;
-    if (strstr(request->target, "/records"))
+    if (strstr(request->target, "/records/2")) {
+        snprintf(ret->body, sizeof ret->body,
+                 "{\"id\": 2, \"type\": \"A\", \"name\": \"app\", \"target\": \"192.0.2.10\", \"ttl_sec\": 30}");
+        if (server->on_record)
+            server->on_record(server);
+    } else if (strstr(request->target, "/records"))
         snprintf(
             ret->body, sizeof ret->body,
             "{\"data\": [{\"id\": 2, \"type\": \"A\", \"name\": \"app\", \"target\": \"192.0.2.10\", \"ttl_sec\": 30},"
@@ -41,6 +51,7 @@ struct setup {
     struct job_queue *jobs;
     struct command_queue *commands;
     struct executor *executor;
+    char kill_switch[64];
 };
 
 static void provider_make(struct provider *provider, const char *name, const char *url)
@@ -73,7 +84,9 @@ static int set_up(void **state)
                                                .providers = setup->providers,
                                                .n_providers = N_PROVIDERS,
                                                .n_attempt_threads = 8,
-                                               .n_look_threads = 8};
+                                               .n_look_threads = 8,
+                                               .kill_switch = setup->kill_switch};
+    snprintf(setup->kill_switch, sizeof setup->kill_switch, "/tmp/turnout-test-kill-%d", (int)getpid());
     assert_int_equal(executor_start(&settings, &setup->executor, &why), ERR_OK);
     *state = setup;
     return 0;
@@ -89,6 +102,7 @@ static int tear_down(void **state)
     }
     command_queue_free(setup->commands);
     job_queue_free(setup->jobs);
+    unlink(setup->kill_switch);
     for (int i = 0; i < N_PROVIDERS; i++) {
         struct provider *provider = &setup->providers[i];
         provider->kind->close(provider);
@@ -273,6 +287,101 @@ static void test_no_effect_behind_the_deadline(void **state)
     assert_int_equal(canned_count(&setup->servers[FAST].canned), 0);
 }
 
+/* ---- between the look and the write ------------------------------------------------------------------------------ */
+
+static void stop_and_go_on(struct server *server)
+{
+    (void)server;
+    pass(60000);
+}
+
+static void stop_past_the_deadline(struct server *server)
+{
+    (void)server;
+    pass(9000);
+}
+
+static void make_kill_switch(struct server *server)
+{
+    FILE *file = fopen(server->kill_switch, "w");
+    assert_non_null(file);
+    fclose(file);
+}
+
+static void cancel(struct server *server)
+{
+    atomic_store(&server->job->cancel, true);
+}
+
+static int count_of(struct canned *canned, const char *method)
+{
+    int n = 0;
+    for (int i = 0; i < canned_count(canned); i++)
+        n += strcmp(canned->requests[i].method, method) == 0;
+    return n;
+}
+
+/* The attempt was allowed to begin; what comes to pass before its one write still counts. */
+static void test_no_effect_when_it_was_allowed_long_ago(void **state)
+{
+    static const struct {
+        void (*on_record)(struct server *server);
+        enum outcome outcome;
+        const char *text;
+    } cases[] = {
+        {NULL, OUTCOME_OK, "has taken target"},
+        {stop_and_go_on, OUTCOME_TEMPORARY, "nothing was sent: what it was based on was read 60 s ago"},
+        {stop_past_the_deadline, OUTCOME_TEMPORARY, "the deadline of the step has passed"},
+        {make_kill_switch, OUTCOME_TEMPORARY, "kill switch"},
+        {cancel, OUTCOME_CANCELLED, "cancelled"},
+    };
+    struct setup *setup = *state;
+    struct server *server = &setup->servers[FAST];
+    server->kill_switch = setup->kill_switch;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct job *job = job_of(JOB_ATTEMPT, "fast", 0);
+        job->phase = PHASE_APPLY;
+        job->deadline_at = clock_steady_ms() + (cases[i].on_record == stop_past_the_deadline ? 8000 : 1000000);
+        job->observed = json_pack("{s:i, s:i, s:s, s:i}", "domain", 1, "record", 2, "target", "192.0.2.10", "ttl", 30);
+        json_object_set_new(job->step_text, "timeout_ms", json_integer(600000));
+        server->on_record = cases[i].on_record;
+        server->job = job;
+        int n_written = count_of(&server->canned, "PUT");
+        job_queue_push(setup->jobs, job);
+        struct command *command = NULL;
+        while (command_queue_take(setup->commands, &command, 1, clock_steady_ms() + 100000) != 1)
+            ;
+        const struct command_result *result = &command->as.result;
+        if (result->outcome != cases[i].outcome || !strstr(result->text.text, cases[i].text))
+            print_error("case %zu: %d, %s\n", i, (int)result->outcome, result->text.text);
+        assert_int_equal(result->outcome, cases[i].outcome);
+        assert_non_null(strstr(result->text.text, cases[i].text));
+        unlink(setup->kill_switch);
+        assert_int_equal(count_of(&server->canned, "PUT") - n_written, cases[i].outcome == OUTCOME_OK);
+        done(command);
+    }
+}
+
+/* The last look needs no store, and does not believe what was found long ago. */
+static void test_what_was_allowed_long_ago_is_not_any_more(void **state)
+{
+    const struct setup *setup = *state;
+    struct errmsg why;
+    atomic_bool cancel = false;
+    struct call_consent consent = {
+        .base = {.ask = call_consent_ask}, .cancel = &cancel, .kill_switch = setup->kill_switch};
+    assert_int_equal(call_consent_ask(&consent.base, true, &why), ERR_CONFLICT);
+    assert_int_equal(call_consent_ask(&consent.base, false, &why), ERR_OK);
+    pass(9000);
+    assert_int_equal(call_consent_ask(&consent.base, true, &why), ERR_OK);
+    pass(9000);
+    assert_int_equal(call_consent_ask(&consent.base, true, &why), ERR_CONFLICT);
+    assert_non_null(strstr(why.text, "nothing was sent: 18 s have passed"));
+    assert_int_equal(call_consent_ask(&consent.base, false, &why), ERR_OK);
+    atomic_store(&cancel, true);
+    assert_int_equal(call_consent_ask(&consent.base, true, &why), ERR_CANCELLED);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
 
 int main(void)
@@ -280,10 +389,15 @@ int main(void)
     clock_start();
     fetch_start();
     const struct CMUnitTest tests[] = {
-        TEST(test_a_look_says_all_there_is),          TEST(test_a_survey_finds_what_else_is_there),
-        TEST(test_what_cannot_be_called_is_said),     TEST(test_a_provider_that_hangs_holds_up_no_other),
-        TEST(test_connections_are_kept_between_jobs), TEST(test_a_cancel_ends_a_look_that_hangs),
+        TEST(test_a_look_says_all_there_is),
+        TEST(test_a_survey_finds_what_else_is_there),
+        TEST(test_what_cannot_be_called_is_said),
+        TEST(test_a_provider_that_hangs_holds_up_no_other),
+        TEST(test_connections_are_kept_between_jobs),
+        TEST(test_a_cancel_ends_a_look_that_hangs),
         TEST(test_no_effect_behind_the_deadline),
+        TEST(test_no_effect_when_it_was_allowed_long_ago),
+        TEST(test_what_was_allowed_long_ago_is_not_any_more),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

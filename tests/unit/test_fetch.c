@@ -264,6 +264,33 @@ static void test_after_sending_is_unknown(void **state)
     server_free(server);
 }
 
+static enum err say(void *context, struct errmsg *why)
+{
+    enum err *answer = context;
+    return *answer == ERR_OK ? ERR_OK : err_set(why, *answer, "not now");
+}
+
+/* Whoever is asked when the connection stands can still keep the request back; then nothing was sent. */
+static void test_last_word(void **state)
+{
+    (void)state;
+    struct server *server = server_new();
+    struct sent sent = {.fetch = fetch_new()};
+    enum err answer = ERR_CONFLICT;
+    struct fetch_request put = {.method = "PUT", .body = "x", .body_len = 1, .may_send = say};
+    put.may_send_context = &answer;
+    assert_int_equal(get(&sent, server->canned.url, &put), ERR_CONFLICT);
+    assert_string_equal(sent.why.text, "not now");
+    answer = ERR_CANCELLED;
+    assert_int_equal(get(&sent, server->canned.url, &put), ERR_CANCELLED);
+    assert_int_equal(canned_count(&server->canned), 0);
+    answer = ERR_OK;
+    assert_int_equal(get(&sent, server->canned.url, &put), ERR_OK);
+    assert_int_equal(canned_count(&server->canned), 1);
+    sent_done(&sent);
+    server_free(server);
+}
+
 static void test_unusable_requests(void **state)
 {
     (void)state;
@@ -535,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_date_and_rate),
         cmocka_unit_test(test_before_sending_is_temporary),
         cmocka_unit_test(test_after_sending_is_unknown),
+        cmocka_unit_test(test_last_word),
         cmocka_unit_test(test_unusable_requests),
         cmocka_unit_test(test_bounded_answer),
         cmocka_unit_test(test_connect_to),

@@ -337,6 +337,12 @@ static void test_refusals(void **state)
     pair_do(pair, "sql", "primary \"GRANT EXECUTE ON FUNCTION pg_promote TO weak\"");
     pair_do(pair, "catch_up", "");
     assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    struct consent refusing = {consent_refuse}; /* in the last moment */
+    rig.consent = &refusing;
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_TEMPORARY);
+    assert_text_has(&rig, "nothing was sent: not now");
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    assert_string_equal(current(&rig, "role"), "replica");
     rig_stop(&rig);
 
     rig_for(&rig, pair);
