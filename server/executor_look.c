@@ -7,6 +7,7 @@
 #include "executor_call.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define LOOK_TIMEOUT_MS 15000
 
@@ -68,11 +69,12 @@ static void add_function(struct strbuf *script, const char *name, by_hand write,
     strbuf_adds(script, "}\n");
 }
 
-/* What has to be known of a provider for the script, only a look that succeeded knows. */
+/* What has to be known of a provider for the script, only a look that succeeded knows. "": there never is one. */
 static char *script_of(const struct action *action, const struct action_call *call, const struct action_result *result)
 {
-    if (!action || (!action->write_script && !action->write_look) ||
-        (result->outcome != OUTCOME_OK && action->provider_kind))
+    if (action && !action->write_script && !action->write_look)
+        return strdup("");
+    if (!action || (result->outcome != OUTCOME_OK && action->provider_kind))
         return NULL;
     struct strbuf script = STRBUF_INIT;
     add_function(&script, "look", action->write_look, call, result);

@@ -48,13 +48,14 @@ static enum err write_files(const struct exporter *exporter, const json_t *there
     if (mkdir(folder, 0700) != 0 && errno != EEXIST)
         return err_set(why, ERR_IO, "%s cannot be made: %s", folder, strerror(errno));
     json_t *files = export_files(there, back, at, why);
-    const bool is_whole = export_is_whole(there) && (!back || export_is_whole(back));
     enum err err = files ? ERR_OK : ERR_INVALID;
-    size_t i;
-    const json_t *file;
-    json_array_foreach(files, i, file)
-    {
-        if (err == ERR_OK && (is_whole || !is_there(exporter, file)))
+    const bool is_there_whole = export_is_whole(there), is_back_whole = !back || export_is_whole(back);
+    const size_t n = json_array_size(files);
+    for (size_t i = 0; i < n && err == ERR_OK; i++) {
+        const json_t *file = json_array_get(files, i);
+        /* The first is the way there, the last is of both. An old one that is whole is worth more than a new one. */
+        const bool is_whole = (is_there_whole || (i > 0 && i + 1 < n)) && (is_back_whole || i == 0);
+        if (is_whole || !is_there(exporter, file))
             err = export_file_write(folder, file, why);
     }
     json_decref(files);

@@ -20,9 +20,11 @@ MUST_CHECK enum err export_script(const json_t *plan, const char *at, struct str
 /* Markdown of the way there and, where `back` is not NULL, of the way back. */
 MUST_CHECK enum err export_runbook(const json_t *there, const json_t *back, const char *at, struct strbuf *ret,
                                    struct errmsg *why);
-/* All of it, as files: [{"name", "mode": "0700", "text"}]. NULL after an error. */
+/* All of it, as files: [{"name", "mode": "0700", "text"}], the way there first, then the way back, then the runbook of
+ * both. NULL after an error. */
 json_t *export_files(const json_t *there, const json_t *back, const char *at, struct errmsg *why);
-/* Whether the plan knows how each of its steps is done by hand, as far as that can be known. */
+/* Whether the plan knows how each of its steps is done by hand, as far as that can be known: "script" is "" where there
+ * never is one, and not there where the look that would tell it has failed. */
 bool export_is_whole(const json_t *plan);
 
 #endif

@@ -46,7 +46,7 @@ bool export_is_whole(const json_t *plan)
     {
         const char *state = export_text(step, "state");
         const bool is_known = strcmp(state, "unknown") != 0 && strcmp(state, "fails") != 0;
-        if (!is_known && !export_text(step, "script")[0])
+        if (!is_known && !json_is_string(json_object_get(step, "script")))
             return false;
     }
     return true;

@@ -1,5 +1,7 @@
 #include "core/export_text.h"
 
+#include "base/utf8.h"
+
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,8 +44,8 @@ static void add_value(struct strbuf *out, const json_t *value)
         return;
     }
     char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
-    if (text && strlen(text) > MAX_VALUE)
-        text[MAX_VALUE] = '\0';
+    if (text)
+        text[utf8_cut(text, strlen(text), MAX_VALUE)] = '\0';
     export_line(out, text ? text : "?");
     free(text);
 }

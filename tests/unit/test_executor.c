@@ -201,6 +201,15 @@ static void test_what_cannot_be_called_is_said(void **state)
     assert_int_equal(command->as.looked.outcome, OUTCOME_UNKNOWN);
     assert_string_equal(command->as.looked.text.text, "cannot look");
     done(command);
+    job = job_of(JOB_LOOK, "fast", 0);
+    json_object_set_new(job->step_text, "action", json_string("command"));
+    json_object_set_new(job->step_text, "args", json_pack("{s:[s]}", "run", "/bin/true"));
+    json_object_del(job->step_text, "provider");
+    job->is_scripted = true;
+    job_queue_push(setup->jobs, job);
+    command = next(setup);
+    assert_string_equal(command->as.looked.script, ""); /* and none by another look */
+    done(command);
 }
 
 /* More looks at a provider that hangs than there are threads: neither looks at another one nor attempts wait. */

@@ -235,6 +235,27 @@ static void test_runbook(void **state)
     json_decref(back);
 }
 
+/* A long value is cut where a character ends. */
+static void test_long_values(void **state)
+{
+    (void)state;
+    char words[900];
+    for (size_t shift = 0; shift < 2; shift++) {
+        memset(words, 'x', sizeof words);
+        for (size_t i = shift; i + 2 < sizeof words; i += 2)
+            memcpy(words + i, "\xc3\xa4", 3); /* a letter of two bytes */
+        json_t *step = file_step("one");
+        json_object_set_new(json_object_get(step, "current"), "values", json_pack("[s]", words));
+        json_t *plan = plan_of(json_pack("[o]", step));
+        struct errmsg why = {0};
+        json_t *files = export_files(plan, NULL, "2026-11-28T06:00:00Z", &why);
+        if (!files)
+            fail_msg("%s", why.text);
+        json_decref(files);
+        json_decref(plan);
+    }
+}
+
 static int set_up(void **state)
 {
     (void)state;
@@ -255,9 +276,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_steps), cmocka_unit_test(test_asking),  cmocka_unit_test(test_failures),
-        cmocka_unit_test(test_needs),     cmocka_unit_test(test_hostile), cmocka_unit_test(test_no_plan),
-        cmocka_unit_test(test_runbook),
+        cmocka_unit_test(test_all_steps), cmocka_unit_test(test_asking),      cmocka_unit_test(test_failures),
+        cmocka_unit_test(test_needs),     cmocka_unit_test(test_hostile),     cmocka_unit_test(test_no_plan),
+        cmocka_unit_test(test_runbook),   cmocka_unit_test(test_long_values),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }
