@@ -274,12 +274,13 @@ static bool exchange(struct postgres *session, const char *sql, bool is_write, s
     return false;
 }
 
-static bool take_row(struct postgres *session, PGresult *result, struct postgres_row *row, struct action_result *ret)
+static bool take_row(struct postgres *session, PGresult *result, bool is_write, struct postgres_row *row,
+                     struct action_result *ret)
 {
     int n = PQnfields(result);
     if (PQntuples(result) != 1 || n > MAX_POSTGRES_COLUMNS) {
-        result_set(ret, OUTCOME_TEMPORARY, "PostgreSQL at %s answers with %d rows where there should be one",
-                   session->text, PQntuples(result));
+        result_set(ret, is_write ? OUTCOME_UNKNOWN : OUTCOME_TEMPORARY,
+                   "PostgreSQL at %s answers with %d rows where there should be one", session->text, PQntuples(result));
         return false;
     }
     for (int i = 0; i < n; i++)
@@ -287,7 +288,8 @@ static bool take_row(struct postgres *session, PGresult *result, struct postgres
     return true;
 }
 
-/* A refusal in words; what the server gave up on (57, its shutdown among it) may have been at work. */
+/* A refusal in words. What the server gave up on (its shutdown, a conflict with what it replays) was at work already.
+ */
 static void fail_statement(struct postgres *session, const PGresult *result, bool is_write, const char *sqlstate,
                            struct action_result *ret)
 {
@@ -298,9 +300,9 @@ static void fail_statement(struct postgres *session, const PGresult *result, boo
         return;
     }
     words_of(session->call, primary, strlen(primary), words, sizeof(words));
-    enum outcome outcome = sqlstate_is_permanent(sqlstate)               ? OUTCOME_PERMANENT
-                           : is_write && strncmp(sqlstate, "57", 2) == 0 ? OUTCOME_UNKNOWN
-                                                                         : OUTCOME_TEMPORARY;
+    enum outcome outcome = sqlstate_is_permanent(sqlstate) ? OUTCOME_PERMANENT
+                           : is_write                      ? OUTCOME_UNKNOWN
+                                                           : OUTCOME_TEMPORARY;
     result_set(ret, outcome, "PostgreSQL at %s answers %s: %s", session->text, sqlstate, words);
 }
 
@@ -316,7 +318,7 @@ bool postgres_ask(struct postgres *session, const char *sql, const char *what, b
         if (code)
             snprintf(sqlstate, 6, "%s", code);
         if (PQresultStatus(result) == PGRES_TUPLES_OK)
-            is_done = take_row(session, result, row, ret);
+            is_done = take_row(session, result, is_write, row, ret);
         else
             fail_statement(session, result, is_write, sqlstate, ret);
         PQclear(result);

@@ -32,8 +32,8 @@ struct postgres *postgres_open(struct action_call *call, const struct postgres_s
                                struct action_result *ret);
 void postgres_close(struct postgres *session); /* accepts NULL */
 
-/* One statement that gives one row; `what` is how it is called on record. `is_write`: its time-out is UNKNOWN.
- * false: ret says why; sqlstate[6] is the server's code, "" when it said nothing. */
+/* One statement that gives one row; `what` is how it is called on record. `is_write`: UNKNOWN is what is no plain
+ * refusal. false: ret says why; sqlstate[6] is the server's code, "" when it said nothing. */
 bool postgres_ask(struct postgres *session, const char *sql, const char *what, bool is_write, struct postgres_row *row,
                   char sqlstate[6], struct action_result *ret);
 

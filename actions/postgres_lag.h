@@ -28,7 +28,7 @@ const char *age_format(int64_t ms, char text[SIZE_TEXT_SIZE]);
 /* A primary that was seen alive. */
 struct sighting {
     uint64_t lsn; /* where its log ended */
-    int64_t at;   /* wall */
+    int64_t at;   /* steady: a wall clock that is put right must not make an old one the newest */
 };
 
 #define MAX_SIGHTINGS 64 /* pairs; the one that was longest not seen makes room */

@@ -17,7 +17,8 @@
 
 #define PRIMARY_LOOK_MS 3000 /* it is probably dead */
 
-/* One row. A position that is only known on one side is empty on the other. */
+/* One row. A position that is only known on one side is empty on the other. When the primary told the replica where its
+ * log ends, the replica's own clock says: latest_end_time would be the primary's. */
 static const char state_sql[] =
     "SELECT r, (SELECT system_identifier FROM pg_control_system()),"
     " CASE WHEN r THEN greatest((SELECT timeline_id FROM pg_control_checkpoint()),"
@@ -29,7 +30,7 @@ static const char state_sql[] =
     " (extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) * 1000)::bigint,"
     " (SELECT status FROM pg_stat_get_wal_receiver()),"
     " (SELECT latest_end_lsn FROM pg_stat_get_wal_receiver()),"
-    " (SELECT (extract(epoch FROM clock_timestamp() - latest_end_time) * 1000)::bigint FROM "
+    " (SELECT (extract(epoch FROM clock_timestamp() - last_msg_receipt_time) * 1000)::bigint FROM "
     "pg_stat_get_wal_receiver()),"
     " has_function_privilege('pg_promote(boolean, integer)', 'EXECUTE'), session_user"
     " FROM (SELECT pg_is_in_recovery() AS r) AS role";
@@ -69,6 +70,13 @@ static uint64_t lsn_of(const char *text)
     return lsn_parse(text, &lsn) == ERR_OK ? lsn : 0;
 }
 
+/* A clock that was put back makes it negative. */
+static int64_t age_of(const char *text)
+{
+    const int64_t age_ms = strtoll(text, NULL, 10);
+    return age_ms > 0 ? age_ms : 0;
+}
+
 static void look_read(const struct action_call *call, const struct postgres_row *row, struct look *ret)
 {
     const char(*values)[POSTGRES_TEXT_SIZE] = row->values;
@@ -83,7 +91,7 @@ static void look_read(const struct action_call *call, const struct postgres_row 
                                      .replay_age = values[REPLAY_AGE][0] ? strtoll(values[REPLAY_AGE], NULL, 10) : -1},
                          .sender = {.lsn = lsn_of(values[SENDER_LSN])}};
     if (ret->sender.lsn > 0 && values[SENDER_AGE][0])
-        ret->sender.at = clock_wall_ms() - strtoll(values[SENDER_AGE], NULL, 10);
+        ret->sender.at = clock_steady_ms() - age_of(values[SENDER_AGE]);
     words_of(call, values[SYSTEM], strlen(values[SYSTEM]), ret->system, sizeof(ret->system));
     words_of(call, values[USER], strlen(values[USER]), ret->user, sizeof(ret->user));
     words_of(call, values[RECEIVER], strlen(values[RECEIVER]), ret->receiver, sizeof(ret->receiver));
@@ -156,7 +164,7 @@ static struct lag lag_of(const struct action_call *call, const struct look *look
         return lag;
     }
     strbuf_addf(words, "%s behind what its primary had %s ago", size_format(lag.bytes, size),
-                age_format(clock_wall_ms() - seen.at, age));
+                age_format(clock_steady_ms() - seen.at, age));
     if (lag.missing > 0)
         strbuf_addf(words, ", %s of it never received", size_format(lag.missing, missing));
     else if (lag.bytes > 0)
@@ -255,7 +263,7 @@ static void promote_observe(struct action_call *call, struct action_result *ret)
     if (has_primary) { /* kept even where the replica cannot be asked now */
         char pair[320];
         pair_name(call, primary.system, pair, sizeof(pair));
-        sighting_keep(call->provider->state, pair, (struct sighting){.lsn = primary.lsn, .at = clock_wall_ms()});
+        sighting_keep(call->provider->state, pair, (struct sighting){.lsn = primary.lsn, .at = clock_steady_ms()});
     }
     if (call_is_cancelled(call)) {
         result_set(ret, OUTCOME_CANCELLED, "cancelled while asking PostgreSQL");
@@ -311,7 +319,7 @@ static bool is_as_observed(const struct action_call *call, const struct look *lo
     if (system && strcmp(system, look->system) != 0)
         result_set(ret, OUTCOME_TEMPORARY, "nothing was sent: PostgreSQL at %s is of another cluster by now, %s",
                    server, look->system);
-    else if (timeline != look->timeline)
+    else if (look->is_replica && timeline != look->timeline)
         result_set(ret, OUTCOME_TEMPORARY, "nothing was sent: PostgreSQL at %s is on timeline %lld by now", server,
                    look->timeline);
     else
@@ -331,10 +339,10 @@ static void promote_apply(struct action_call *call, struct action_result *ret)
     if (look_at(call, session, &look, ret)) {
         struct strbuf words = STRBUF_INIT;
         const struct lag lag = lag_of(call, &look, "", &words);
-        if (!look.is_replica)
+        const bool is_it = is_as_observed(call, &look, text, ret);
+        if (is_it && !look.is_replica)
             result_set(ret, OUTCOME_OK, "PostgreSQL at %s is primary already: nothing was sent", text);
-        else if (is_as_observed(call, &look, text, ret) && guard_rpo(call, &lag, strbuf_text(&words), ret) &&
-                 call_lets_write(call, ret))
+        else if (is_it && guard_rpo(call, &lag, strbuf_text(&words), ret) && call_lets_write(call, ret))
             promote(call, session, ret);
         strbuf_done(&words);
     }

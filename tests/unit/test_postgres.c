@@ -2,6 +2,7 @@
 #include "action_rig.h"
 
 #include "actions/postgres_lag.h"
+#include "clock_shift.h"
 
 #include <pthread.h>
 
@@ -259,6 +260,11 @@ static void test_promotion(void **state)
     assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
     assert_text_has(&rig, "primary already: nothing was sent");
     assert_int_equal(json_array_size(rig.requests), 1);
+
+    /* a primary, but of a cluster that nobody has looked at */
+    rig.observed = json_pack("{s:s, s:i}", "system", "1234", "timeline", 1);
+    assert_outcome(&rig, rig_call(&rig, rig.action->apply), OUTCOME_TEMPORARY);
+    assert_text_has(&rig, "is of another cluster by now");
     rig_stop(&rig);
     pair_stop(&pair);
 }
@@ -271,6 +277,10 @@ static void test_rpo(void **state)
     struct rig rig;
     pair_start(&pair);
     rig_for(&rig, &pair);
+    /* Our wall clock goes wrong and is put right: what was seen under it does not outlive what is seen later. */
+    atomic_store(&wall_shift, 3600000);
+    assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    atomic_store(&wall_shift, 0);
     pair_do(&pair, "sql", "replica \"SELECT pg_wal_replay_pause()\"");
     pair_do(&pair, "write", "4");
     assert_outcome(&rig, rig_observe(&rig), OUTCOME_PERMANENT);
@@ -337,6 +347,18 @@ static void test_refusals(void **state)
     pair_do(pair, "sql", "primary \"GRANT EXECUTE ON FUNCTION pg_promote TO weak\"");
     pair_do(pair, "catch_up", "");
     assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+    /* What breaks it off may come when the promotion is on its way already: a conflict with what is replayed. */
+    pair_do(pair, "sql",
+            "primary \"SET allow_system_table_mods = on; ALTER FUNCTION pg_promote RENAME TO pg_promote_itself; "
+            "CREATE FUNCTION pg_catalog.pg_promote(boolean, integer) RETURNS boolean LANGUAGE plpgsql AS "
+            "'BEGIN RAISE EXCEPTION USING ERRCODE = ''40001''; END'\"");
+    pair_do(pair, "catch_up", "");
+    assert_outcome(&rig, rig_apply(&rig), OUTCOME_UNKNOWN);
+    assert_text_has(&rig, "40001");
+    pair_do(pair, "sql",
+            "primary \"SET allow_system_table_mods = on; DROP FUNCTION pg_promote; "
+            "ALTER FUNCTION pg_promote_itself RENAME TO pg_promote\"");
+    pair_do(pair, "catch_up", "");
     struct consent refusing = {consent_refuse}; /* in the last moment */
     rig.consent = &refusing;
     assert_outcome(&rig, rig_apply(&rig), OUTCOME_TEMPORARY);
