@@ -348,10 +348,10 @@ static void add_run(json_t *timeline, const json_t *run, int64_t began_at)
 
 /* ---- all --------------------------------------------------------------------------------------------------------- */
 
-/* -1: it is not over, or was not left. */
+/* -1: it is not over, or was not left, or was a rehearsal. */
 static int64_t felt_ms(const struct report_of *of, const struct ends *ends)
 {
-    if (!is(of->run, "state", run_state_text(RUN_SUCCEEDED)))
+    if (!is(of->run, "state", run_state_text(RUN_SUCCEEDED)) || is(of->run, "occasion", occasion_text(OCCASION_DRILL)))
         return -1;
     if (ends->measured_at >= 0)
         return between(ends->began_at, ends->measured_at);
@@ -377,15 +377,15 @@ json_t *report_json(const struct report_of *of)
         add_chain(timeline, votes, of->incident, ends.began_at);
     else
         add_run(timeline, of->run, ends.began_at);
-    json_t *report =
-        json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}",
-                  "service", or_null(any, "service"), "site", or_null(of->incident, "site"), "incident",
-                  or_null(of->incident, "id"), "run", or_null(of->run, "id"), "kind", or_null(of->run, "kind"), "from",
-                  or_null(of->run, "from"), "to", or_null(of->run, "to"), "state", or_null(of->run, "state"), "rto_ms",
-                  ms_json(felt), "is_measured", felt >= 0 && ends.measured_at >= 0, "ttl_ms", (json_int_t)ends.ttl_ms,
-                  "objective_ms", of->rto_ms > 0 ? json_integer((json_int_t)of->rto_ms) : json_null(), "is_met",
-                  of->rto_ms > 0 && felt >= 0 ? json_boolean(felt <= of->rto_ms) : json_null(), "milestones",
-                  milestones_json(of, &ends), "slow", slow_json(&ends, steps, felt), "steps", steps, "votes", votes,
-                  "timeline", timeline);
+    json_t *report = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:b, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "service",
+        or_null(any, "service"), "site", or_null(of->incident, "site"), "incident", or_null(of->incident, "id"), "run",
+        or_null(of->run, "id"), "kind", or_null(of->run, "kind"), "occasion", or_null(of->run, "occasion"), "from",
+        or_null(of->run, "from"), "to", or_null(of->run, "to"), "state", or_null(of->run, "state"), "rto_ms",
+        ms_json(felt), "is_measured", felt >= 0 && ends.measured_at >= 0, "ttl_ms", (json_int_t)ends.ttl_ms,
+        "objective_ms", of->rto_ms > 0 ? json_integer((json_int_t)of->rto_ms) : json_null(), "is_met",
+        of->rto_ms > 0 && felt >= 0 ? json_boolean(felt <= of->rto_ms) : json_null(), "milestones",
+        milestones_json(of, &ends), "slow", slow_json(&ends, steps, felt), "steps", steps, "votes", votes, "timeline",
+        timeline);
     return report;
 }

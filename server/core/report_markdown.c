@@ -36,11 +36,20 @@ static void add_ms(struct strbuf *out, const json_t *ms)
     strbuf_adds(out, json_is_integer(ms) ? duration_phrase(json_integer_value(ms)).text : "");
 }
 
+static bool is_drill(const json_t *report)
+{
+    return strcmp(text_of(report, "occasion"), occasion_text(OCCASION_DRILL)) == 0;
+}
+
 static void add_verdict(struct strbuf *out, const json_t *report)
 {
     const json_t *rto = json_object_get(report, "rto_ms"), *objective = json_object_get(report, "objective_ms");
     const int64_t ttl_ms = json_integer_value(json_object_get(report, "ttl_ms"));
     const bool is_measured = json_is_true(json_object_get(report, "is_measured"));
+    if (is_drill(report)) {
+        strbuf_adds(out, "**A rehearsal: the service stayed where it is**.\n");
+        return;
+    }
     if (!json_is_integer(rto)) {
         strbuf_adds(out, "**It is not known that users have the service again**");
     } else {
@@ -70,7 +79,7 @@ static void add_head(struct strbuf *out, const json_t *report)
     add_text(out, text_of(report, "service"));
     if (text_of(report, "run")[0]) {
         strbuf_adds(out, ": ");
-        add_text(out, text_of(report, "kind"));
+        add_text(out, is_drill(report) ? "drill" : text_of(report, "kind"));
         if (text_of(report, "from")[0]) {
             strbuf_adds(out, " from ");
             add_text(out, text_of(report, "from"));

@@ -9,7 +9,7 @@ struct one {
     struct id incident;
     int64_t alert_at, started_at, finished_at, measured_at; /* wall; 0: not, or not so far */
     int n_debts, n_measures, n_measured;
-    bool is_succeeded;
+    bool is_succeeded, is_drill;
 };
 
 /* ---- timing ------------------------------------------------------------------------------------------------------ */
@@ -48,7 +48,7 @@ static void time_step(struct one *one, const struct step_row *row, bool is_measu
 /* {"alert_at": T|null, "decided_at": T, "finished_at": T|null, "measured_at": T|null, "decision_ms": from the first
  * alert to the decision, "steps_ms": n|null, "felt_ms": n|null, "steps": [{"n", "name", "is_measure", "after_ms": since
  * the first alert, "took_ms": n|null}]}. What users felt ends when the last measure has seen the service; a run without
- * measures is believed. */
+ * measures is believed. A drill is felt by nobody. */
 static json_t *timing_json(const struct one *one)
 {
     bool is_measured = one->n_measures > 0 && one->n_measured == one->n_measures;
@@ -60,7 +60,7 @@ static json_t *timing_json(const struct one *one)
     make_time(&timing, "measured_at", is_measured ? one->measured_at : 0);
     make_value(&timing, "decision_ms", between(one->alert_at, one->started_at));
     make_value(&timing, "steps_ms", between(one->started_at, one->finished_at));
-    make_value(&timing, "felt_ms", between(felt_from(one), one->is_succeeded ? served_at : 0));
+    make_value(&timing, "felt_ms", between(felt_from(one), one->is_succeeded && !one->is_drill ? served_at : 0));
     make_value(&timing, "steps", json_incref(one->times));
     return json_made(&timing);
 }
@@ -184,6 +184,7 @@ static enum err run_itself(struct connection *connection, const struct id *id, s
         one->started_at = row.started_at;
         one->finished_at = row.finished_at;
         one->is_succeeded = row.state == RUN_SUCCEEDED;
+        one->is_drill = row.occasion == OCCASION_DRILL;
         *ret = run_json(&row);
     }
     err = query_end(connection, &bind, &columns, why);

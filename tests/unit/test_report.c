@@ -58,6 +58,10 @@ static const char incident_text[] =
 #define TWO_STEPS                                                                                                      \
     STEP("Linode DNS", "done", "00:30.000", "01:00.000", ",\"predicted_ms\":5000")                                     \
     "," STEP("Route 53", "done", "01:00.000", "01:10.000", "")
+#define DRILL                                                                                                          \
+    "{\"id\":\"D\",\"service\":\"shop\",\"kind\":\"failover\",\"occasion\":\"drill\",\"from\":\"gra\",\"to\":\"rbx\"," \
+    "\"state\":\"succeeded\",\"reason\":\"drill\",\"started_at\":\"2026-11-28T06:00:30.000Z\","                        \
+    "\"finished_at\":\"2026-11-28T06:01:10.000Z\",\"steps\":[" TWO_STEPS "]}"
 #define MEASURE(state) STEP("users", state, "01:10.000", "01:40.500", ",\"is_measure\":true")
 
 static json_t *report_of(const char *incident, const char *run, int64_t rto_ms)
@@ -189,6 +193,13 @@ static void test_alone(void **state)
     report_markdown(report, &text);
     assert_non_null(strstr(strbuf_text(&text), "# shop: gra was said to be down, and nothing was moved\n"));
     assert_non_null(strstr(strbuf_text(&text), "**It is not known that users have the service again**"));
+    json_decref(report);
+    strbuf_clear(&text);
+    report = report_of(NULL, DRILL, 60000); /* which nobody has felt, so that no objective is met or missed by it */
+    assert_true(json_is_null(json_object_get(report, "rto_ms")) && json_is_null(json_object_get(report, "is_met")));
+    report_markdown(report, &text);
+    assert_non_null(strstr(strbuf_text(&text), "# shop: drill from gra to rbx, succeeded\n"));
+    assert_non_null(strstr(strbuf_text(&text), "**A rehearsal: the service stayed where it is**.\n"));
     json_decref(report);
     assert_null(report_of(NULL, NULL, 0));
 }
