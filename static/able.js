@@ -22,7 +22,7 @@ function debt(owed) {
         owed.site ? [h("span", {class: "foreign"}, "at ", h("b", null, owed.site)), ": "] : null,
         h("a", {href: `#/runs/${owed.run}`, class: "foreign"}, `step ${owed.step + 1}, ${owed.name}`),
         h("span", {class: "quiet"}, owed.is_past ? "; it is not tried any more: another run has begun since"
-            : "; it is tried until it is done, and nothing moves there before"),
+            : "; it is tried until it is done, and until then nothing moves there"),
         owed.error ? h("p", {class: "error foreign"}, owed.error) : null);
 }
 

@@ -52,8 +52,9 @@ function setTitle(text) {
 }
 
 function markNav() {
+    const isOf = {plan: "services", report: route.filter.of === "run" ? "runs" : "incidents"}[route.view] || route.view;
     for (const link of byId("nav").querySelectorAll("a")) {
-        if (link.hash === `#/${route.view}`) {
+        if (link.hash === `#/${isOf}`) {
             link.setAttribute("aria-current", "page");
         } else {
             link.removeAttribute("aria-current");
@@ -293,7 +294,8 @@ const DO = {
         const {verb, service, run, step, plan: hash, to} = button.dataset;
         const known = shown && shown.data.services ? shown.data.services.find((s) => s.name === service) : null;
         if (run || known) {
-            ask.open(verb, {service: known || null, run, step, plan: hash, to});
+            const whole = shown ? shown.data.run || (known && known.run) : null;
+            ask.open(verb, {service: known || null, run, known: whole && whole.id === run ? whole : null, step, plan: hash, to});
         }
     },
     async verify() {

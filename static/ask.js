@@ -3,13 +3,21 @@
 
 import {h, patch} from "./dom.js";
 import {ApiError, call} from "./api.js";
-import {NOT_A_SITE} from "./words.js";
+import {NOT_A_SITE, plural} from "./words.js";
 
 const box = () => document.getElementById("ask");
 
 let asked = null; // {path, verb, isRepeatable, key}
 
 const SITE_OF_CHOICE = {to: "To site", site: "Site"};
+
+const theRun = (a) => (a.run ? `the run of ${a.run.service} to ${a.run.to}` : "this run");
+
+// "step 3, Route 53"; or all of them, where no step was pressed.
+function stepsOf(run, number) {
+    const step = run && run.steps ? run.steps.find((s) => s.n === Number(number)) : null;
+    return number === null || number === undefined ? "all steps that wait" : step ? `step ${step.n + 1}, ${step.name},` : "the step";
+}
 
 const VERBS = {
     failover: {title: (a) => `Fail over ${a.name}?`, go: "Fail over", site: "to", isOptional: true, canPlan: true,
@@ -25,24 +33,24 @@ const VERBS = {
         means: "Turnout acts by itself again, at once where a site has been found down meanwhile."},
     vote: {title: (a) => `What do you see of ${a.name}?`, go: "Vote", site: "site", hasVote: true,
         means: "Your vote counts like that of a monitor, for a day or until you withdraw it."},
-    approve: {title: () => "Let this run begin?", go: "Approve",
+    approve: {title: (a) => `Let ${a.run ? `${a.run.service} move to ${a.run.to}` : "this run begin"}?`, go: "Approve",
         means: "The votes and guards are looked at once more; then the playbook's steps are carried out at the real " +
             "providers."},
-    reject: {title: () => "Refuse this run?", go: "Refuse",
+    reject: {title: (a) => `Refuse ${a.run ? `to move ${a.run.service} to ${a.run.to}` : "this run"}?`, go: "Refuse",
         means: "The run ends here and has changed nothing. It is not started again for the same incident."},
-    retry: {title: () => "Try the step again?", go: "Retry",
+    retry: {title: (a) => `Try ${a.steps} again?`, go: "Try again",
         means: "The step begins again by observing, with a new deadline, and the run goes on from there."},
-    skip: {title: () => "Skip the step?", go: "Skip",
+    skip: {title: (a) => `Skip ${a.steps}?`, go: "Skip",
         means: "The step is left as it is, done or not, and the run goes on with the next one. A debt is given up."},
-    done: {title: () => "Is the step done?", go: "It is done",
+    done: {title: (a) => `Is ${a.steps} done?`, go: "It is done",
         means: "Turnout takes your word for it, without looking, and the run goes on with the next step. A debt is paid."},
-    undo: {title: () => "Undo this run?", go: "Undo",
+    undo: {title: (a) => `Undo ${theRun(a)}?`, go: "Undo",
         means: "What the run has changed is put back as it was found, from the last step to the first, and looked at again. " +
             "Behind a point of no return nothing is undone."},
     drill: {title: (a) => `Rehearse a failover of ${a.name}?`, go: "Start the drill", hasDrill: true,
         means: "A canary drill moves the stand-in names of the playbook there and back, for real; the service stays where " +
             "it is. A plan drill only looks."},
-    cancel: {title: () => "Cancel this run?", go: "Cancel the run",
+    cancel: {title: (a) => `Cancel ${theRun(a)}?`, go: "Cancel the run",
         means: "The run ends here. If it has written anything already, the service is split: look at the " +
             "providers, then say where it is (adopt) or start a run."},
 };
@@ -74,7 +82,7 @@ function siteChoice(verb, service) {
 // What a yes would rest on.
 function presentVotes(service) {
     return h("ul", {class: "foreign"}, service.sites.map((site) => h("li", null,
-        h("b", null, site.name), ` has ${site.down_votes} of ${service.votes_needed} votes for down now`,
+        h("b", null, site.name), ` has ${site.down_votes} of ${plural(service.votes_needed, "vote")} for down now`,
         site.down_votes ? ` (${site.voters.filter((v) => v.vote === "down").map((v) => v.voter).join(", ")})` : "")));
 }
 
@@ -95,22 +103,23 @@ function check(name, value, text) {
     return h("label", {class: "check", "data-key": value}, h("input", {type: "checkbox", name, value}), " ", text);
 }
 
-// `service` is as last read; for run verbs it is null. `plan`: the hash that must still hold, of a move to `to`.
-export function open(verbName, {service = null, run = null, step = null, plan = null, to = null}) {
+// `service`, and `known`, the run with its steps, are as last read; null where the page has not read them. `plan`: the hash
+// that must still hold, of a move to `to`.
+export function open(verbName, {service = null, run = null, known = null, step = null, plan = null, to = null}) {
     const verb = VERBS[verbName];
     const target = run ? `runs/${encodeURIComponent(run)}` : `services/${encodeURIComponent(service.name)}`;
     asked = {path: `${target}/${verbName}`, verb, isRepeatable: !run, key: idempotencyKey(), step, plan, to};
     const isVague = service && NOT_A_SITE.includes(service.active) && verb.site !== "site" && verbName !== "adopt";
     const dialog = box();
     dialog.replaceChildren(h("form", {"data-view": "ask"},
-        h("h2", {id: "ask-title", class: "foreign"}, verb.title({name: service ? service.name : ""})),
+        h("h2", {id: "ask-title", class: "foreign"}, verb.title({name: service ? service.name : "", run: known, steps: stepsOf(known, step)})),
         h("p", null, verb.means),
         isVague ? h("p", {class: "means"}, `The service is ${service.active} now. Look at the providers first.`) : null,
         verbName === "approve" && service ? presentVotes(service) : null,
         plan ? h("p", {class: "means foreign"}, "It is refused when the plan is another one by then.")
             : siteChoice(verb, service),
         verb.hasVote ? voteChoice() : null, verb.hasDrill ? drillChoice(service) : null,
-        verb.canPlan && !plan ? check("planned", "planned", "Planned: both sites work (steps for `planned` are taken)") : null,
+        verb.canPlan && !plan ? check("planned", "planned", "Planned: both sites work, and the steps for a planned move are taken") : null,
         h("label", null, "Reason, for the audit log",
             h("textarea", {name: "reason", rows: "3", maxlength: "500", required: true, autocomplete: "off"})),
         h("div", {id: "ask-error", role: "alert"}),

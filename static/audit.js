@@ -69,13 +69,16 @@ function verdictBox() {
         verdict.text && !verdict.intact ? h("p", {class: "foreign"}, verdict.text) : null, head);
 }
 
+// Some sentences begin with the service, whose name stands there already.
+const withoutName = ({service, text}) => (service && text.startsWith(`${service} `) ? text.slice(service.length + 1) : text);
+
 function entryItem({seq, hash, entry}) {
     const mark = /refused|rejected|unsubscribed|attention|not_acted/.test(entry.kind) ? "kind warn" : "kind";
     return h("li", {"data-key": seq, class: "entry"},
         h("details", {"data-key": "detail"},
             h("summary", null, at(entry.at), h("span", {class: mark}, entry.kind),
                 h("span", null, entry.service ? [h("span", {class: "foreign name"}, entry.service), " "] : null,
-                    h("span", {class: "foreign"}, entry.text), " ",
+                    h("span", {class: "foreign"}, withoutName(entry)), " ",
                     entry.who === "turnout" ? null : h("span", {class: "foreign quiet"}, entry.who))),
             entry.run ? h("p", null, h("a", {href: `#/runs/${entry.run}`}, "Open its run")) : null,
             h("pre", {class: "foreign", tabindex: "0", "aria-label": `Entry ${seq} as JSON`},

@@ -50,7 +50,7 @@ function stateBadge(incident, big = false) {
 // What came of it, in a few words.
 function outcome(incident) {
     if (incident.run) {
-        return ["a run was started for it"];
+        return ["a run came of it"];
     }
     if (incident.would_at) {
         return ["in shadow mode: a run to ", h("b", null, incident.would_to), " would have started"];
@@ -91,6 +91,11 @@ function renderOne(incident) {
         h("div", {class: "headline"},
             h("h1", {tabindex: "-1", class: "foreign"}, `${incident.service} at `, h("b", null, incident.site)),
             stateBadge(incident, true)),
+        incident.story.filter((line) => line.is_now).map((line, i) => h("p", {class: "foreign", "data-key": `now ${i}`}, line.text)),
+        h("p", {class: "actions", "data-key": "actions"},
+            incident.run ? h("a", {class: "button", href: `#/runs/${incident.run}`}, "Its run") : null,
+            h("a", {class: "button", href: `#/report/${incident.id}`}, "Report"),
+            h("a", {class: "button", href: `#/services/${encodeURIComponent(incident.service)}`}, "The service")),
         h("ol", {class: "story"}, incident.story.map((line, i) => h("li", {"data-key": i},
             line.is_now ? h("span", {class: "quiet"}, "now") : at(line.at), " ", h("span", {class: "foreign"}, line.text)))),
         incident.left_out ? h("p", {class: "quiet"}, `${plural(incident.left_out, "entry", "entries")} in between ` +
@@ -101,8 +106,7 @@ function renderOne(incident) {
             incident.resolved_at ? fact("Over", at(incident.resolved_at), ", after ",
                 took(incident.opened_at, incident.resolved_at)) : null,
             fact("Most votes at once", String(incident.most_votes)),
-            fact("Report", h("a", {href: `#/report/${incident.id}`}, "How long each part took, and what was slow")),
-            incident.run ? fact("Run", h("a", {href: `#/runs/${incident.run}`}, h("code", null, incident.run))) : null,
+            incident.run ? fact("Run", h("code", null, incident.run)) : null,
             fact("Incident", h("code", null, incident.id))),
         h("p", null, h("a", {href: `#/audit${query({service: incident.service})}`}, `Audit log of ${incident.service}`))];
 }

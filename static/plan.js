@@ -3,6 +3,7 @@
 
 import {h} from "./dom.js";
 import {call} from "./api.js";
+import {together} from "./runs.js";
 import {ago, badge, duration, fromTo, plural} from "./words.js";
 
 export async function load(route, signal) {
@@ -48,14 +49,15 @@ function difference(step) {
     }));
 }
 
-function stepItem(step, warnings) {
+function stepItem(step, steps, all) {
+    const warnings = all.filter((w) => w.step === step.n && !(step.text && w.text.endsWith(step.text)));
     const [label, tone] = STATES[step.state] || [step.state, "quiet"];
     return h("li", {"data-key": step.n, class: "step"},
         h("div", {class: "head"},
             h("span", {class: "ordinal number", "aria-hidden": "true"}, String(step.n + 1)),
             h("h3", {class: "foreign"}, step.name), badge(label, {tone}),
             Number.isFinite(step.predicted_ms) ? h("span", {class: "quiet"}, `about ${duration(step.predicted_ms)}`) : null),
-        h("p", {class: "quiet"}, h("code", null, step.action), step.group ? `, with the others of group ${step.group}` : ""),
+        h("p", {class: "quiet"}, h("code", null, step.action), together(steps, step)),
         step.text ? h("p", {class: step.state === "fails" ? "error foreign" : "foreign"}, step.text) : null,
         difference(step),
         warnings.map((w) => h("p", {class: "means foreign"}, badge("warning", {tone: "warn"}), ` ${w.text}`)));
@@ -72,27 +74,38 @@ function prediction(plan) {
         p.objective_ms > 0 ? ` (the objective is ${duration(p.objective_ms)})` : "", ".");
 }
 
+const MAX_WARNINGS = 4; // more are folded, so that the steps stay in sight
+
+function warned(warnings) {
+    const items = (some) => h("ul", null, some.map((w) => h("li", {class: "foreign"}, w.text)));
+    const rest = warnings.slice(MAX_WARNINGS);
+    return warnings.length ? h("section", {class: "notice mild", "aria-label": "Warnings"},
+        h("h2", null, plural(warnings.length, "warning")), items(warnings.slice(0, MAX_WARNINGS)),
+        rest.length ? h("details", null, h("summary", null, `${rest.length} more`), items(rest)) : null) : null;
+}
+
 export function render(route, data) {
     const {plan, services} = data;
     const [service] = services;
     const others = service.sites.map((s) => s.name).filter((name) => name !== service.active && name !== plan.to);
     const verb = plan.direction === "failback" ? "failback" : "failover";
+    const failing = plan.steps.filter((step) => step.state === "fails");
     const general = plan.warnings.filter((w) => w.step === null || w.step === undefined);
     return [h("p", {class: "crumb"}, h("a", {href: `#/services/${encodeURIComponent(service.name)}`}, service.name)),
         h("div", {class: "headline"},
             h("h1", {tabindex: "-1", class: "foreign"}, `Plan for ${service.name}: `, ...fromTo(plan))),
         h("p", {class: "means"}, "Nothing has been changed. This is what a run would find and change if it started now; looked at ",
             ago(plan.at), "."),
-        general.length ? h("section", {class: "notice", "aria-label": "Warnings"},
-            h("h2", null, plural(general.length, "warning")),
-            h("ul", null, general.map((w) => h("li", {class: "foreign"}, w.text)))) : null,
+        failing.length ? h("p", {class: "error foreign", "data-key": "fails"},
+            `${plural(failing.length, "step")} would fail: ${failing.map((step) => step.name).join(", ")}.`) : null,
         prediction(plan),
         h("p", {class: "actions"},
             h("button", {type: "button", class: "strong", "data-do": "ask", "data-verb": verb, "data-service": service.name,
                 "data-plan": plan.hash, "data-to": plan.to}, "Start exactly this…"),
             others.map((name) => h("a", {class: "button", "data-key": name,
                 href: `#/plan/${encodeURIComponent(service.name)}?to=${encodeURIComponent(name)}`}, `Plan for ${name}`))),
-        h("ol", {class: "steps"}, plan.steps.map((step) => stepItem(step, plan.warnings.filter((w) => w.step === step.n)))),
+        warned(general),
+        h("ol", {class: "steps"}, plan.steps.map((step) => stepItem(step, plan.steps, plan.warnings))),
         h("dl", {class: "facts"}, h("div", null, h("dt", null, "Hash"), h("dd", null, h("code", null, plan.hash))))];
 }
 

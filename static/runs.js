@@ -157,6 +157,14 @@ function requestRow(request, index) {
         request.body ? h("p", null, h("code", {class: "foreign quiet"}, request.body)) : null);
 }
 
+// A program of a `command` step has no address and no answer of HTTP; what it printed last is what there is to read.
+function programRow(request, index) {
+    return h("li", {"data-key": index, class: "request"}, h("code", {class: "foreign"}, request.url), " ",
+        h("span", {class: "quiet"}, request.status < 0 ? "did not end by itself" : `ended with status ${request.status}`),
+        h("span", {class: "quiet number"}, `, ${duration(request.took_ms)}`),
+        request.answer ? h("p", null, h("code", {class: "foreign quiet"}, request.answer)) : null);
+}
+
 const PHASES = {observe: "observe", apply: "apply", settle: "settle"};
 
 function attemptItem(attempt) {
@@ -168,7 +176,8 @@ function attemptItem(attempt) {
             h("span", {class: "quiet"}, at(attempt.started_at), ", ", took(attempt.started_at, attempt.finished_at))),
         attempt.text ? h("p", {class: "foreign"}, attempt.text) : null,
         seen.length ? h("ul", {class: "change foreign"}, seen) : null,
-        requests.length ? h("ul", {class: "requests", "aria-label": "Requests"}, requests.map(requestRow)) : null);
+        requests.length ? h("ul", {class: "requests", "aria-label": "Requests"},
+            requests.map((request, i) => (request.method === "EXEC" ? programRow(request, i) : requestRow(request, i)))) : null);
 }
 
 // What the latest attempt has to say; of a failed step the error says it.
@@ -189,9 +198,16 @@ function stepActions(run, step) {
 }
 
 const MEANS = {
-    owed: "A debt: it is tried again until it is done, and nothing moves to that site before.",
+    owed: "A debt: it is tried again until it is done. Until then nothing moves to that site.",
     unknown: "It may have been done or not, and nobody has been able to look since. Find out, then say what to do.",
 };
+
+// ", together with steps 2 and 3".
+export function together(steps, step) {
+    const others = step.group ? steps.filter((s) => s.group === step.group && s.n !== step.n).map((s) => s.n + 1) : [];
+    const last = others.pop();
+    return last === undefined ? "" : `, together with ${others.length ? `steps ${others.join(", ")} and` : "step"} ${last}`;
+}
 
 function stepItem(run, step) {
     return h("li", {"data-key": step.n, class: `step ${step.state.replaceAll(" ", "-")}`},
@@ -200,7 +216,7 @@ function stepItem(run, step) {
             h("h3", {class: "foreign"}, step.name), badge(step.state),
             h("span", {class: "quiet"}, took(step.started_at, step.finished_at))),
         h("p", {class: "quiet"}, h("code", null, step.action),
-            step.group ? `, at the same time as the others of group ${step.group}` : "",
+            together(run.steps, step),
             step.is_point_of_no_return ? ", point of no return: behind it nothing is undone" : "",
             step.is_measure ? ", measured" : "", step.is_undoing ? ", put back" : ""),
         MEANS[step.state] ? h("p", {class: "means"}, MEANS[step.state]) : null,
@@ -221,21 +237,35 @@ function progress(run) {
             run.steps.map((s) => h("span", {class: s.state.replaceAll(" ", "-"), "data-key": s.n}))));
 }
 
+const stoppedSteps = (run) => (run.state === "attention" ? run.steps.filter((s) => WAITING.includes(s.state)) : []);
+
 function runActions(run) {
     if (!isUnfinished(run)) {
         return null;
     }
-    const button = (verb, label) => h("button",
-        {type: "button", "data-do": "ask", "data-verb": verb, "data-run": run.id, "data-key": verb}, `${label}…`);
-    const isStopped = run.state === "attention";
+    const button = (verb, label, extra = {}) => h("button",
+        {type: "button", "data-do": "ask", "data-verb": verb, "data-run": run.id, "data-key": verb, ...extra}, `${label}…`);
     if (run.state === "waiting") {
-        return h("p", {class: "actions"}, button("approve", "Approve"), button("reject", "Refuse"));
+        return h("p", {class: "actions", "data-key": "actions"}, button("approve", "Approve", {class: "strong"}), button("reject", "Refuse"));
     }
-    return h("p", {class: "actions"},
-        isStopped && run.steps.filter((s) => WAITING.includes(s.state)).length > 1
+    return h("p", {class: "actions", "data-key": "actions"},
+        stoppedSteps(run).length > 1
             ? [button("retry", "Retry all that wait"), button("skip", "Skip all that wait")] : null,
         run.has_effect && !run.is_undoing ? button("undo", "Undo the run") : null,
         button("cancel", "Cancel the run"));
+}
+
+// Why it stands still, and all that can be done about it, before anything else on the page.
+function stopped(run) {
+    if (run.state !== "attention") {
+        return null;
+    }
+    return h("section", {class: "notice", "aria-label": "Needs a person", "data-key": "notice"},
+        h("h2", null, "It has stopped and waits for a person"),
+        h("ul", null, stoppedSteps(run).map((step) => h("li", {"data-key": step.n},
+            h("p", {class: "foreign"}, h("b", null, `Step ${step.n + 1}, ${step.name}`), `, ${step.state === "failed" ? "failed" : "is unknown"}`,
+                step.error ? `: ${step.error}` : ""), stepActions(run, step)))),
+        runActions(run));
 }
 
 function fact(term, ...value) {
@@ -245,6 +275,10 @@ function fact(term, ...value) {
 // How long it took, from the first alert on, held against what was promised.
 function timing(run) {
     const t = run.timing;
+    if (run.occasion === "drill") { // nobody waited for it
+        return t.steps_ms === null ? null : h("dl", {class: "timing", "data-key": "timing", "aria-label": "Timing"},
+            fact("Steps", `took ${duration(t.steps_ms)}, there and back`));
+    }
     const isLate = t.objective_ms !== null && t.felt_ms !== null && t.felt_ms > t.objective_ms;
     const measures = t.steps.filter((step) => step.is_measure && step.after_ms !== null && step.took_ms !== null);
     return h("dl", {class: "timing", "data-key": "timing", "aria-label": "Timing"},
@@ -273,7 +307,7 @@ function remarks(run) {
             : null,
         run.ending && isUnfinished(run) ? h("p", {class: "means", "data-key": "ending"}, ENDING[run.ending] || run.ending) : null,
         run.debts > 0 ? h("p", {class: "means", "data-key": "debts"}, badge("owed"),
-            ` ${plural(run.debts, "step is", "steps are")} owed at the site that it left: nothing moves there before.`) : null,
+            ` ${plural(run.debts, "step is", "steps are")} owed at the site that it left. Until that is done nothing moves there.`) : null,
     ];
 }
 
@@ -281,13 +315,14 @@ function renderOne(run) {
     return [h("p", {class: "crumb"}, h("a", {href: "#/runs"}, "All runs")),
         h("div", {class: "headline"},
             h("h1", {tabindex: "-1", class: "foreign"}, `${run.service}: `, ...fromTo(run)),
-            badge(run.state, {big: true})),
-        RUN_MEANS[run.state] ? h("p", {class: "means", "data-key": "means"}, RUN_MEANS[run.state]) : null,
-        run.error ? h("p", {class: "error foreign", "data-key": "error"}, run.error) : null,
-        remarks(run), progress(run), runActions(run), timing(run),
+            badge(run.state, {big: true}), run.occasion === "drill" ? badge("drill") : null),
+        h("p", {class: "foreign", "data-key": "reason"}, reason(run.reason || "no reason given")),
+        stopped(run), run.state === "attention" ? null : [
+            RUN_MEANS[run.state] ? h("p", {class: "means", "data-key": "means"}, RUN_MEANS[run.state]) : null,
+            run.error ? h("p", {class: "error foreign", "data-key": "error"}, run.error) : null, runActions(run)],
+        remarks(run), progress(run), timing(run),
         h("ol", {class: "steps"}, run.steps.map((step) => stepItem(run, step))),
         h("dl", {class: "facts"},
-            fact("Why", reason(run.reason || "no reason given")),
             fact("Kind", ["planned", "drill"].includes(run.occasion) ? `${run.kind}, ${run.occasion}` : run.kind),
             run.overrides ? fact("Overridden", run.overrides.replaceAll(" ", ", ")) : null,
             fact("Started", at(run.started_at), " by ", starter(run.started_by)),

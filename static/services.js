@@ -58,6 +58,7 @@ export function facts(data) {
 // ---- one service
 
 const isStopped = (service) => Boolean(service.run) && service.run.state === "attention";
+const isWaiting = (service) => isUnfinished(service.run) && service.run.state === "waiting";
 
 function activeLine(service) {
     const isSite = !NOT_A_SITE.includes(service.active);
@@ -172,27 +173,32 @@ function latestRun(service) {
         run.steps && isUnfinished(run) && run.state !== "waiting" ? stepStrip(run) : null);
 }
 
+const button = (service, verb, label, extra = {}) => h("button", {
+    type: "button", "data-do": "ask", "data-verb": verb, "data-service": service.name, "data-key": verb,
+    "aria-label": `${label} ${service.name}`, ...extra,
+}, `${label}…`);
+
+const answers = (service) => [
+    button(service, "approve", "Approve", {"data-run": service.run.id, class: "strong"}),
+    button(service, "reject", "Refuse", {"data-run": service.run.id})];
+
+const runButton = (service) => h("a", {class: isStopped(service) ? "button strong" : "button", href: `#/runs/${service.run.id}`, "data-key": "run"},
+    isStopped(service) ? "Decide about its run" : "Watch its run");
+
+const planButton = (service) => h("a", {class: "button", "data-key": "plan", href: `#/plan/${encodeURIComponent(service.name)}`,
+    "aria-label": `Plan a move of ${service.name}`}, "Plan");
+
 function actions(service) {
-    const button = (verb, label, extra = {}) => h("button", {
-        type: "button", "data-do": "ask", "data-verb": verb, "data-service": service.name, "data-key": verb,
-        "aria-label": `${label} ${service.name}`, ...extra,
-    }, `${label}…`);
-    const {run} = service;
-    const isWaiting = isUnfinished(run) && run.state === "waiting";
-    const isOpen = isUnfinished(run) && !isWaiting;
+    const isOpen = isUnfinished(service.run) && !isWaiting(service);
     const canReturn = !isOpen && service.active !== service.home;
     return h("p", {class: "actions"},
-        isWaiting ? [button("approve", "Approve", {"data-run": run.id, class: "strong"}),
-            button("reject", "Refuse", {"data-run": run.id})] : null,
-        isOpen ? h("a", {class: "button", href: `#/runs/${run.id}`},
-            isStopped(service) ? "Decide about its run" : "Watch its run") : null,
-        isOpen ? null : h("a", {class: "button", "data-key": "plan", href: `#/plan/${encodeURIComponent(service.name)}`,
-            "aria-label": `Plan a move of ${service.name}`}, "Plan"),
-        button("failover", "Fail over"),
-        canReturn ? button("failback", "Fail back") : null,
-        !isOpen && NOT_A_SITE.includes(service.active) ? button("adopt", "Adopt") : null,
-        service.paused ? button("resume", "Resume") : button("pause", "Pause"),
-        button("vote", "Vote"), hasDrill(service) && !isOpen ? button("drill", "Drill") : null,
+        isWaiting(service) ? answers(service) : null,
+        isOpen ? runButton(service) : planButton(service),
+        button(service, "failover", "Fail over"),
+        canReturn ? button(service, "failback", "Fail back") : null,
+        !isOpen && NOT_A_SITE.includes(service.active) ? button(service, "adopt", "Adopt") : null,
+        service.paused ? button(service, "resume", "Resume") : button(service, "pause", "Pause"),
+        button(service, "vote", "Vote"), hasDrill(service) && !isOpen ? button(service, "drill", "Drill") : null,
         h("span", {class: "links"},
             h("a", {href: `#/incidents?service=${encodeURIComponent(service.name)}`}, "Its incidents"), " ",
             h("a", {href: `#/runs?service=${encodeURIComponent(service.name)}`}, "Its runs"), " ",
@@ -206,8 +212,6 @@ function isDownAndLeft(service) {
     return !isUnfinished(service.run) && service.sites.some((site) => site.name === service.active && site.incident &&
         site.incident.is_standing && site.incident.reason && !PASSING.includes(site.incident.reason));
 }
-
-const isWaiting = (service) => isUnfinished(service.run) && service.run.state === "waiting";
 
 function needsPerson(service) {
     return isWaiting(service) || service.active === "split" || service.active === "unknown" || isStopped(service) || isDownAndLeft(service);
@@ -247,10 +251,17 @@ function whyPerson(service) {
     }
     const href = isStopped(service) ? `#/runs/${service.run.id}` : serviceLink(service.name);
     return [h("a", {href, class: "foreign"}, service.name),
-        isStopped(service) ? " has a run that stopped: retry, skip or cancel it"
+        isStopped(service) ? " has a run that stopped on its way"
             : isDownAndLeft(service)
                 ? ` is active at ${service.active}, which is down, and nothing is started by itself`
             : ` is ${service.active}: look, then say where it is (adopt) or start a run`];
+}
+
+// What can be done about it, right there: its card may be far below.
+function remedies(service) {
+    return h("p", {class: "actions"}, isWaiting(service) ? answers(service)
+        : isStopped(service) ? runButton(service)
+        : [planButton(service), button(service, "failover", "Fail over"), isDownAndLeft(service) ? null : button(service, "adopt", "Adopt")]);
 }
 
 function summary(data) {
@@ -260,7 +271,7 @@ function summary(data) {
     }
     return h("section", {class: "notice", "aria-label": "Needs a person", "data-key": "notice"},
         h("h2", null, waiting.length === 1 ? "One service needs a person" : `${waiting.length} services need a person`),
-        h("ul", null, waiting.slice(0, 10).map((s) => h("li", {"data-key": s.name}, whyPerson(s)))),
+        h("ul", null, waiting.slice(0, 10).map((s) => h("li", {"data-key": s.name}, h("p", null, whyPerson(s)), remedies(s)))),
         waiting.length > 10 ? h("p", null, `and ${waiting.length - 10} more below`) : null);
 }
 

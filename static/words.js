@@ -17,6 +17,12 @@ export function zone() {
     return Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
+// " 05 s", and nothing of none: what is set to 5 min is not said to be 5 min 00 s.
+function rest(n, unit, width) {
+    const whole = Math.floor(n);
+    return whole ? ` ${String(whole).padStart(width, "0")} ${unit}` : "";
+}
+
 export function duration(ms) {
     if (!Number.isFinite(ms)) {
         return "";
@@ -33,11 +39,10 @@ export function duration(ms) {
     }
     const minutes = Math.floor(s / 60);
     if (minutes < 60) {
-        return `${minutes} min ${String(Math.floor(s % 60)).padStart(2, "0")} s`;
+        return `${minutes} min${rest(s % 60, "s", 2)}`;
     }
     const hours = Math.floor(minutes / 60);
-    return hours < 48 ? `${hours} h ${String(minutes % 60).padStart(2, "0")} min`
-        : `${Math.floor(hours / 24)} days ${hours % 24} h`;
+    return hours < 48 ? `${hours} h${rest(minutes % 60, "min", 2)}` : `${Math.floor(hours / 24)} days${rest(hours % 24, "h", 1)}`;
 }
 
 function coarse(ms) {
@@ -137,7 +142,7 @@ export const TRUST_MEANS = {
 
 export const RUN_MEANS = {
     waiting: "The run waits for a person's yes or no. Nothing of it has begun.",
-    attention: "The run has stopped and waits for a person: retry the step, skip it, say that it is done, undo the run, or cancel it.",
+    attention: "The run has stopped and waits for a person: try the step again, skip it, say that it is done, undo the run, or cancel it.",
     undone: "All that the run had changed is as it was before.",
 };
 

@@ -25,7 +25,7 @@ POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'sel
           "form-action 'none'; frame-ancestors 'none'")
 
 
-# ---- one daemon for all of them, and a browser for each
+# ---- one daemon and one browser for all of them, and a tab for each
 
 
 def free_port():
@@ -76,19 +76,32 @@ def fixture_start_run(daemon):
     return start_run
 
 
-@pytest.fixture(name="browser")
-def fixture_browser(tmp_path):
+@pytest.fixture(scope="module", name="chromium")
+def fixture_chromium(tmp_path_factory):
     options = webdriver.ChromeOptions()
     for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
                      "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-proxy-server",
-                     "--user-data-dir=%s" % (tmp_path / "profile")):
+                     "--user-data-dir=%s" % (tmp_path_factory.mktemp("chromium") / "profile")):
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     driver = webdriver.Chrome(service=Service("/usr/bin/chromedriver"), options=options)
     try:
-        yield Page(driver)
+        yield driver
     finally:
         driver.quit()
+
+
+@pytest.fixture(name="browser")
+def fixture_browser(chromium):
+    """A tab of its own, which has the token of no other."""
+    old = chromium.current_window_handle
+    chromium.switch_to.new_window("tab")
+    new = chromium.current_window_handle
+    chromium.switch_to.window(old)
+    chromium.close()
+    chromium.switch_to.window(new)
+    chromium.get_log("browser")  # what the tabs before have complained of is not this one's
+    return Page(chromium)
 
 
 class Page:
@@ -136,6 +149,10 @@ class Page:
 
     def press(self, *keys):
         ActionChains(self.driver).send_keys(*keys).perform()
+
+    def look_again(self):
+        """The page reads at once what it would read within some seconds."""
+        self.script("void document.dispatchEvent(new Event('visibilitychange'))")
 
     def is_asking(self):
         return self.script("document.getElementById('ask').open")
@@ -233,7 +250,7 @@ def test_the_way_back_is_asked_for_on_the_page(browser, page_url, operator_token
     browser.one("dialog textarea").send_keys("home is well again")
     browser.one("dialog [type=submit]").click()
     browser.wait_text("succeeded", ".headline")
-    browser.wait_text("home is well again", ".facts")
+    browser.wait_text("home is well again", "[data-key=reason]")
     assert daemon.service()["active"] == "gra"
     assert browser.complaints() == []
 
@@ -255,13 +272,20 @@ def test_a_stopped_run_says_what_is_the_matter(browser, page_url, operator_token
         browser.wait_text("waits for a person")
         assert browser.text(".step.failed .error")
         assert "403" in browser.text(".step.failed .attempts")
-        assert browser.texts("main .actions button") == ["Undo the run…", "Cancel the run…", "Try again…", "Skip…", "It is done…"]
+        # What can be done stands on top, and once more where it went wrong.
+        assert "Step 2, OVH DNS, failed: " in browser.text(".notice") and "403" in browser.text(".notice")
+        of_step = ["Try again…", "Skip…", "It is done…"]
+        assert browser.texts(".notice button") == [*of_step, "Undo the run…", "Cancel the run…"]
+        assert browser.texts(".step .actions button") == of_step
         browser.script("void (location.hash = '#/services')")
         browser.wait_text("One service needs a person", "[data-key=notice]")
+        browser.one("[data-key=notice] a.button").send_keys(Keys.ENTER)
+        browser.wait_text("shop: gra", "h1")
     finally:
         sandbox.clear_faults()
     browser.script("void (location.hash = arguments[0])", "#/runs/" + run)
     browser.one("[data-verb=retry]").click()
+    assert browser.text("#ask-title") == "Try step 2, OVH DNS, again?"
     browser.one("dialog textarea").send_keys("the grant is there again")
     browser.one("dialog [type=submit]").click()
     browser.wait_text("succeeded", ".headline")
@@ -280,14 +304,20 @@ def test_an_outage_that_waits_for_a_person_stands_on_top(browser, make_daemon, s
     browser.wait_text("active at " + here)
     assert browser.text(".notice") == ""
     daemon.deliver(delivery(alert(there[here])))
+    browser.look_again()
     browser.wait_text("Nothing is started: not the active site")
     daemon.deliver(delivery(alert(there[here], "resolved", ends="2026-11-21T10:30:00Z")))
     daemon.deliver(delivery(alert(here)))
+    wait_for(lambda: any(site["incident"] and site["incident"]["is_standing"] for site in daemon.service()["sites"]), what="the incident")
+    browser.look_again()
     browser.wait_text("shop is active at %s, which is down, and nothing is started by itself" % here, "[data-key=notice]")
     browser.wait_text("Nothing is started: the mode is manual")
+    assert browser.texts("[data-key=notice] .actions > *") == ["Plan", "Fail over…"]
     browser.one("td .why + p a").click()
     browser.wait_text("nothing is started, for the mode is manual: `turnout failover shop", ".story")
     assert browser.texts(".story li")[-1].startswith("now") and "manual_mode" not in browser.text("main")
+    assert browser.text("[data-key='now 0']") in browser.texts(".story li")[-1]  # what matters is said first, too
+    assert browser.texts("main > .actions a") == ["Report", "The service"]
 
 
 def test_a_freeze_of_days_does_not_pass_by_itself(browser, make_daemon, sandbox):
@@ -346,10 +376,15 @@ def test_the_audit_log_is_filtered_and_paged(browser, page_url, operator_token, 
     assert set(browser.texts("#entries .name")) == {"shop"}
     assert "<img src=x" in browser.text("#entries") and browser.all("main img") == []
 
+    browser.script("void (location.hash = '#/audit')")
+    newest = wait_for(lambda: max(numbers(), default=0) >= max(first) and max(numbers()), what="the newest page")
     browser.one("#entries summary").click()
-    browser.wait_text('"kind": "run.started"', "#entries details[open]")
-    time.sleep(6)  # a poll later it is open still
-    assert len(browser.all("#entries details[open]")) == 1
+    browser.wait_text('"seq": %d' % newest, "#entries details[open]")
+    assert daemon.post("/api/v1/services/shop/adopt", {"to": "rbx", "reason": "one more"}).status in (200, 409)
+    browser.look_again()
+    wait_for(lambda: max(numbers()) > newest, what="the new entry")
+    assert len(browser.all("#entries details[open]")) == 1  # the reader's is open still
+    assert browser.script("document.querySelector('#entries details[open]').closest('li').dataset.key") == str(newest)
     browser.one("[data-do=verify]").click()
     browser.wait_text("The chain is intact")
     assert browser.complaints() == []
@@ -467,13 +502,17 @@ def test_a_run_that_waits_is_answered_and_its_incident_told(browser, make_daemon
     here = wait_for(lambda: {daemon.service()["active"]} & set(there), what="the active site").pop()
     browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
     daemon.deliver(delivery(alert(here)))
+    daemon.wait_run("waiting")
+    browser.look_again()
     browser.wait_text("shop has a run to %s that waits for a yes or no" % there[here], "[data-key=notice]")
+    assert browser.texts("[data-key=notice] button") == ["Approve…", "Refuse…"]
     browser.one("[data-verb=approve]").click()
+    assert browser.text("#ask-title") == "Let shop move to %s?" % there[here]
     browser.one("dialog textarea").send_keys("seen it myself")
     browser.one("dialog [type=submit]").click()
     browser.wait_text("succeeded")
     browser.open(daemon.api + "/#/incidents")
-    browser.wait_text("a run was started for it")
+    browser.wait_text("a run came of it")
     browser.one(".run > a").click()
     browser.wait_text("prometheus says")
     browser.wait_text("seen it myself", ".story")
@@ -497,6 +536,8 @@ def test_a_service_is_paused_and_a_person_votes(browser, make_daemon, sandbox):
     browser.wait_text("1 of 2")
     browser.wait_text("operator", ".voters")
     daemon.deliver(delivery(alert(here)))
+    wait_for(lambda: any(site["incident"] and site["incident"]["is_standing"] for site in daemon.service()["sites"]), what="the incident")
+    browser.look_again()
     browser.wait_text("Nothing is started: the service is paused")
     browser.one("[data-verb=resume]").click()
     browser.one("dialog textarea").send_keys("done")
@@ -549,7 +590,8 @@ def test_a_plan_is_read_and_exactly_that_is_started(browser, make_daemon, sandbo
     assert browser.texts(".step .badge")[0] == "would change"
     minus, plus = browser.text(".diff .minus"), browser.text(".diff .plus")
     assert of_site[here] in minus and of_site[there[here]] in plus and "found" in minus and "wanted" in plus
-    browser.wait_text("the objective is 5 min 00 s")
+    browser.wait_text("(the objective is 5 min).")
+    assert browser.texts("nav [aria-current]") == ["Services"]
     stale = daemon.post("/api/v1/services/shop/plan", {}).json["hash"]
     assert stale in browser.text(".facts") and daemon.service()["active"] == here and daemon.runs() == []
 
@@ -557,11 +599,13 @@ def test_a_plan_is_read_and_exactly_that_is_started(browser, make_daemon, sandbo
     answer_why(browser, "as planned")
     browser.wait_text("succeeded", ".headline")
     browser.wait_text(stale, ".facts")
-    browser.wait_text("the objective is 5 min 00 s: met", "[data-key=timing]")
+    browser.wait_text("the objective is 5 min: met", "[data-key=timing]")
     assert daemon.service()["active"] == there[here] and daemon.runs()[0]["plan"] == stale
     browser.one("a[href^='#/report/']").click()
     browser.wait_text("Users were without it for", "main")
     browser.wait_text("5 min", "pre.body")
+    assert "1. Linode DNS" in browser.text("[data-key=Steps]") and "first" not in browser.text("[data-key='How it went']")
+    assert browser.texts("nav [aria-current]") == ["Runs"]
 
     # Planned once more, and then the world is another one before it is confirmed.
     browser.script("void (location.hash = '#/plan/shop?to=%s')" % here)
@@ -590,6 +634,7 @@ def test_readiness_and_drills_are_on_the_card(browser, make_daemon, sandbox):
     browser.wait_text("last proven today", "[data-key=drills]")
     sandbox.fault("linode", "status", status=401, times=-1)
     wait_for(lambda: daemon.service()["readiness"]["failover"]["state"] == "not ready", 40, "readiness to go")
+    browser.look_again()
     browser.wait_text("not ready", "[data-key=readiness]")
     browser.wait_text("401", "[data-key=readiness] .error")
     browser.script("void (location.hash = '#/audit?kind=readiness.changed')")
@@ -607,6 +652,8 @@ def test_a_debt_is_shown_and_given_up_and_a_run_is_undone(browser, make_daemon, 
     sandbox.fault("ovh", "status", method="PUT", status=403, times=-1)
     run = daemon.move(to=there[here], reason="a drill").json["run"]
     browser.sign_in(daemon.api + "/", OPERATOR_TOKEN)
+    wait_for(lambda: daemon.service()["debts"], what="the debt")
+    browser.look_again()
     browser.wait_text("step 2, OVH DNS", "[data-key=debts]")
     assert "at %s:" % here in browser.text("[data-key=debts]") and "1 debt" in browser.text("article")
     browser.one("[data-key=debts] a").click()
