@@ -61,7 +61,7 @@ const struct row config_ourselves_rows[] = {
     {.name = "ballast",
      .type = ROW_SIZE,
      .default_text = "16MiB",
-     .min = 64 << 10,
+     .min = 4 << 20, /* the WAL takes two before it starts again, and a long run's rows do not take as much */
      .max = 1 << 30,
      .help = "of a file beside the database that is given up when the disk is full, so that a run can still be "
              "written down"},

@@ -57,7 +57,7 @@ static void expect_errors(const char *yaml, const char *expected)
 /* ---- right ones -------------------------------------------------------------------------------------------------- */
 
 static const char whole[] =
-    "server: {export: break-glass, ballast: 2MiB}\n" OUTSIDE "services:\n"
+    "server: {export: break-glass, ballast: 4MiB}\n" OUTSIDE "services:\n"
     "  s:\n"
     "    sites: {a: {ip: 192.0.2.1}, b: {ip: 192.0.2.2}}\n"
     "    trigger: {mode: manual}\n"
@@ -86,7 +86,7 @@ static void test_whole(void **state)
              "without it: that is for what is done at the site that is left, and none of its arguments is of it "
              "(${from...}); choose attention if it is not\n");
     assert_string_equal(config->export, "etc/break-glass");
-    assert_int_equal(config->ballast_bytes, 2 << 20);
+    assert_int_equal(config->ballast_bytes, 4 << 20);
     const struct service *s = &config->model.services[0];
     assert_int_equal(s->n_steps, 6);
     const int groups[] = {0, 1, 1, 2, 2, 0};
@@ -340,16 +340,16 @@ static void test_rehearsal(void **state)
                   "stands in for the real thing; write one, as drill: {record: drill-app}, or choose plan\n");
     expect_errors(
         "server: {ballast: 16MB, export: ''}\n" SMALL,
-        "t:1:19: \"ballast\" cannot be \"16MB\"; it must be a size such as 512KiB, 16MiB or 1GiB from 64KiB to "
+        "t:1:19: \"ballast\" cannot be \"16MB\"; it must be a size such as 512KiB, 16MiB or 1GiB from 4MiB to "
         "1GiB, or 0 for none\n"
         "t:1:33: \"export\" cannot be \"\"; it must be a path\n");
     expect_errors(
-        "server: {ballast: 1KiB}\n" SMALL,
-        "t:1:19: \"ballast\" cannot be \"1KiB\"; it must be a size such as 512KiB, 16MiB or 1GiB from 64KiB to "
+        "server: {ballast: 3MiB}\n" SMALL,
+        "t:1:19: \"ballast\" cannot be \"3MiB\"; it must be a size such as 512KiB, 16MiB or 1GiB from 4MiB to "
         "1GiB, or 0 for none\n");
     expect_errors("server: {ballast: 99999999999GiB}\n" SMALL,
                   "t:1:19: \"ballast\" cannot be \"99999999999GiB\"; it must be a size such as 512KiB, 16MiB or 1GiB "
-                  "from 64KiB to 1GiB, or 0 for none\n");
+                  "from 4MiB to 1GiB, or 0 for none\n");
 }
 
 static int set_up(void **state)
