@@ -122,11 +122,11 @@ static void check_ballast(json_t *list, const struct config *config)
     if (config->ballast_bytes == 0 || access(config->database, F_OK) != 0 ||
         asprintf(&path, "%s.ballast", config->database) < 0)
         return;
-    if (stat(path, &st) != 0)
-        found(list, SEVERITY_HINDERS, "disk", "make room, and restart the daemon, which makes it anew",
+    if (lstat(path, &st) != 0)
+        found(list, SEVERITY_HINDERS, "disk", "make room for it, and the daemon makes it anew",
               "the ballast %s is not there: when the disk is full, nothing can be given up for a run", path);
     else if ((int64_t)st.st_blocks * 512 < config->ballast_bytes)
-        found(list, SEVERITY_HINDERS, "disk", "make room, and restart the daemon, which makes it anew",
+        found(list, SEVERITY_HINDERS, "disk", "make room for it, and the daemon makes it anew",
               "the ballast %s holds %" PRId64 " bytes and should hold %" PRId64, path, (int64_t)st.st_blocks * 512,
               config->ballast_bytes);
 }

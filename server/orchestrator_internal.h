@@ -272,10 +272,6 @@ struct note { /* one audit entry; pointers borrowed, `detail` taken */
 
 /* orchestrator.c */
 void batch_start(struct orchestrator *o);
-int64_t disk_reserve(const struct orchestrator *o); /* bytes that intake leaves free */
-/* A commit found the disk full. False: there is no ballast that could help. Otherwise the caller tries again, and
- * intake is closed until it is there again. */
-bool give_up_ballast(struct orchestrator *o, const struct errmsg *why);
 void batch_break(struct orchestrator *o, enum err err, const struct errmsg *why); /* first failure wins */
 void due_at(struct orchestrator *o, int64_t at); /* something is due then: wake up in time */
 struct job *in_flight_find(struct orchestrator *o, const struct id *run, int step);
@@ -286,6 +282,16 @@ void commit(struct orchestrator *o, struct command **commands, size_t n);
 /* The first `max` of the results of a failed batch. */
 size_t take_retained(struct orchestrator *o, struct command **commands, size_t max);
 void *run_loop(void *context);
+
+/* orchestrator_disk.c */
+void set_ready(struct orchestrator *o, bool is_ready, const char *why); /* deliveries are taken, or answered 503 */
+int64_t disk_reserve(const struct orchestrator *o);                     /* bytes that intake leaves free */
+void check_disk(struct orchestrator *o); /* makes the ballast where there is none, closes intake or opens it */
+void begin_ballast(struct orchestrator *o);
+void note_ballast(struct orchestrator *o); /* puts on record that it is given up, or there again */
+/* A commit found the disk full. False: there is no ballast that could help. Otherwise the caller tries again, and
+ * intake is closed until it is there again. */
+bool give_up_ballast(struct orchestrator *o, const struct errmsg *why);
 
 /* orchestrator_journal.c: entries of the log.
  *

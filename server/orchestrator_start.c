@@ -83,15 +83,6 @@ static enum err start_up(struct orchestrator *o, struct errmsg *why)
     return err;
 }
 
-/* One that there is no room for is no reason not to start. */
-static void begin_ballast(struct orchestrator *o)
-{
-    struct errmsg why = {0};
-    o->is_ballast_told = !ballast_is_given_up(o->settings.ballast);
-    if (o->is_ballast_told && o->settings.ballast && ballast_make(o->settings.ballast, disk_reserve(o), &why) != ERR_OK)
-        log_warning("when the disk is full, nothing can be given up for a run: %s", why.text);
-}
-
 static void orchestrator_free(struct orchestrator *o)
 {
     if (!o)

@@ -30,6 +30,7 @@ static char *place_names[] = {place_gra, place_rbx};
 struct fixture {
     char folder[64];
     char database[128];
+    struct ballast *ballast; /* NULL: there is none; freed at the end */
     struct site sites[2];
     struct step step;
     struct service service;
@@ -83,6 +84,7 @@ static inline enum err try_start(struct fixture *f, struct errmsg *why)
         .config_digest = "00",
         .has_self_check = f->has_self_check,
         .kill_switch = f->kill_switch,
+        .ballast = f->ballast,
         .on_ready = on_ready,
         .context = f};
     err = orchestrator_start(&settings, &f->orchestrator, why);
@@ -164,6 +166,7 @@ static inline int tear_down(void **state)
 {
     struct fixture *f = *state;
     stop(f);
+    ballast_free(f->ballast);
     while (f->done) {
         struct command *next = f->done->next;
         command_free(f->done);

@@ -1,6 +1,8 @@
 /* What the orchestrator makes of deliveries, calls and results, and what it keeps of them. */
 #include "tests/unit/orchestrator_fixture.h"
 
+#include <sys/stat.h>
+
 /* ---- tests ------------------------------------------------------------------------------------------------------- */
 
 static void what_is_known_is_a_duplicate_and_a_second_outage_is_not(void **state)
@@ -128,6 +130,26 @@ static void while_the_database_is_locked_senders_wait_and_results_are_kept(void 
     assert_int_equal(count(f, "SELECT count(*) FROM audit WHERE kind = 'store.recovered'"), 1);
     assert_true(deliver(f, 0, 0, ALERT_FIRING, 10 * HOUR, TIME_UNKNOWN)->is_duplicate);
     assert_chain_intact(f);
+}
+
+/* The daemon was started on a full disk, or with something in the ballast's place. */
+static void a_ballast_that_could_not_be_made_is_made_later(void **state)
+{
+    struct fixture *f = *state;
+    char path[160];
+    snprintf(path, sizeof path, "%s.ballast", f->database);
+    assert_int_equal(mkdir(path, 0700), 0);
+    f->ballast = ballast_new(f->database, 64 << 10);
+    adopt(f, "gra");
+    adopt(f, "rbx"); /* what is done behind the first one's commit is done */
+    wait_ready(f, true);
+    assert_false(ballast_is_there(f->ballast));
+    assert_int_equal(rmdir(path), 0);
+    adopt(f, "gra");
+    adopt(f, "rbx");
+    assert_true(ballast_is_there(f->ballast));
+    adopt(f, "gra");
+    assert_int_equal(count(f, "SELECT count(*) FROM audit WHERE kind = 'store.ballast'"), 1);
 }
 
 static void an_alert_about_the_active_site_is_about_the_one_at_its_own_time(void **state)
@@ -291,6 +313,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_idempotency_key_gives_the_run_it_gave_before, set_up, tear_down),
         cmocka_unit_test_setup_teardown(while_the_database_is_locked_senders_wait_and_results_are_kept, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_ballast_that_could_not_be_made_is_made_later, set_up, tear_down),
         cmocka_unit_test_setup_teardown(an_alert_about_the_active_site_is_about_the_one_at_its_own_time, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(unknown_withdraws_a_vote_and_says_nothing_else, set_up, tear_down),
