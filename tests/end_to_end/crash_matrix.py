@@ -11,11 +11,14 @@ jobs between: server/base/crash_point.h). Then each point has a trial: a fresh d
 with or without a provider's fault at the same point, and the same assertions at the end: the run ends right, each
 record was changed once and not by an older run, the audit chain is intact, no acknowledged alert is missing.
 
+Other runs with other assertions are in crash_scenarios.py.
+
 It must not know how the daemon does it: it reads what users can read, and what the providers have seen. Points that a
 second run does not reach (how often one looks again, time decides) are counted apart: such a trial proves nothing.
 """
 
 import contextlib
+import http.client
 import os
 import queue
 import random
@@ -32,10 +35,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(os.path.dirname(HERE), "sandbox")]
 
 from client import Sandbox  # noqa: E402
-from daemon import GRA, RBX, SOURCE_TOKEN, Daemon, alert, configuration, delivery, request, wait_for  # noqa: E402
+from daemon import GRA, OPERATOR_TOKEN, RBX, SOURCE_TOKEN, Daemon, alert, configuration, delivery, request, wait_for  # noqa: E402
 from seed import default_seed  # noqa: E402
 
-KINDS = ("failover", "failback", "undo")
 HOWS = ("kill", "power", "freeze", "full")
 FAULTS = ("reset_before", "reset_after", "status", "html", "truncate")
 RECORDS = ("app", "api")
@@ -76,8 +78,8 @@ def playbook(dns, kind):
     return steps
 
 
-def config_for(sandbox, kind):
-    config = configuration(sandbox, playbook=playbook(sandbox.dns, kind))
+def config_with(sandbox, steps):
+    config = configuration(sandbox, playbook=steps)
     config["services"]["shop"]["trigger"]["mode"] = "manual"
     config["services"]["shop"]["readiness"] = {"every": "never"}
     config["server"]["ballast"] = "4MiB"  # the least that `check` takes
@@ -100,9 +102,9 @@ def moved_seed():
 
 
 def writes_of(sandbox):
-    """(record, value, body) of each request that had an effect, in order."""
+    """(record, value, body) of each request that had an effect, in the order of these."""
     found = []
-    for entry in sandbox.requests():
+    for entry in sorted(sandbox.requests(), key=lambda entry: (entry["at"] + (entry["took_ms"] or 0), entry["n"])):
         if not entry["effect"] or entry["method"] == "GET" or entry["path"].endswith("/refresh"):
             continue
         where = "%s %s" % (entry["provider"], entry["path"].split("?")[0])
@@ -176,50 +178,75 @@ class Rig:
     def close(self):
         self.stack.close()
 
-    def sandbox(self, kind):
-        at = "rbx" if kind == "failback" else "gra"
-        if at not in self.sandboxes:
-            self.sandboxes[at] = self.stack.enter_context(Sandbox(
-                seed=moved_seed() if at == "rbx" else None, linode_render_ms=0, ovh_refresh_ms=0, route53_insync_ms=0))
-        return self.sandboxes[at]
+    def sandbox(self, site):
+        if site not in self.sandboxes:
+            self.sandboxes[site] = self.stack.enter_context(Sandbox(
+                seed=moved_seed() if site == "rbx" else None, linode_render_ms=0, ovh_refresh_ms=0, route53_insync_ms=0))
+        return self.sandboxes[site]
 
-    def template(self, kind):
+    def template(self, trial):
         """A folder with a database that knows where the service is."""
-        if kind not in self.templates:
-            folder = os.path.join(self.folder, "template-" + kind)
+        if trial.kind not in self.templates:
+            folder = os.path.join(self.folder, "template-" + trial.kind)
             os.mkdir(folder)
-            sandbox = self.sandbox(kind)
+            sandbox = self.sandbox(trial.site)
             sandbox.reset()
-            daemon = Daemon(folder, config_for(sandbox, kind)).start()
-            site = "rbx" if kind == "failback" else "gra"
-            answer = daemon.post("/api/v1/services/shop/adopt", {"to": site, "reason": "a test"})
+            daemon = Daemon(folder, trial.config(sandbox, folder)).start()
+            answer = daemon.post("/api/v1/services/shop/adopt", {"to": trial.site, "reason": "a test"})
             assert answer.status in (200, 409), answer.body  # it may have looked by itself
-            daemon.wait_active(site)
+            daemon.wait_active(trial.site)
             daemon.stop()
-            self.templates[kind] = folder
-        return self.templates[kind]
+            self.templates[trial.kind] = folder
+        return self.templates[trial.kind]
 
-    def fresh(self, kind, is_small=False):
-        """`is_small`: on a file system of its own."""
-        sandbox = self.sandbox(kind)
-        template = self.template(kind)
+    def fresh(self, trial):
+        """With a full disk to come it is on a file system of its own."""
+        sandbox = self.sandbox(trial.site)
+        template = self.template(trial)
         self.n += 1
         folder = os.path.join(self.folder, "trial-%d" % self.n)
         os.mkdir(folder)
-        if is_small:
+        if trial.how == "full":
             subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "turnout-test", folder], check=True)
         shutil.copytree(template, folder, dirs_exist_ok=True)
         sandbox.reset()
-        return Daemon(folder, config_for(sandbox, kind)), sandbox
+        trial.prepare(sandbox)
+        return Daemon(folder, trial.config(sandbox, folder)), sandbox
+
+
+def ask(daemon, method, path, body=None):
+    """The answer, or None of a daemon that has ended or stands still."""
+    try:
+        return request(method, daemon.api + "/api/v1" + path, body, OPERATOR_TOKEN, timeout=2)
+    except (OSError, http.client.HTTPException, AttributeError):
+        return None
 
 
 class Trial:
+    """Of a run that moves six records. Other scenarios replace what begins it, what people do in it, and what is right."""
+
     def __init__(self, kind, how="kill", point=None, fault=None):
         self.kind, self.how, self.point, self.fault = kind, how, point, fault
-        self.is_reached = self.was_given_up = False
+        self.is_reached = self.is_back = self.was_given_up = False
+        self.points = None
+        self.site = "rbx" if kind == "failback" else "gra"  # where the service is before
 
     def __str__(self):
         return "%s %s at [%s]%s" % (self.how, self.kind, self.point, " with " + self.fault if self.fault else "")
+
+    @classmethod
+    def at(cls, kind, how, point, source):
+        """The trials of a point in one way. Of faults each point has one, and another seed gives it another."""
+        found = [cls(kind, how, point)]
+        if how == "kill":
+            found.append(cls(kind, how, point, source.choice(FAULTS)))
+        return found
+
+    def config(self, sandbox, _):
+        return config_with(sandbox, playbook(sandbox.dns, self.kind))
+
+    def prepare(self, sandbox):
+        """What is wrong at the providers all the time."""
 
     # -- the way there
 
@@ -235,25 +262,26 @@ class Trial:
         if self.point is None:
             return {"TURNOUT_CRASH_LOG": os.path.join(folder, "points")}
         points = [self.point]
-        if self.fault and self.point.startswith("request before"):
+        if self.fault in FAULTS and self.point.startswith("request before"):
             points.append(self.point.replace("request before", "request after"))
         with open(os.path.join(folder, "skew"), "w", encoding="utf-8") as file:
-            file.write(str(FREEZE_MS if self.how == "freeze" else 0))
+            file.write(str(FREEZE_MS if self.how == "freeze" and not self.fault else 0))
         is_stopping = self.how != "kill" or self.fault
         return {"TURNOUT_CRASH_AT": ";".join(points), "TURNOUT_CRASH_HOW": "stop" if is_stopping else "kill",
                 "TURNOUT_CRASH_SKEW": os.path.join(folder, "skew")}
 
-    def wait_point(self, daemon, run):
-        """Until the process has ended or stands still; False: the run is over instead."""
+    def act(self, daemon, sandbox, run):
+        """What people do in the course of it, asked again and again; whether all is over. The daemon may end meanwhile."""
+        del sandbox
+        answer = ask(daemon, "GET", "/runs/" + run)
+        return answer and answer.status == 200 and answer.json["state"] not in ("waiting", "running")
+
+    def wait_point(self, daemon, sandbox, run):
+        """Until the process has ended or stands still; False: all is over instead."""
         def there():
             if daemon.process.poll() is not None or is_frozen(daemon.process):
                 return "there"
-            if run and hasattr(daemon, "api"):
-                with contextlib.suppress(OSError, ValueError, KeyError):
-                    found = request("GET", daemon.api + "/api/v1/runs/" + run, token="operator-token-for-tests", timeout=1).json
-                    if found["state"] not in ("waiting", "running"):
-                        return "over"
-            return None
+            return "over" if run and self.act(daemon, sandbox, run) else None
         return wait_for(there, PATIENCE_S, "the point " + str(self)) == "there"
 
     def start_to_point(self, daemon):
@@ -278,10 +306,10 @@ class Trial:
         sandbox.fault("*", self.fault, **settings)
         if self.point.startswith("request before"):
             daemon.process.send_signal(signal.SIGCONT)
-            self.is_reached = self.wait_point(daemon, run)
+            self.is_reached = self.wait_point(daemon, sandbox, run)
 
     def go(self, rig):
-        daemon, sandbox = rig.fresh(self.kind, self.how == "full")
+        daemon, sandbox = rig.fresh(self)
         folder = daemon.folder
         try:
             self.carry_out(daemon, sandbox)
@@ -303,20 +331,20 @@ class Trial:
             wait_for(lambda: begun or daemon.process.poll() is not None or is_frozen(daemon.process), PATIENCE_S, "an answer")
             thread.join(0.1)
             run = begun[0] if begun else None
-            self.is_reached = self.wait_point(daemon, run) if self.point else False
+            self.is_reached = self.wait_point(daemon, sandbox, run) if self.point else False
         else:
             self.is_reached = True
         if self.point is None:
-            wait_for(lambda: daemon.run(run)["state"] not in ("waiting", "running"), PATIENCE_S, "the run")
+            self.wait_end(daemon, sandbox, run)
             self.judge(daemon, sandbox, run)
-            with open(os.path.join(daemon.folder, "points"), encoding="utf-8") as file:
-                self.points = points_of(file.read())
+            self.points = self.points or points_of(daemon)
             daemon.stop()
             return
         self.inject(daemon, sandbox, run)
         getattr(self, "at_" + self.how)(daemon)
         acknowledged = sender.end() if sender else {}
-        run = self.wait_end(daemon, run)
+        self.is_back = True
+        run = self.wait_end(daemon, sandbox, run)
         self.judge(daemon, sandbox, run)
         if self.how == "full" and self.is_reached:
             self.make_room(daemon)
@@ -333,6 +361,7 @@ class Trial:
             daemon.process.kill()
         if self.is_reached:
             daemon.process.wait()
+            self.while_down(daemon)
             daemon.start()
 
     def at_power(self, daemon):
@@ -347,7 +376,11 @@ class Trial:
         daemon.process.wait()
         shutil.copy(daemon.path, saved)
         daemon.folder, daemon.path = saved, os.path.join(saved, "turnout.yaml")
+        self.while_down(daemon)
         daemon.start()
+
+    def while_down(self, daemon):
+        """What is to be known of its database before it starts."""
 
     def at_freeze(self, daemon):
         if self.is_reached:
@@ -374,8 +407,8 @@ class Trial:
 
     # -- the end of it
 
-    def wait_end(self, daemon, run):
-        """Until the run stands still, wherever. What nobody had acknowledged the operator asks for again."""
+    def wait_end(self, daemon, sandbox, run):
+        """Until all is over. What nobody had acknowledged the operator asks for again."""
         if not run:
             runs = daemon.runs()
             run = runs[0]["id"] if runs else self.begin(daemon)
@@ -383,7 +416,7 @@ class Trial:
             answer = wait_for(lambda: daemon.get("/api/v1/runs/" + run), 5, "an answer")
             if answer.status != 200:
                 raise Wrong("lost", "the run that was acknowledged")
-            wait_for(lambda: daemon.run(run)["state"] not in ("waiting", "running"), PATIENCE_S, "the end of the run")
+            wait_for(lambda: self.act(daemon, sandbox, run), PATIENCE_S, "the end of the run")
         except AssertionError as error:
             if isinstance(error, Wrong):
                 raise
@@ -409,11 +442,15 @@ class Trial:
                     raise Wrong("lost", "%s.%s is %s" % (name, zone, sandbox.dig("%s.%s" % (name, zone))))
         if wait_for(lambda: daemon.service()["active"], 5, "an active site") != site:
             raise Wrong("lost", "the active site is %s" % daemon.service()["active"])
-        if len(daemon.runs()) != 1:
-            raise Wrong("doubled", "there are %d runs" % len(daemon.runs()))
-        verdict = daemon.get("/api/v1/audit/verify").json
-        if not verdict["intact"]:
-            raise Wrong("broken", "the audit chain: %s" % verdict)
+        judge_records(daemon, 1)
+
+
+def judge_records(daemon, n_runs):
+    if len(daemon.runs()) != n_runs:
+        raise Wrong("doubled", "there are %d runs" % len(daemon.runs()))
+    verdict = daemon.get("/api/v1/audit/verify").json
+    if not verdict["intact"]:
+        raise Wrong("broken", "the audit chain: %s" % verdict)
 
 
 def fill_up(folder):
@@ -427,8 +464,10 @@ def fill_up(folder):
                     at += size
 
 
-def points_of(log):
+def points_of(daemon):
     """One name of each point passed. Of one with several names, that of the step is the steadiest."""
+    with open(os.path.join(daemon.folder, "points"), encoding="utf-8") as file:
+        log = file.read()
     groups = {}
     for line in log.splitlines():
         group, _, name = line.partition(" ")
@@ -442,6 +481,9 @@ def points_of(log):
 
 
 # ---- many of them ------------------------------------------------------------------------------------------------------
+
+
+KINDS = {"failover": Trial, "failback": Trial, "undo": Trial}  # crash_scenarios.py adds its own
 
 
 class Score:
@@ -466,14 +508,14 @@ def can_mount(folder):
     return True
 
 
-def first_pass(folder, kinds=KINDS):
+def first_pass(folder, kinds=tuple(KINDS)):
     """The points of each kind."""
     where = tempfile.mkdtemp(dir=folder)
     rig = Rig(where)
     found = {}
     try:
         for kind in kinds:
-            trial = Trial(kind)
+            trial = KINDS[kind](kind)
             trial.go(rig)
             found[kind] = trial.points
     finally:
@@ -482,7 +524,7 @@ def first_pass(folder, kinds=KINDS):
 
 
 def all_trials(points, hows=HOWS, seed=0):
-    """Every point of every kind in every way; of faults, each point has one of them, and another seed gives it another."""
+    """Every point of every kind in every way, with the faults of the seed."""
     source = random.Random(seed)
     trials = []
     for kind, names in points.items():
@@ -490,9 +532,7 @@ def all_trials(points, hows=HOWS, seed=0):
             for how in hows:
                 if how == "full" and not name.startswith("commit before"):
                     continue
-                trials.append(Trial(kind, how, name))
-                if how == "kill":
-                    trials.append(Trial(kind, how, name, source.choice(FAULTS)))
+                trials += KINDS[kind].at(kind, how, name, source)
     return trials
 
 

@@ -6,15 +6,16 @@ import tempfile
 import time
 
 import crash_matrix
+import crash_scenarios  # noqa: F401  pylint: disable=unused-import
 
 
 def options():
     parser = argparse.ArgumentParser(prog="crash-matrix")
     parser.add_argument("--all", action="store_true", help="every point, not every third")
-    parser.add_argument("--kind", action="append", choices=crash_matrix.KINDS, help="(default: all)")
+    parser.add_argument("--kind", action="append", choices=tuple(crash_matrix.KINDS), help="(default: all)")
     parser.add_argument("--how", action="append", choices=crash_matrix.HOWS, help="(default: all)")
     parser.add_argument("--point", help="only those whose name holds this")
-    parser.add_argument("--fault", choices=(*crash_matrix.FAULTS, "none"), help="only trials with it, or without any")
+    parser.add_argument("--fault", choices=(*crash_matrix.FAULTS, "late", "midst", "none"), help="only trials with it, or without any")
     parser.add_argument("--seed", type=int, default=int(time.time()) // 86400, help="which faults, and which third (default: the day)")
     parser.add_argument("--workers", type=int, default=5)
     return parser.parse_args()
@@ -31,7 +32,7 @@ def main():
     chosen = options()
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="turnout-crash-") as folder:
-        points = crash_matrix.first_pass(folder, chosen.kind or crash_matrix.KINDS)
+        points = crash_matrix.first_pass(folder, chosen.kind or tuple(crash_matrix.KINDS))
         for kind, names in points.items():
             print("%s passes %d points" % (kind, len(names)))
         if chosen.point:

@@ -10,8 +10,9 @@ import threading
 ERRORS = ("status", "html")  # an error is answered; the provider sees the request only with "effect": true
 BEFORE = ("timeout_before", "reset_before")  # the provider never sees the request
 AFTER = ("timeout_after", "reset_after", "slow", "drip", "truncate", "garbage")  # the effect is made, the answer spoilt
+LATE = ("late",)  # all is as always, but not at once, and also when the client has left meanwhile
 READ_ONLY = ("stale_read", "empty_list")  # they make sense for GET only
-KINDS = ERRORS + BEFORE + AFTER + READ_ONLY
+KINDS = ERRORS + BEFORE + AFTER + LATE + READ_ONLY
 
 LISTS = re.compile(r"(/domains|/records|/domain/zone|/record|/hostedzone|/hostedzonesbyname|/rrset)/?$")
 KEYS = {"provider", "method", "path_regex", "kind", "times", "skip", "status", "headers", "body", "code", "ms", "effect",

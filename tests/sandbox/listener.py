@@ -96,6 +96,10 @@ class Delivery:
         self.connection.server.stopping.wait(self.fault.get("ms", 1000) / 1000)
         self._send(response)
 
+    def _late(self):
+        self.connection.server.stopping.wait(self.fault.get("ms", 1000) / 1000)
+        self._plain()
+
     def _drip(self):
         response = self._perform()
         self._close_log(response.status, response)

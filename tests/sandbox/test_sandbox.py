@@ -660,6 +660,18 @@ def test_fault_slow_and_drip(sandbox):
     assert put_app(sandbox).json()["target"] == "198.51.100.20" and time.monotonic() - begin > 0.3
 
 
+def test_fault_late_lands_though_the_client_has_left(sandbox):
+    sandbox.fault("linode", "late", ms=200)
+    host, port = sandbox.url[len("http://"):].split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        body = b'{"target": "198.51.100.20"}'
+        connection.sendall(b"PUT /linode/v4/domains/123/records/36666865 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer sandbox-linode-token\r\n"
+                           b"Content-Length: %d\r\n\r\n%s" % (len(body), body))
+        sandbox.wait_for(lambda: sandbox.faults()[0]["hits"], what="the request")
+    assert accepted(sandbox) == ["192.0.2.10"]
+    sandbox.wait_for(lambda: accepted(sandbox) == ["198.51.100.20"], what="its effect")
+
+
 def test_fault_html(sandbox):
     for status in (400, 502):
         sandbox.fault("*", "html", status=status)
