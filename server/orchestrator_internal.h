@@ -253,7 +253,7 @@ struct orchestrator {
 
 /* Of a run that ends with the result of its attempt; its row's error is where a restart finds it. */
 #define BEING_CANCELLED_BY "is being cancelled by operator "
-#define BEING_UNDONE_BY "is being undone by operator "
+#define BEING_UNDONE_BY "is being undone by operator " /* NAME, and ": TEXT" while it waits for a person */
 
 /* Why something is journaled: filled in where it is known. */
 struct cause {

@@ -158,16 +158,21 @@ static void ask_point(struct orchestrator *o, int service, const struct cause *c
         batch_break(o, ERR_INTERNAL, &(struct errmsg){"whether a run may go on was not decided"});
 }
 
-/* Also for a restart in the middle of it. */
+/* Also for a restart in the middle of it: before why it waits for a person, where it does. */
 static void say_who_ends_it(struct live_run *live)
 {
-    char text[sizeof BEING_CANCELLED_BY + 64];
+    char text[512];
+    const char *error = live->error ? live->error : "";
     bool is_cancelling = live->run.ending == ENDING_CANCEL;
-    bool is_going_back = live->run.ending == ENDING_UNDO || (live->run.is_undoing && live->run.state == RUN_RUNNING);
+    bool is_going_back =
+        live->run.ending == ENDING_UNDO || (live->run.is_undoing && !run_state_is_final(live->run.state));
+    bool is_waiting = live->run.state == RUN_ATTENTION && live->run.is_undoing && !is_cancelling;
     if (!is_cancelling && (!is_going_back || !live->cancelled_by))
         return;
-    snprintf(text, sizeof text, "%s%s", is_cancelling ? BEING_CANCELLED_BY : BEING_UNDONE_BY,
-             live->cancelled_by ? live->cancelled_by : "");
+    if (is_waiting && strncmp(error, BEING_UNDONE_BY, strlen(BEING_UNDONE_BY)) == 0)
+        return;
+    snprintf(text, sizeof text, "%s%.64s%s%.300s", is_cancelling ? BEING_CANCELLED_BY : BEING_UNDONE_BY,
+             live->cancelled_by ? live->cancelled_by : "", is_waiting ? ": " : "", is_waiting ? error : "");
     set_text(&live->error, live->cancelled_by ? text : "is being cancelled");
 }
 

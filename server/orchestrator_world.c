@@ -4,6 +4,7 @@
  * taken out) is left alone in the store and out of memory. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "orchestrator_internal.h"
 
 #include <stdlib.h>
@@ -286,12 +287,16 @@ enum err world_load(struct orchestrator *o, struct world **ret, struct errmsg *w
     if (err == ERR_OK)
         err = store_audit_head(o->settings.store, &loader.world->chain.seq, &loader.world->chain.hash,
                                &loader.world->delivery_seq, why);
+    struct id newest = {{0}};
+    if (err == ERR_OK)
+        err = store_run_newest(o->settings.store, &newest, why);
     if (err == ERR_OK && loader.is_broken)
         err = err_set(why, ERR_INVALID, "an unfinished run in the database cannot be read");
     if (err != ERR_OK) {
         world_free(loader.world);
         return err;
     }
+    id_follow(&newest); /* which run is the newer one is told by their ids */
     count_debts(o, loader.world);
     take_heard(o, loader.world);
     mark_observing(o, loader.world);

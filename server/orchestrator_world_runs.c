@@ -74,7 +74,7 @@ static struct live_run *run_from_row(struct loader *loader, int index, const str
     bool is_cancelling = row->ending == ENDING_CANCEL;
     const char *by = is_cancelling ? BEING_CANCELLED_BY : BEING_UNDONE_BY;
     if ((is_cancelling || row->ending == ENDING_UNDO || row->is_undoing) && strncmp(row->error, by, strlen(by)) == 0)
-        live->cancelled_by = strdup(row->error + strlen(by));
+        live->cancelled_by = strndup(row->error + strlen(by), strcspn(row->error + strlen(by), ":"));
     return live;
 }
 

@@ -31,16 +31,17 @@ uint64_t random_u64(void)
 
 /* Time and counter of the next id as one number. A counter that runs over carries into the milliseconds: ids may run
  * a little ahead of the clock, but never back. */
+static _Atomic uint64_t last_stamp;
+
 static uint64_t stamp_next(uint64_t ms, unsigned seed)
 {
-    static _Atomic uint64_t last;
-    uint64_t before = atomic_load(&last), stamp;
+    uint64_t before = atomic_load(&last_stamp), stamp;
     do {
         /* Half of the counter's range is left for the ids of the same millisecond. */
         stamp = ms << COUNTER_BITS | (seed & ((1U << (COUNTER_BITS - 1)) - 1));
         if (stamp <= before)
             stamp = before + 1;
-    } while (!atomic_compare_exchange_weak(&last, &before, stamp));
+    } while (!atomic_compare_exchange_weak(&last_stamp, &before, stamp));
     return stamp;
 }
 
@@ -60,4 +61,15 @@ struct id id_new(int64_t wall_ms)
     id.bytes[7] = (uint8_t)stamp;
     id.bytes[8] = (uint8_t)(0x80 | (id.bytes[8] & 0x3f)); /* the variant of RFC 9562 */
     return id;
+}
+
+void id_follow(const struct id *id)
+{
+    uint64_t stamp = 0;
+    for (int i = 0; i < 6; i++)
+        stamp = stamp << 8 | id->bytes[i];
+    stamp = stamp << COUNTER_BITS | (uint64_t)(id->bytes[6] & 0x0f) << 8 | id->bytes[7];
+    uint64_t before = atomic_load(&last_stamp);
+    while (before < stamp && !atomic_compare_exchange_weak(&last_stamp, &before, stamp))
+        ;
 }

@@ -12,5 +12,7 @@ uint64_t random_u64(void); /* getrandom(2); thread-safe */
  * is a tenth of taking a delivery. Ids of one process are strictly increasing, also within a millisecond and when the
  * wall clock steps back (a counter in rand_a, RFC 9562 section 6.2 method 1). Thread-safe. */
 struct id id_new(int64_t wall_ms);
+/* Ids made from here on are greater than this one of an earlier process, whatever the wall clock says by now. */
+void id_follow(const struct id *id);
 
 #endif

@@ -104,6 +104,22 @@ enum err store_run_is_known(struct store *store, const struct id *id, bool *ret,
     return err;
 }
 
+enum err store_run_newest(struct store *store, struct id *ret, struct errmsg *why)
+{
+    struct bind bind = {0};
+    struct columns columns = {0};
+    enum err err = query_begin(&store->connection, SQL_RUN_NEWEST, &bind, why);
+    if (err != ERR_OK)
+        return err;
+    struct id id = {{0}};
+    if (query_next(&bind, &columns))
+        id = column_id(&columns);
+    err = query_end(&store->connection, &bind, &columns, why);
+    if (err == ERR_OK)
+        *ret = id;
+    return err;
+}
+
 /* ---- what is old ------------------------------------------------------------------------------------------------- */
 
 enum err store_alert_ages(struct store *store, const struct alert_key *after, int limit,

@@ -106,6 +106,7 @@
     X(SQL_AUDIT_HEAD, "SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")                                         \
     X(SQL_DELIVERY_HEAD, "SELECT max(seq) FROM delivery")                                                              \
     X(SQL_IDEMPOTENCY_GET, "SELECT request, run FROM idempotency WHERE who = ? AND key = ?")                           \
+    X(SQL_RUN_NEWEST, "SELECT id FROM run ORDER BY id DESC LIMIT 1")                                                   \
     X(SQL_RUN_IS_KNOWN, "SELECT 1 FROM run WHERE id = ?")
 
 /* Of readers. The parameters of the five streams are service, kind, before, limit, whichever of them there are; of the

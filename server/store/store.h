@@ -290,6 +290,8 @@ MUST_CHECK enum err store_idempotency_get(struct store *store, const char *who, 
 /* Whether a daemon holds the database; *ret_pid is what its lock file says, 0 where it says nothing. Changes nothing.
  */
 bool store_is_held(const char *path, long *ret_pid);
+/* The run with the greatest id; nil when there is none. */
+MUST_CHECK enum err store_run_newest(struct store *store, struct id *ret, struct errmsg *why);
 /* Whether there is such a run, finished or not. */
 MUST_CHECK enum err store_run_is_known(struct store *store, const struct id *id, bool *ret, struct errmsg *why);
 /* How long the steps of the service's last succeeded runs took that had something to do, STORE_PAST_RUNS of them at

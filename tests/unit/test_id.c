@@ -127,6 +127,20 @@ static void far_times_still_increase(void **state)
     assert_increases(&last, id_new((INT64_C(1) << 47) + 1));
 }
 
+/* Of an earlier process, whose clock was ahead. */
+static void what_is_followed_is_older(void **state)
+{
+    (void)state;
+    struct id ahead = id_new(INT64_C(4102444800000)); /* 2100 */
+    ahead.bytes[0]++;
+    id_follow(&ahead);
+    struct id next = id_new(INT64_C(1763700000000));
+    assert_true(memcmp(next.bytes, ahead.bytes, sizeof next.bytes) > 0);
+    id_follow(&(struct id){{0}});
+    struct id last = id_new(INT64_C(1763700000000));
+    assert_true(memcmp(last.bytes, next.bytes, sizeof next.bytes) > 0);
+}
+
 static void random_numbers_differ(void **state)
 {
     (void)state;
@@ -142,6 +156,7 @@ int main(void)
         cmocka_unit_test(ids_increase),
         cmocka_unit_test(ids_of_several_threads_differ),
         cmocka_unit_test(far_times_still_increase),
+        cmocka_unit_test(what_is_followed_is_older),
         cmocka_unit_test(random_numbers_differ),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

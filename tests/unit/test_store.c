@@ -332,7 +332,7 @@ static void plans_use_indexes(void **state)
     static const char *const growing[] = {"SCAN delivery", "SCAN alert",      "SCAN match",   "SCAN audit",
                                           "SCAN run",      "SCAN step",       "SCAN attempt", "SCAN active_history",
                                           "SCAN incident", "SCAN idempotency"};
-    static const enum sql ordered_by_key[] = {SQL_AUDIT_SEQS, SQL_AUDIT_SCAN, SQL_AUDIT_HEAD,
+    static const enum sql ordered_by_key[] = {SQL_AUDIT_SEQS, SQL_AUDIT_SCAN, SQL_AUDIT_HEAD, SQL_RUN_NEWEST,
                                               SQL_AUDIT_LAST, SQL_RUNS,       SQL_INCIDENTS};
     static const enum sql narrow[] = {SQL_SERVICE_NAMES,
                                       SQL_SERVICE_RUNS,
