@@ -3,13 +3,16 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -19,6 +22,7 @@
 #define GRACE_CANCEL_MS 800 /* likewise: a cancel works within a second */
 #define POLL_SLICE_MS 50
 #define MAX_DRAIN_AT_ONCE (1 << 20)
+#define MAX_KILL_ROUNDS 20 /* somebody who is killed may just have made a child */
 
 /* ---- beginning --------------------------------------------------------------------------------------------------- */
 
@@ -164,11 +168,58 @@ static bool wait_until(pid_t pid, int *fd, int64_t until, const atomic_bool *can
     return true;
 }
 
-/* Reaps it, and takes what is left of its group with it. */
+/* Its session, as /proc has it, when it lives and is in another group than the session's
+ * leader, which can be reached at once. 0: not so. */
+static pid_t session_of_group_apart(const char *pid)
+{
+    char path[64], line[512];
+    char state = 0;
+    int group = 0, session = 0;
+    snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    ssize_t n = read(fd, line, sizeof(line) - 1);
+    close(fd);
+    line[n > 0 ? n : 0] = '\0';
+    const char *rest = strrchr(line, ')'); /* the name before it can be anything */
+    if (!rest || sscanf(rest, ") %c %*d %d %d", &state, &group, &session) != 3 || state == 'Z')
+        return 0;
+    return group != session ? session : 0;
+}
+
+/* By a descriptor: between the look and the signal the number may become somebody else's. */
+static bool signal_member(const char *pid, pid_t session, int number)
+{
+    int fd = pidfd_open((pid_t)strtol(pid, NULL, 10), 0);
+    if (fd < 0)
+        return false;
+    bool is_member = session_of_group_apart(pid) == session && pidfd_send_signal(fd, number, NULL, 0) == 0;
+    close(fd);
+    return is_member;
+}
+
+/* To its group, and to those of its session that have gone into groups of their own, as timeout(1) does and a shell
+ * with job control. True when there were such. */
+static bool signal_all(pid_t session, int number)
+{
+    bool has_apart = false;
+    (void)kill(-session, number);
+    DIR *folder = opendir("/proc");
+    for (const struct dirent *entry; folder && (entry = readdir(folder));)
+        if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' && session_of_group_apart(entry->d_name) == session)
+            has_apart |= signal_member(entry->d_name, session, number);
+    if (folder)
+        closedir(folder);
+    return has_apart;
+}
+
+/* Reaps it, and takes what is left of its session with it. */
 static void finish(pid_t pid, int fd, struct command_ended *ended)
 {
     int status = 0;
-    (void)kill(-pid, SIGKILL);
+    for (int i = 0; i < MAX_KILL_ROUNDS && signal_all(pid, SIGKILL); i++)
+        wait_a_little(-1, 1);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     if (fd >= 0)
@@ -189,6 +240,8 @@ enum err command_run(const struct command_run *command, struct command_ended *re
     int ends[2];
     pid_t pid;
     *ret = (struct command_ended){.end = COMMAND_ENDED};
+    /* Whoever started us may have left it ignored, and then there is no child to wait for. */
+    (void)signal(SIGCHLD, SIG_DFL);
     if (pipe2(ends, O_CLOEXEC) != 0)
         return err_set(why, ERR_TEMPORARY, "%.100s cannot be started now: %s", command->argv[0],
                        strerrordesc_np(errno));
@@ -202,7 +255,7 @@ enum err command_run(const struct command_run *command, struct command_ended *re
     }
     if (!wait_until(pid, &ends[0], command->deadline_at, command->cancel, ret)) {
         ret->end = is_cancelled(command) ? COMMAND_CANCELLED : COMMAND_TIMED_OUT;
-        (void)kill(-pid, SIGTERM);
+        (void)signal_all(pid, SIGTERM);
         const int64_t grace_ms = ret->end == COMMAND_CANCELLED ? GRACE_CANCEL_MS : GRACE_MS;
         (void)wait_until(pid, &ends[0], clock_steady_ms() + grace_ms, NULL, ret);
     }

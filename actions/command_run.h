@@ -1,8 +1,8 @@
 /* One program, run to its end or to the end of our patience.
  *
  * It is the leader of a session of its own, with nothing of ours but what it is given: no descriptor, no signal
- * setting, no variable. Whatever of its process group is left when it ends, or when it is told to end, is killed with
- * it. A process that makes a session of its own (a daemon) is out of reach, on purpose: that is how a program says that
+ * setting, no variable. Whatever of its session is left when it ends, or when it is told to end, is killed with it. A
+ * process that makes a session of its own (a daemon) is out of reach, on purpose: that is how a program says that
  * something is to outlive it. No shell is made here, and nothing is written to its input. */
 #ifndef TURNOUT_ACTIONS_COMMAND_RUN_H
 #define TURNOUT_ACTIONS_COMMAND_RUN_H

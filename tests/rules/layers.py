@@ -74,7 +74,7 @@ ONE_FILE = ["ldns/*", "libpq-fe.h"]
 PURE_LIBC = """assert ctype errno inttypes limits math stdalign stdarg stdbool stddef stdint stdio stdlib string strings
     regex arpa/inet netinet/in""".split()
 LIBC = PURE_LIBC + """dirent fcntl getopt locale netdb poll pthread sched signal stdatomic syslog spawn threads time unistd linux/tcp
-    netinet/tcp sys/epoll sys/eventfd sys/file sys/ioctl sys/mman sys/prctl sys/random sys/resource sys/signalfd
+    netinet/tcp sys/epoll sys/eventfd sys/file sys/ioctl sys/mman sys/pidfd sys/prctl sys/random sys/resource sys/signalfd
     sys/socket sys/stat sys/statvfs sys/time sys/timerfd sys/types sys/uio sys/un sys/wait""".split()
 
 DIRECTIVE = re.compile(r"^[ \t]*(?:#|%:|\?\?=)[ \t]*(include|include_next|import)\b[ \t]*(.*)$", re.MULTILINE)

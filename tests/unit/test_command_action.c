@@ -85,6 +85,19 @@ static void test_consent(void **state)
     rig_stop(&rig);
 }
 
+/* Whoever started us may have had no interest in its children, which goes on to us. */
+static void test_children_that_nobody_waits_for(void **state)
+{
+    (void)state;
+    struct rig rig;
+    signal(SIGCHLD, SIG_IGN);
+    rig_for(&rig, "{\"run\": [\"false\"]}");
+    assert_outcome(&rig, apply(&rig), OUTCOME_PERMANENT);
+    assert_text_has(&rig, "ended with status 1");
+    rig_stop(&rig);
+    signal(SIGCHLD, SIG_DFL);
+}
+
 static void test_cannot_start(void **state)
 {
     (void)state;
@@ -244,6 +257,15 @@ static void test_time_out(void **state)
     assert_gone(mark);
     rig_stop(&rig);
 
+    /* A process group of its own, as timeout(1) makes, is no way out; nor of a job of a shell with job control. */
+    snprintf(mark, sizeof(mark), "77%d.4", mine);
+    snprintf(text, sizeof(text), "timeout 600 sleep %s & set -m; sleep %s & wait", mark, mark);
+    rig_shell(&rig, text);
+    rig.timeout_ms = 300;
+    assert_outcome(&rig, apply(&rig), OUTCOME_UNKNOWN);
+    assert_gone(mark);
+    rig_stop(&rig);
+
     /* It ends by itself, and leaves somebody behind, who holds its output open. */
     snprintf(mark, sizeof(mark), "77%d.3", mine);
     snprintf(text, sizeof(text), "sleep %s & echo done", mark);
@@ -383,9 +405,16 @@ static void test_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_statuses),     cmocka_unit_test(test_consent), cmocka_unit_test(test_cannot_start),
-        cmocka_unit_test(test_surroundings), cmocka_unit_test(test_output),  cmocka_unit_test(test_time_out),
-        cmocka_unit_test(test_cancel),       cmocka_unit_test(test_observe), cmocka_unit_test(test_args),
+        cmocka_unit_test(test_statuses),
+        cmocka_unit_test(test_consent),
+        cmocka_unit_test(test_children_that_nobody_waits_for),
+        cmocka_unit_test(test_cannot_start),
+        cmocka_unit_test(test_surroundings),
+        cmocka_unit_test(test_output),
+        cmocka_unit_test(test_time_out),
+        cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_observe),
+        cmocka_unit_test(test_args),
         cmocka_unit_test(test_many),
     };
     clock_start();
