@@ -5,6 +5,7 @@ until they are named here.
 """
 
 import fnmatch
+import functools
 import os
 import re
 
@@ -87,18 +88,18 @@ def layer_of(path):
     return None
 
 
+@functools.cache
 def includes_of(text):
     """(line, what stands after #include). Comments count as blanks, and a backslash joins lines, as for the compiler."""
     code = rule.without_comments(text.replace("\\\n", "  "))
-    for match in DIRECTIVE.finditer(code):
-        yield code.count("\n", 0, match.start()) + 1, match[1], match[2].strip()
+    return [(code.count("\n", 0, match.start()) + 1, match[1], match[2].strip()) for match in DIRECTIVE.finditer(code)]
 
 
-def resolve(root, path, name):
+def resolve(present, path, name):
     """The repository's file that the compiler would take, as -Iserver -I. gives it; None when there is none."""
     for folder in (os.path.dirname(path), "server", ""):
         candidate = os.path.normpath(os.path.join(folder, name))
-        if not candidate.startswith("..") and os.path.isfile(os.path.join(root, candidate)):
+        if candidate in present:
             return candidate
     return None
 
@@ -135,6 +136,7 @@ def check_external(path, layer, name, users):
 def check(root):
     violations = []
     users = {}
+    present = set(rule.files_under(root))
     for path in rule.files_under(root, "server", "handlers", "actions", ends=(".c", ".h")):
         layer = layer_of(path)
         if layer is None:
@@ -147,7 +149,7 @@ def check(root):
                 violations.append(Violation(path, line, f"#{directive} {argument}: only #include \"…\" and <…>"))
                 continue
             name = (quoted or angled)[1]
-            target = resolve(root, path, name)
+            target = resolve(present, path, name)
             if target:
                 wrong = check_internal(path, layer, target)
                 if angled:

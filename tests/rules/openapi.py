@@ -147,7 +147,7 @@ def check_codes(root, document):
 def check(root):
     text = rule.read(root, DESCRIPTION)
     try:
-        document = yaml.safe_load(text)
+        document = yaml.load(text, yaml.CSafeLoader)  # many times as quick as Python's
         described = list(operations(document))
     except (yaml.YAMLError, KeyError, TypeError) as error:
         return [Violation(DESCRIPTION, 1, f"cannot be read: {error!r}")]
