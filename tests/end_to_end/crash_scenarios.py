@@ -181,11 +181,12 @@ class Mixed(Trial):
     def act(self, daemon, sandbox, run):
         run = found(daemon, run)
         if run and run["state"] == "attention":
-            self.answer(daemon, run)
+            self.answer(daemon, sandbox, run)
         return is_over(run) and self.pay(daemon, sandbox, run)
 
-    def answer(self, daemon, run):
+    def answer(self, daemon, sandbox, run):
         """Of the program that runs once the person knows whether it ran."""
+        del sandbox
         waiting = [n for n, step in enumerate(run["steps"]) if step["state"] in ("failed", "unknown")]
         if waiting != [ONCE] or run["steps"][ONCE]["state"] != "unknown":
             raise Wrong("limbo", "waits for a person: %s" % [(step["state"], step["error"]) for step in run["steps"]])
@@ -244,17 +245,19 @@ class Mixed(Trial):
 
 
 class MixedUndo(Mixed):
-    """The same, but Route 53 refuses: all of it is put back, and of the programs a person says that they are."""
+    """The same, but Route 53 refuses: all of it is put back, and of the programs a person says that they are. By then the
+    dead site is back: what was owed there must not be done any more."""
 
     def prepare(self, sandbox):
         super().prepare(sandbox)
         sandbox.fault("route53", "status", method="POST", status=403, code="AccessDenied", times=-1)
 
-    def answer(self, daemon, run):
-        waiting = [n for n, step in enumerate(run["steps"]) if step["state"] == "failed"]
-        if len(waiting) != 1 or waiting[0] not in (ONCE, AGAIN):
-            super().answer(daemon, run)
+    def answer(self, daemon, sandbox, run):
+        waiting = [n for n, step in enumerate(run["steps"]) if step["state"] == "failed" and n != DEBT]
+        if not run["is_undoing"] or len(waiting) != 1 or waiting[0] not in (ONCE, AGAIN):
+            super().answer(daemon, sandbox, run)
         else:
+            sandbox.clear_faults()
             ask(daemon, "POST", "/runs/%s/done" % run["id"], {"reason": "by hand", "step": waiting[0]})
 
     def pay(self, daemon, sandbox, run):

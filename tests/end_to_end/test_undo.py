@@ -114,6 +114,27 @@ def test_killed_while_it_goes_back(make_daemon, sandbox, where):
                for entry in daemon.audit() if entry.get("detail"))
 
 
+def test_what_was_owed_is_not_paid_while_it_goes_back(make_daemon, sandbox):
+    """Also after a restart: the old site answers again, and the debt would move its record under the feet of the undo."""
+    before = records(sandbox)
+    steps = playbook(sandbox, on_failure="undo")
+    steps[1]["on_failure"] = "owe"
+    steps.insert(2, {"name": "by hand", "action": "command", "run": ["true"]})  # nobody can put it back but a person
+    daemon = started(make_daemon, configuration(sandbox, playbook=steps))
+    sandbox.fault("ovh", "status", method="PUT", status=403, code="FORBIDDEN", times=-1)
+    break_route53(sandbox)
+    run = daemon.move().json["run"]
+    daemon.wait_run("attention")
+    daemon.kill()
+    sandbox.clear_faults()
+    daemon.start()
+    assert [step["state"] for step in daemon.run(run)["steps"]] == ["done", "failed", "failed", "undone"]
+    assert daemon.run(run)["debts"] == 0
+    assert daemon.command("done", run, "--reason", "seen to").returncode == 0
+    assert_undone(daemon, sandbox, before, run, ["undone"] * 4)
+    assert not [entry for entry in sandbox.requests("ovh", "PUT") if entry["effect"]]
+
+
 def test_behind_a_point_of_no_return_there_is_no_way_back(make_daemon, sandbox):
     steps = playbook(sandbox)
     steps[1]["point_of_no_return"] = True
