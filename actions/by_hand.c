@@ -6,8 +6,9 @@
 
 void by_hand_quote(struct strbuf *script, const char *text)
 {
+    script->is_broken = script->is_broken || !text;
     strbuf_addc(script, '\'');
-    for (const char *c = text; *c; c++) {
+    for (const char *c = text; c && *c; c++) {
         if (*c == '\'')
             strbuf_adds(script, "'\\''");
         else
@@ -37,8 +38,8 @@ void by_hand_url(struct strbuf *script, const struct provider *provider, const c
 {
     struct strbuf url = STRBUF_INIT;
     url_base(&url, provider, fallback);
-    strbuf_adds(&url, path);
-    by_hand_quote(script, strbuf_text(&url));
+    strbuf_adds(&url, path ? path : "");
+    by_hand_quote(script, path ? strbuf_whole(&url) : NULL);
     strbuf_done(&url);
 }
 

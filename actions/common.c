@@ -81,6 +81,11 @@ enum outcome outcome_of_status(int status, bool is_write)
     return OUTCOME_PERMANENT;
 }
 
+enum outcome outcome_of_refusal(enum outcome outcome, bool is_short)
+{
+    return is_short && outcome == OUTCOME_PERMANENT ? OUTCOME_TEMPORARY : outcome;
+}
+
 void result_of_status(struct action_result *ret, enum outcome outcome, const char *who,
                       const struct fetch_response *response, const char *words)
 {
@@ -296,16 +301,29 @@ enum err record_check(const char *record, const char *zone, struct errmsg *why)
     return ERR_OK;
 }
 
-void result_of_record(struct action_result *ret, const char *target, int64_t ttl, const char *wanted_target,
+/* What an undo goes by would be missing for good, and what the next phase goes by, be looked up anew. */
+static bool record_is_whole(struct action_result *ret)
+{
+    if (ret->current && ret->desired && ret->token && ret->previous)
+        return true;
+    ret->is_right = false;
+    result_set(ret, OUTCOME_TEMPORARY, "out of memory for what was found");
+    return false;
+}
+
+bool result_of_record(struct action_result *ret, const char *target, int64_t ttl, const char *wanted_target,
                       int64_t wanted_ttl)
 {
     ret->current = json_pack("{s:s, s:I}", "target", target, "ttl", (json_int_t)ttl);
     ret->desired = json_pack("{s:s, s:I}", "target", wanted_target, "ttl", (json_int_t)wanted_ttl);
+    if (!record_is_whole(ret))
+        return false;
     if (ret->is_right)
         result_set(ret, OUTCOME_OK, "the record holds %s with TTL %lld, as wanted", target, (long long)ttl);
     else
         result_set(ret, OUTCOME_OK, "the record holds %s with TTL %lld; wanted is %s with TTL %lld", target,
                    (long long)ttl, wanted_target, (long long)wanted_ttl);
+    return true;
 }
 
 void result_of_change(struct action_result *ret, const char *target, int64_t ttl, const char *seen_target,
@@ -321,12 +339,22 @@ void result_of_change(struct action_result *ret, const char *target, int64_t ttl
                    (long long)ttl, (long long)seen_ttl);
 }
 
+json_t *json_of_answer(const struct fetch_response *response, bool *ret_is_short)
+{
+    json_error_t error;
+    json_t *json = json_loadb(strbuf_text(&response->body), response->body.len, JSON_DECODE_ANY, &error);
+    /* Jansson says of everything else what it is. */
+    *ret_is_short = !json && (error.text[0] == '\0' || json_error_code(&error) == json_error_out_of_memory);
+    return json;
+}
+
 bool args_are_good(const struct action_call *call, struct action_result *ret,
                    enum err (*check)(const json_t *args, struct errmsg *why))
 {
     struct errmsg why;
-    if (check(call->args, &why) == ERR_OK)
+    enum err err = check(call->args, &why);
+    if (err == ERR_OK)
         return true;
-    result_set(ret, OUTCOME_PERMANENT, "%s", why.text);
+    result_set(ret, err == ERR_NO_MEMORY ? OUTCOME_TEMPORARY : OUTCOME_PERMANENT, "%s", why.text);
     return false;
 }

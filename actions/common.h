@@ -20,6 +20,8 @@ void result_of_failure(struct action_call *call, struct action_result *ret, cons
  * other 5xx pass too, but a write may have had its effect; the rest is permanent. */
 enum outcome outcome_of_status(int status, bool is_write);
 bool status_is_success(int status);
+/* Where there was no memory to read why a request was refused: the refusal may be one that passes. */
+enum outcome outcome_of_refusal(enum outcome outcome, bool is_short);
 
 /* "WHO answers STATUS: words", the outcome, and Retry-After. */
 void result_of_status(struct action_result *ret, enum outcome outcome, const char *who,
@@ -84,13 +86,17 @@ MUST_CHECK enum err target_check(const char *type, const char *target, struct er
 MUST_CHECK enum err record_check(const char *record, const char *zone, struct errmsg *why);
 
 /* Ends an observation of a record: outcome OK, both states as {"target", "ttl"}, and the sentence that compares them.
- * ret->is_right is the caller's. */
-void result_of_record(struct action_result *ret, const char *target, int64_t ttl, const char *wanted_target,
+ * ret->is_right, token and previous are the caller's. False, and temporary, where one of all these is missing: then
+ * there was no memory for it. */
+bool result_of_record(struct action_result *ret, const char *target, int64_t ttl, const char *wanted_target,
                       int64_t wanted_ttl);
 
 /* Ends an apply before anything was sent: the record is no longer what the observation saw. */
 void result_of_change(struct action_result *ret, const char *target, int64_t ttl, const char *seen_target,
                       int64_t seen_ttl);
+
+/* The JSON of an answer, the caller's; NULL: it is none. *ret_is_short: there was no memory to read it. */
+json_t *json_of_answer(const struct fetch_response *response, bool *ret_is_short);
 
 /* The action's own check_args once more, for arguments that were never checked: false with a permanent result. */
 bool args_are_good(const struct action_call *call, struct action_result *ret,

@@ -12,6 +12,7 @@
 #include "actions/linode_find.h"
 #include "actions/linode_zone.h"
 #include "base/clock.h"
+#include "core/json_whole.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,7 +38,7 @@ static void linode_observe(struct action_call *call, struct action_result *ret)
     ret->token = json_pack("{s:I, s:I, s:s, s:I}", "domain", record.domain_id, "record", record.id, "target",
                            record.target, "ttl", (json_int_t)record.ttl);
     ret->previous = json_pack("{s:s, s:I}", "target", record.target, "ttl", (json_int_t)record.ttl);
-    result_of_record(ret, record.target, record.ttl, target, arg_int(call->args, "ttl", 0));
+    (void)result_of_record(ret, record.target, record.ttl, target, arg_int(call->args, "ttl", 0));
 }
 
 /* What was observed; without an observation it is looked up now. */
@@ -90,7 +91,7 @@ static void record_put(struct action_call *call, const char *path, const struct 
 {
     const char *target = arg_text(call->args, "target", "");
     json_t *body = json_pack("{s:s, s:I}", "target", target, "ttl_sec", (json_int_t)arg_int(call->args, "ttl", 0));
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = json_whole(body, JSON_COMPACT);
     json_decref(body);
     if (!text) {
         result_set(ret, OUTCOME_TEMPORARY, "out of memory");
@@ -103,7 +104,8 @@ static void record_put(struct action_call *call, const char *path, const struct 
         ret->token = json_pack("{s:I, s:I, s:I, s:I}", "domain", seen->domain_id, "record", seen->id, "ttl",
                                (json_int_t)arg_int(answer, "ttl_sec", -1), "ttl_asked",
                                (json_int_t)arg_int(call->args, "ttl", 0));
-        result_set(ret, OUTCOME_OK, LINODE_WHO " has taken target %s for record %lld", target, (long long)seen->id);
+        result_set(ret, ret->token ? OUTCOME_OK : OUTCOME_UNKNOWN, LINODE_WHO " has taken target %s for record %lld%s",
+                   target, (long long)seen->id, ret->token ? "" : "; out of memory for what follows from it");
     } else {
         gone_note(call, status, ret);
     }
@@ -201,10 +203,10 @@ static void linode_write_script(struct strbuf *script, const json_t *args, const
     json_int_t domain_id = arg_int(token, "domain", 0), record_id = arg_int(token, "record", 0);
     json_t *body =
         json_pack("{s:s, s:I}", "target", arg_text(args, "target", ""), "ttl_sec", (json_int_t)arg_int(args, "ttl", 0));
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = json_whole(body, JSON_COMPACT);
     char path[96];
     json_decref(body);
-    if (!text || domain_id <= 0 || record_id <= 0) {
+    if (domain_id <= 0 || record_id <= 0) {
         by_hand_unknown(script, "the ids of this record at Linode are not known");
         free(text);
         return;

@@ -87,10 +87,11 @@ json_int_t linode_domain_recall(struct action_call *call, const char *domain)
 
 /* ---- requests ---- */
 
-/* Linode's own words: every reason with its field. */
-static void linode_words(const struct action_call *call, const struct fetch_response *response, char words[WORDS_SIZE])
+/* Linode's own words: every reason with its field. False: there was no memory to read them. */
+static bool linode_words(const struct action_call *call, const struct fetch_response *response, char words[WORDS_SIZE])
 {
-    json_t *body = json_loadb(strbuf_text(&response->body), response->body.len, 0, NULL);
+    bool is_short;
+    json_t *body = json_of_answer(response, &is_short);
     struct strbuf text = STRBUF_INIT;
     const json_t *error;
     size_t i;
@@ -107,8 +108,10 @@ static void linode_words(const struct action_call *call, const struct fetch_resp
         words_of(call, text.data, text.len, words, WORDS_SIZE);
     else
         words_of_body(call, response, words, WORDS_SIZE);
+    is_short = is_short || text.is_broken;
     strbuf_done(&text);
     json_decref(body);
+    return !is_short;
 }
 
 static enum outcome linode_outcome(const struct fetch_response *response, const char *words, bool is_write)
@@ -127,7 +130,7 @@ bool linode_send(struct action_call *call, struct fetch_request *request, const 
     const struct secret *token = provider_secret(call->provider, "token");
     struct strbuf url = STRBUF_INIT, bearer = STRBUF_INIT;
     url_base(&url, call->provider, LINODE_URL);
-    strbuf_adds(&url, path);
+    strbuf_adds(&url, path ? path : "");
     strbuf_addf(&bearer, "Bearer %s", token ? token->bytes : "");
     struct fetch_header headers[3] = {{"Authorization", strbuf_text(&bearer), true},
                                       {"Accept", "application/json", false}};
@@ -140,9 +143,13 @@ bool linode_send(struct action_call *call, struct fetch_request *request, const 
     request->n_headers = headers[2].name ? 3 : 2;
     bool is_write = strcmp(request->method, "GET") != 0;
 
-    struct fetch_response response;
+    struct fetch_response response = {.retry_after_ms = -1};
     struct errmsg why = {""};
-    enum err err = action_send(call, request, &response, &why);
+    enum err err = ERR_OK;
+    if (!path || url.is_broken || bearer.is_broken)
+        err = err_set(&why, ERR_NO_MEMORY, "out of memory");
+    else
+        err = action_send(call, request, &response, &why);
     *ret_body = NULL;
     *ret_status = err == ERR_OK ? response.status : 0;
     bool is_good = err == ERR_OK && status_is_success(response.status);
@@ -150,8 +157,9 @@ bool linode_send(struct action_call *call, struct fetch_request *request, const 
         result_of_failure(call, ret, LINODE_WHO, is_write, err, &why);
     } else if (!is_good) {
         char words[WORDS_SIZE];
-        linode_words(call, &response, words);
-        result_of_status(ret, linode_outcome(&response, words, is_write), LINODE_WHO, &response, words);
+        bool is_short = !linode_words(call, &response, words);
+        enum outcome outcome = linode_outcome(&response, words, is_write);
+        result_of_status(ret, outcome_of_refusal(outcome, is_short), LINODE_WHO, &response, words);
     } else {
         *ret_body = json_loadb(strbuf_text(&response.body), response.body.len, 0, NULL);
     }
@@ -182,7 +190,7 @@ bool linode_list(struct action_call *call, const char *path, const char *filter,
     for (int page = 1, pages = 1; page <= pages; page++) {
         struct strbuf with_page = STRBUF_INIT;
         strbuf_addf(&with_page, "%s?page=%d&page_size=%d", path, page, PAGE_SIZE);
-        json_t *body = linode_get(call, strbuf_text(&with_page), filter, ret, ret_status);
+        json_t *body = linode_get(call, strbuf_whole(&with_page), filter, ret, ret_status);
         strbuf_done(&with_page);
         if (!body)
             return false;

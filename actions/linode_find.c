@@ -3,6 +3,7 @@
 #include "actions/common.h"
 #include "actions/linode_api.h"
 #include "actions/survey.h"
+#include "core/json_whole.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,7 +41,7 @@ bool linode_domain_find(struct action_call *call, struct action_result *ret, jso
     struct domain_search search = {.name = arg_text(call->args, "domain", "")};
     int status;
     json_t *filter = json_pack("{s:s}", "domain", search.name);
-    char *filter_text = filter ? json_dumps(filter, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    char *filter_text = json_whole(filter, JSON_COMPACT | JSON_ENSURE_ASCII);
     bool is_listed = linode_list(call, "/domains", filter_text, ret, &status, domain_take, &search);
     free(filter_text);
     json_decref(filter);
@@ -118,7 +119,7 @@ bool linode_record_find(struct action_call *call, struct action_result *ret, str
     json_t *filter = json_pack("{s:s}", "type", search.type);
     if (search.name[0] != '\0') /* whether an empty name can be asked for is not documented */
         json_object_set_new(filter, "name", json_string(search.name));
-    char *filter_text = filter ? json_dumps(filter, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    char *filter_text = json_whole(filter, JSON_COMPACT | JSON_ENSURE_ASCII);
     char path[64];
     int status;
     snprintf(path, sizeof(path), "/domains/%lld/records", (long long)domain_id);

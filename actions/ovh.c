@@ -13,6 +13,7 @@
 #include "actions/ovh_find.h"
 #include "actions/served.h"
 #include "base/clock.h"
+#include "core/json_whole.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,8 +70,9 @@ static enum err servers_find(struct action_call *call, struct dns_servers *ret, 
     return err;
 }
 
-/* What the name servers say. When they cannot even be found, that counts as one that is silent. False: cancelled. */
-static bool zone_served(struct action_call *call, struct served *ret)
+/* What the name servers say. When they cannot even be found, that counts as one that is silent. False
+ * with the result set: cancelled, or out of memory. */
+static bool zone_served(struct action_call *call, struct served *ret, struct action_result *result)
 {
     const char *zone = arg_text(call->args, "zone", ""), *label = record_label(arg_text(call->args, "record", ""));
     char name[600], target[600];
@@ -86,7 +88,12 @@ static bool zone_served(struct action_call *call, struct served *ret)
         *ret = (struct served){.n_silent = 1};
         snprintf(ret->text, sizeof(ret->text), "the zone's name servers cannot be asked: %.300s", why.text);
     }
-    return err != ERR_CANCELLED && !call_is_cancelled(call);
+    bool is_cancelled = err == ERR_CANCELLED || call_is_cancelled(call);
+    if (is_cancelled)
+        result_set(result, OUTCOME_CANCELLED, "cancelled while asking the zone's name servers");
+    else if (err == ERR_NO_MEMORY)
+        result_set(result, OUTCOME_TEMPORARY, "%s", ret->text);
+    return !is_cancelled && err != ERR_NO_MEMORY;
 }
 
 /* ---- the action -------------------------------------------------------------------------------------------------- */
@@ -116,16 +123,15 @@ static void ovh_observe(struct action_call *call, struct action_result *ret)
     bool is_record_right = ovh_record_is_right(call, &record);
     struct served served = {.n_right = 0};
     bool is_asked = is_record_right && !is_being_served(call);
-    if (is_asked && !zone_served(call, &served)) {
-        result_set(ret, OUTCOME_CANCELLED, "cancelled while asking the zone's name servers");
+    if (is_asked && !zone_served(call, &served, ret))
         return;
-    }
     ret->is_right = is_record_right && (!is_asked || (served.n_right > 0 && served.n_wrong == 0));
     ret->token = json_pack("{s:I, s:s, s:s, s:I, s:b}", "record", record.id, "label", record.label, "target",
                            record.target, "ttl", (json_int_t)record.ttl, "is_staged", is_record_right);
     ret->previous = previous_of(call, &record);
     ovh_target_wanted(call->args, wanted, sizeof(wanted));
-    result_of_record(ret, record.target, record.ttl, wanted, arg_int(call->args, "ttl", 0));
+    if (!result_of_record(ret, record.target, record.ttl, wanted, arg_int(call->args, "ttl", 0)))
+        return;
     if (is_asked)
         json_object_set_new(ret->current, "served", json_string(served.text));
     if (is_asked && !ret->is_right)
@@ -194,11 +200,11 @@ static bool record_put(struct action_call *call, const struct ovh_record *seen, 
     ovh_zone_path(&path, call, rest);
     json_t *body = json_pack("{s:s, s:s, s:I}", "subDomain", seen->label, "target", wanted, "ttl",
                              (json_int_t)arg_int(call->args, "ttl", 0));
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = json_whole(body, JSON_COMPACT);
     json_decref(body);
     bool is_put = false;
     if (text)
-        is_put = ovh_send(call, "PUT", strbuf_text(&path), text, ret, &status, &answer);
+        is_put = ovh_send(call, "PUT", strbuf_whole(&path), text, ret, &status, &answer);
     else
         result_set(ret, OUTCOME_TEMPORARY, "out of memory");
     if (!is_put && status == 404) /* gone since it was observed: the next observation says what is there */
@@ -229,10 +235,11 @@ static void zone_refresh(struct action_call *call, bool has_serial, uint32_t ser
     if (!has_serial && !serial_get(call, ret, &serial))
         return;
     ovh_zone_path(&path, call, "/refresh");
-    if (ovh_send(call, "POST", strbuf_text(&path), NULL, ret, &status, &answer)) {
+    if (ovh_send(call, "POST", strbuf_whole(&path), NULL, ret, &status, &answer)) {
         ovh_zone_refreshed(call, zone, serial);
         ret->token = json_pack("{s:I, s:I}", "serial", (json_int_t)serial, "at", (json_int_t)clock_wall_ms());
-        result_set(ret, OUTCOME_OK, "zone %s is being refreshed (serial %lu before)", zone, (unsigned long)serial);
+        result_set(ret, ret->token ? OUTCOME_OK : OUTCOME_UNKNOWN, "zone %s is being refreshed (serial %lu before)%s",
+                   zone, (unsigned long)serial, ret->token ? "" : "; out of memory for what follows from it");
     }
     json_decref(answer);
     strbuf_done(&path);
@@ -331,9 +338,9 @@ static void ovh_settled(struct action_call *call, struct action_result *ret)
         not_yet(call, ret, "the zone's serial still is %lu", (unsigned long)serial);
         return;
     }
-    if (!zone_served(call, &served))
-        result_set(ret, OUTCOME_CANCELLED, "cancelled while asking the zone's name servers");
-    else if (served.n_wrong > 0 || (served.n_right == 0 && !is_past))
+    if (!zone_served(call, &served, ret))
+        return;
+    if (served.n_wrong > 0 || (served.n_right == 0 && !is_past))
         not_yet(call, ret, "%s", served.text);
     else if (served.n_right == 0)
         result_set(ret, OUTCOME_OK, "the zone's serial went from %lu to %lu; its name servers could not be asked: %s",
@@ -380,7 +387,7 @@ static void ovh_write_look(struct strbuf *script, const json_t *args, const stru
     ovh_zone_path(&path, &call, record);
     signed_function_write(script, provider);
     strbuf_adds(script, "ovh_signed GET ");
-    by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_text(&path));
+    by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_whole(&path));
     strbuf_adds(script, " ''");
     by_hand_expect(script, wanted);
     strbuf_done(&path);
@@ -394,23 +401,23 @@ static void ovh_write_script(struct strbuf *script, const json_t *args, const st
     ovh_target_wanted(args, wanted, sizeof(wanted));
     json_t *body = json_pack("{s:s, s:s, s:I}", "subDomain", arg_text(token, "label", ""), "target", wanted, "ttl",
                              (json_int_t)arg_int(args, "ttl", 0));
-    char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
+    char *text = json_whole(body, JSON_COMPACT);
     struct action_call call = {.args = args};
     struct strbuf path = STRBUF_INIT, refresh = STRBUF_INIT;
     json_decref(body);
     snprintf(record, sizeof(record), "/record/%lld", (long long)id);
     ovh_zone_path(&path, &call, record);
     ovh_zone_path(&refresh, &call, "/refresh");
-    if (!text || id <= 0) {
+    if (id <= 0) {
         by_hand_unknown(script, "the id of this record at OVH is not known");
     } else {
         signed_function_write(script, provider);
         strbuf_adds(script, "ovh_signed PUT ");
-        by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_text(&path));
+        by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_whole(&path));
         strbuf_adds(script, " \\\n  ");
         by_hand_quote(script, text);
         strbuf_adds(script, " && {\n  ovh_signed POST ");
-        by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_text(&refresh));
+        by_hand_url(script, provider, ovh_endpoint_base(provider), strbuf_whole(&refresh));
         strbuf_adds(script,
                     " '' || {\n    echo 'the record is changed, but not served: the zone is not refreshed' >&2\n"
                     "    false\n  }\n}\n");

@@ -174,10 +174,12 @@ static bool skew_noted(struct ovh_state *state, bool is_skew)
 
 /* ---- requests ---------------------------------------------------------------------------------------------------- */
 
-/* OVH's own words: its code or class, its message, and the id of the query, which its support asks for. */
-static void ovh_words(const struct action_call *call, const struct fetch_response *response, char words[WORDS_SIZE])
+/* OVH's own words: its code or class, its message, and the id of the query, which its support asks for. False: there
+ * was no memory to read them. */
+static bool ovh_words(const struct action_call *call, const struct fetch_response *response, char words[WORDS_SIZE])
 {
-    json_t *body = json_loadb(strbuf_text(&response->body), response->body.len, 0, NULL);
+    bool is_short;
+    json_t *body = json_of_answer(response, &is_short);
     const char *code = arg_text(body, "errorCode", arg_text(body, "class", NULL));
     const char *message = arg_text(body, "message", NULL);
     struct strbuf text = STRBUF_INIT;
@@ -188,8 +190,10 @@ static void ovh_words(const struct action_call *call, const struct fetch_respons
         words_of_body(call, response, words, WORDS_SIZE - 100);
     if (response->request_id[0] != '\0')
         snprintf(words + strlen(words), 100, " (query %.80s)", response->request_id);
+    is_short = is_short || text.is_broken;
     strbuf_done(&text);
     json_decref(body);
+    return !is_short;
 }
 
 static bool is_refresh_busy(const char *path, int status, const char *words)
@@ -204,9 +208,9 @@ static void ovh_refused(struct action_call *call, const char *path, bool is_writ
                         const struct fetch_response *response, struct action_result *ret)
 {
     char words[WORDS_SIZE];
-    ovh_words(call, response, words);
+    bool is_short = !ovh_words(call, response, words);
     bool is_skew = smells_of_skew(response->status, words);
-    enum outcome outcome = outcome_of_status(response->status, is_write);
+    enum outcome outcome = outcome_of_refusal(outcome_of_status(response->status, is_write), is_short);
     if (skew_noted(call->provider->state, is_skew) || is_refresh_busy(path, response->status, words))
         outcome = OUTCOME_TEMPORARY;
     result_of_status(ret, outcome, OVH_WHO, response, words);
@@ -249,14 +253,18 @@ bool ovh_send(struct action_call *call, const char *method, const char *path, co
               struct action_result *ret, int *ret_status, json_t **ret_body)
 {
     struct strbuf url = STRBUF_INIT;
-    struct fetch_response response;
+    struct fetch_response response = {.retry_after_ms = -1};
     struct errmsg why = {""};
     bool is_write = strcmp(method, "GET") != 0;
     url_base(&url, call->provider, ovh_endpoint_base(call->provider));
-    strbuf_adds(&url, path);
+    strbuf_adds(&url, path ? path : "");
     struct fetch_request request = {
         .method = method, .url = strbuf_text(&url), .body = body, .body_len = body ? strlen(body) : 0};
-    enum err err = signed_send(call, request, &response, &why);
+    enum err err = ERR_OK;
+    if (!path || url.is_broken)
+        err = err_set(&why, ERR_NO_MEMORY, "out of memory");
+    else
+        err = signed_send(call, request, &response, &why);
     bool is_good = err == ERR_OK && status_is_success(response.status);
     *ret_body = NULL;
     *ret_status = err == ERR_OK ? response.status : 0;

@@ -73,9 +73,15 @@ void ovh_zone_path(struct strbuf *path, const struct action_call *call, const ch
     strbuf_adds(path, "/domain/zone/");
     const char *zone = arg_text(call->args, "zone", "");
     char *plain = strndup(zone, zone[0] && zone[strlen(zone) - 1] == '.' ? strlen(zone) - 1 : strlen(zone));
-    url_encode(path, plain ? plain : zone);
+    if (plain)
+        url_encode(path, plain);
+    else
+        path->is_broken = true;
     free(plain);
-    strbuf_adds(path, rest);
+    if (rest)
+        strbuf_adds(path, rest);
+    else
+        path->is_broken = true;
 }
 
 json_t *ovh_zone_get(struct action_call *call, const char *rest, struct action_result *ret, int *ret_status)
@@ -83,7 +89,7 @@ json_t *ovh_zone_get(struct action_call *call, const char *rest, struct action_r
     struct strbuf path = STRBUF_INIT;
     json_t *body = NULL;
     ovh_zone_path(&path, call, rest);
-    if (ovh_send(call, "GET", strbuf_text(&path), NULL, ret, ret_status, &body) && !body)
+    if (ovh_send(call, "GET", strbuf_whole(&path), NULL, ret, ret_status, &body) && !body)
         result_set(ret, OUTCOME_TEMPORARY, OVH_WHO " answers %d, but not with JSON", *ret_status);
     strbuf_done(&path);
     return body;
@@ -99,7 +105,7 @@ static json_t *candidates_get(struct action_call *call, struct action_result *re
     url_encode(&rest, arg_text(call->args, "type", ""));
     strbuf_adds(&rest, "&subDomain=");
     url_encode(&rest, record_label(arg_text(call->args, "record", "")));
-    json_t *ids = ovh_zone_get(call, strbuf_text(&rest), ret, &status);
+    json_t *ids = ovh_zone_get(call, strbuf_whole(&rest), ret, &status);
     strbuf_done(&rest);
     if (!ids)
         return NULL;
@@ -220,7 +226,8 @@ static bool survey_type(struct action_call *call, struct zone_survey *all, const
                      "it was left at %d of them: the zone has more than can be asked for one by one", all->n_asked);
             break;
         }
-        json_object_set_new(all->seen, key, json_true());
+        if (json_object_set_new(all->seen, key, json_true()) != 0)
+            all->survey.is_short = true;
         is_read = survey_one(call, all, json_integer_value(entry), ret);
         all->n_asked += is_read;
     }
@@ -257,10 +264,11 @@ void ovh_survey(struct action_call *call, const char *const *addresses, struct a
         return;
     }
     survey_begin(&all.survey, arg_text(call->args, "zone", ""), addresses);
+    all.survey.is_short = !all.seen;
     bool is_read = all.seen != NULL, is_whole = is_read && survey_export(call, &all.survey);
     for (size_t i = 0; is_read && !is_whole && i < COUNT_OF(types) && all.survey.cut[0] == '\0'; i++)
         is_read = survey_type(call, &all, types[i], ret);
-    if (is_read)
+    if (is_read || !all.seen)
         survey_end(&all.survey, ret);
     survey_done(&all.survey);
     json_decref(all.seen);

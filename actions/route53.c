@@ -97,7 +97,7 @@ static bool set_find(struct action_call *call, struct action_result *ret, struct
     url_encode(&path, name);
     strbuf_adds(&path, "&type=");
     url_encode(&path, type);
-    bool is_answered = route53_send(call, "GET", strbuf_text(&path), NULL, ret, &response, &refusal);
+    bool is_answered = route53_send(call, "GET", strbuf_whole(&path), NULL, ret, &response, &refusal);
     strbuf_done(&path);
     if (!is_answered)
         return false;
@@ -142,7 +142,8 @@ static void observe_tell(struct action_call *call, const struct route53_set *set
                          struct action_result *ret)
 {
     const char *target = arg_text(call->args, "target", "");
-    result_of_record(ret, set->value, set->ttl, target, arg_int(call->args, "ttl", 0));
+    if (!result_of_record(ret, set->value, set->ttl, target, arg_int(call->args, "ttl", 0)))
+        return;
     if (set->n_values > 1)
         json_object_set(ret->current, "values", set->values);
     if (json_object_get(call->args, "values"))
@@ -163,6 +164,7 @@ static void route53_observe(struct action_call *call, struct action_result *ret)
         return;
     if (set_find(call, ret, &set)) {
         json_t *wanted = values_wanted(call->args);
+        bool is_whole = wanted != NULL;
         bool is_held = values_equal(set.values, wanted, arg_text(call->args, "type", "")) &&
                        set.ttl == arg_int(call->args, "ttl", 0);
         ret->is_right = is_held && !call->after_unknown_apply;
@@ -170,8 +172,11 @@ static void route53_observe(struct action_call *call, struct action_result *ret)
                                set.health_check);
         ret->previous = json_pack("{s:s, s:I}", "target", set.value, "ttl", (json_int_t)set.ttl);
         if (set.n_values > 1)
-            json_object_set(ret->previous, "values", set.values);
-        observe_tell(call, &set, is_held, ret);
+            is_whole = json_object_set(ret->previous, "values", set.values) == 0 && is_whole;
+        if (is_whole)
+            observe_tell(call, &set, is_held, ret);
+        else
+            result_set(ret, OUTCOME_TEMPORARY, "out of memory for what was found");
         json_decref(wanted);
     }
     route53_set_done(&set);
@@ -202,6 +207,7 @@ static void swap_write(struct strbuf *xml, const json_t *args, const json_t *see
     json_t *wanted = values_wanted(args);
     route53_change_write(xml, "DELETE", name, type, seen, seen_ttl, health_check);
     route53_change_write(xml, "CREATE", name, type, wanted, arg_int(args, "ttl", 0), health_check);
+    xml->is_broken = xml->is_broken || !wanted;
     json_decref(wanted);
 }
 
@@ -216,8 +222,9 @@ static void change_accepted(const struct fetch_response *response, int n, struct
         return;
     }
     ret->token = json_pack("{s:s}", "change", change.id);
-    result_set(ret, OUTCOME_OK, ROUTE53_WHO " has accepted change %s (%s)%s", change.id, change.status,
-               n > 1 ? ", made together with others" : "");
+    result_set(ret, ret->token ? OUTCOME_OK : OUTCOME_UNKNOWN, ROUTE53_WHO " has accepted change %s (%s)%s%s",
+               change.id, change.status, n > 1 ? ", made together with others" : "",
+               ret->token ? "" : "; out of memory to follow it");
 }
 
 /* True when the batch as a whole was refused for what may be wrong with one change of it. */
@@ -329,7 +336,7 @@ static void route53_settled(struct action_call *call, struct action_result *ret)
     struct route53_refusal refusal;
     strbuf_adds(&path, "/change/");
     url_encode(&path, id);
-    if (route53_send(call, "GET", strbuf_text(&path), NULL, ret, &response, &refusal)) {
+    if (route53_send(call, "GET", strbuf_whole(&path), NULL, ret, &response, &refusal)) {
         change_judge(&response, ret);
         fetch_response_done(&response);
     } else if (strcmp(refusal.code, "NoSuchChange") == 0) {
@@ -370,7 +377,7 @@ static bool page_look(struct action_call *call, struct survey *survey, struct ro
     struct route53_refusal refusal;
     struct errmsg why;
     page_path(&path, call->args, page);
-    bool is_answered = route53_send(call, "GET", strbuf_text(&path), NULL, ret, &response, &refusal);
+    bool is_answered = route53_send(call, "GET", strbuf_whole(&path), NULL, ret, &response, &refusal);
     strbuf_done(&path);
     if (!is_answered)
         return false;
@@ -432,8 +439,8 @@ static void route53_write_look(struct strbuf *script, const json_t *args, const 
     strbuf_addf(&wanted, "<ResourceRecord><Value>%s</Value></ResourceRecord>", arg_text(args, "target", ""));
     by_hand_sign(script, provider);
     strbuf_adds(script, "\\\n  ");
-    by_hand_url(script, provider, ROUTE53_URL, strbuf_text(&path));
-    by_hand_expect(script, strbuf_text(&wanted));
+    by_hand_url(script, provider, ROUTE53_URL, strbuf_whole(&path));
+    by_hand_expect(script, strbuf_whole(&wanted));
     strbuf_done(&path);
     strbuf_done(&wanted);
 }
@@ -470,9 +477,9 @@ static void route53_write_script(struct strbuf *script, const json_t *args, cons
     route53_batch_end(&body);
     by_hand_sign(script, provider);
     strbuf_adds(script, "-X POST -H 'Content-Type: text/xml' \\\n  --data-binary ");
-    by_hand_quote(script, strbuf_text(&body));
+    by_hand_quote(script, strbuf_whole(&body));
     strbuf_adds(script, " \\\n  ");
-    by_hand_url(script, provider, ROUTE53_URL, strbuf_text(&path));
+    by_hand_url(script, provider, ROUTE53_URL, strbuf_whole(&path));
     strbuf_addc(script, '\n');
     strbuf_done(&path);
     strbuf_done(&body);

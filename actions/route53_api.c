@@ -66,7 +66,8 @@ static void route53_refused(struct action_call *call, const struct fetch_respons
     struct route53_error error;
     struct strbuf text = STRBUF_INIT;
     char words[WORDS_SIZE];
-    if (route53_error_read(strbuf_text(&response->body), response->body.len, &error) == ERR_OK) {
+    enum err err = route53_error_read(strbuf_text(&response->body), response->body.len, &error);
+    if (err == ERR_OK) {
         const char *code = error.code;
         snprintf(refusal->code, sizeof(refusal->code), "%s", code);
         refusal->is_not_as_seen = is_not_as_seen(&error);
@@ -77,7 +78,8 @@ static void route53_refused(struct action_call *call, const struct fetch_respons
     } else {
         words_of_body(call, response, words, sizeof(words));
     }
-    result_of_status(ret, route53_outcome(response->status, refusal->code, is_write), ROUTE53_WHO, response, words);
+    enum outcome outcome = route53_outcome(response->status, refusal->code, is_write);
+    result_of_status(ret, outcome_of_refusal(outcome, err == ERR_NO_MEMORY), ROUTE53_WHO, response, words);
     strbuf_done(&error.message);
     strbuf_done(&text);
 }
@@ -123,14 +125,19 @@ bool route53_send(struct action_call *call, const char *method, const char *path
     bool is_write = strcmp(method, "GET") != 0;
     url_base(&url, call->provider, ROUTE53_URL);
     strbuf_adds(&url, ROUTE53_VERSION);
-    strbuf_adds(&url, path);
+    strbuf_adds(&url, path ? path : "");
     struct fetch_request request = {.method = method, .url = strbuf_text(&url)};
     if (body) {
         request.body = strbuf_text(body);
         request.body_len = body->len;
     }
     *refusal = (struct route53_refusal){.code = ""};
-    enum err err = signed_send(call, request, response, &why);
+    *response = (struct fetch_response){.retry_after_ms = -1};
+    enum err err = ERR_OK;
+    if (!path || url.is_broken)
+        err = err_set(&why, ERR_NO_MEMORY, "out of memory");
+    else
+        err = signed_send(call, request, response, &why);
     strbuf_done(&url);
     if (err == ERR_OK && status_is_success(response->status))
         return true;

@@ -52,6 +52,7 @@ struct set_search {
     char now_name[1024];
     char now_type[16];
     bool is_list;
+    bool is_short; /* of memory */
 };
 
 static void set_end(struct set_search *search)
@@ -87,8 +88,8 @@ static void set_child(struct set_search *search, const char *child, const char *
             copy(now->value, sizeof(now->value), text);
             now->values = json_array();
         }
-        if (now->n_values <= ROUTE53_MAX_VALUES)
-            json_array_append_new(now->values, json_string(text));
+        if (now->n_values <= ROUTE53_MAX_VALUES && json_array_append_new(now->values, json_string(text)) != 0)
+            search->is_short = true;
     } else if (strcmp(child, known[0]) != 0 && strcmp(child, known[1]) != 0) {
         char element[sizeof(now->other)];
         copy(element, sizeof(element), child);
@@ -116,6 +117,8 @@ enum err route53_set_read(const char *body, size_t len, const char *name, const 
     *ret = (struct route53_set){.n_values = 0};
     enum err err = xml_read(body, len, on_set_element, &search, why);
     json_decref(search.now.values);
+    if (err == ERR_OK && search.is_short)
+        return err_set(why, ERR_NO_MEMORY, "out of memory");
     if (err == ERR_OK && !search.is_list)
         return err_set(why, ERR_INVALID, "not a list of record sets");
     return err;
@@ -237,13 +240,14 @@ enum err route53_change_read(const char *body, size_t len, struct route53_change
 static bool on_error_element(void *context, const char *path, const char *text)
 {
     struct route53_error *error = context;
+    size_t room = error->message.max_len - error->message.len; /* what is more is cut */
     bool is_batch = strncmp(path, "InvalidChangeBatch", strlen("InvalidChangeBatch")) == 0;
     if (is_batch)
         copy(error->code, sizeof(error->code), "InvalidChangeBatch");
     if (strcmp(path, "ErrorResponse/Error/Code") == 0)
         copy(error->code, sizeof(error->code), text);
     if (strcmp(path, "ErrorResponse/Error/Message") == 0 || (is_batch && strstr(path, "/Message") && text[0] != '\0'))
-        strbuf_addf(&error->message, "%s%s", error->message.len ? "; " : "", text);
+        strbuf_addf(&error->message, "%s%.*s", error->message.len ? "; " : "", (int)(room > 2 ? room - 2 : 0), text);
     return true;
 }
 
@@ -251,6 +255,8 @@ enum err route53_error_read(const char *body, size_t len, struct route53_error *
 {
     *ret = (struct route53_error){.message = {.max_len = MAX_MESSAGE}};
     enum err err = xml_read(body, len, on_error_element, ret, NULL);
+    if (err == ERR_OK && ret->message.is_broken)
+        return ERR_NO_MEMORY;
     return err == ERR_OK && ret->code[0] == '\0' ? ERR_INVALID : err;
 }
 

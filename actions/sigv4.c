@@ -97,7 +97,10 @@ static void path_add(struct strbuf *canonical, const char *path, size_t len)
             char *encoded = encode_again(path + i, segment, false);
             starts[n_segments++] = canonical->len;
             strbuf_addc(canonical, '/');
-            strbuf_adds(canonical, encoded ? encoded : "");
+            if (encoded)
+                strbuf_adds(canonical, encoded);
+            else
+                canonical->is_broken = true;
             free(encoded);
         }
         i += segment + 1;

@@ -33,9 +33,11 @@ void survey_look(struct survey *survey, const char *name, const char *type, cons
         (void)snprintf(survey->cut, sizeof(survey->cut), "there are more than %d of them", MAX_FOUND);
         return;
     }
-    json_array_append_new(survey->found, json_pack("{s:s, s:s%, s:s, s:s, s:I}", "zone", survey->zone, "record", name,
-                                                   len > 0 && name[len - 1] == '.' ? len - 1 : len, "type", type,
-                                                   "target", target, "ttl", (json_int_t)ttl));
+    int added =
+        json_array_append_new(survey->found, json_pack("{s:s, s:s%, s:s, s:s, s:I}", "zone", survey->zone, "record",
+                                                       name, len > 0 && name[len - 1] == '.' ? len - 1 : len, "type",
+                                                       type, "target", target, "ttl", (json_int_t)ttl));
+    survey->is_short = survey->is_short || added != 0;
 }
 
 /* ---- a zone file ---- */
@@ -131,7 +133,7 @@ bool survey_zone_file(struct survey *survey, const char *text)
 
 void survey_end(struct survey *survey, struct action_result *ret)
 {
-    if (!survey->found) {
+    if (!survey->found || survey->is_short) {
         result_set(ret, OUTCOME_TEMPORARY, "out of memory");
         return;
     }

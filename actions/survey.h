@@ -11,6 +11,7 @@ struct survey {
     const char *zone;
     const char *const *addresses;
     json_t *found; /* array */
+    bool is_short; /* of memory: something of it is missing */
     int n_looked;
     char cut[200]; /* why not all of it was looked at; "": all was */
 };

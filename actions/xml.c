@@ -106,7 +106,10 @@ enum err xml_read(const char *bytes, size_t len, xml_element_fn element, void *c
     XML_SetCharacterDataHandler(reader.parser, on_text);
     XML_SetStartDoctypeDeclHandler(reader.parser, on_doctype);
     enum err err = ERR_OK;
-    if (XML_Parse(reader.parser, bytes, (int)len, XML_TRUE) != XML_STATUS_OK)
+    if (XML_Parse(reader.parser, bytes, (int)len, XML_TRUE) != XML_STATUS_OK &&
+        XML_GetErrorCode(reader.parser) == XML_ERROR_NO_MEMORY)
+        err = err_set(why, ERR_NO_MEMORY, "out of memory");
+    else if (XML_GetErrorCode(reader.parser) != XML_ERROR_NONE)
         err = reader.err != ERR_OK
                   ? err_set(why, reader.err, "%s", reader.problem)
                   : err_set(why, ERR_INVALID, "%s in line %lu", XML_ErrorString(XML_GetErrorCode(reader.parser)),

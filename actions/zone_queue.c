@@ -302,6 +302,8 @@ void zone_batch_end(struct zone_queue *queue, const char *name, const struct act
         part->text = result->text;
         part->retry_after_ms = result->retry_after_ms;
         part->token = json_deep_copy(result->token);
+        if (result->token && !part->token && part->outcome == OUTCOME_OK)
+            part->outcome = OUTCOME_UNKNOWN; /* out of memory for what follows from it */
         part->requests = requests_copy(call, batch);
     }
     if (zone)

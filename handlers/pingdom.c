@@ -10,6 +10,7 @@
 #include "handlers/handler.h"
 
 #include "base/clock.h"
+#include "core/json_whole.h"
 #include "handlers/document.h"
 
 #include <stdlib.h>
@@ -259,7 +260,7 @@ static enum err keep(const struct handler_request *request, const struct fields 
     /* A number that is too large for a tree stands somewhere: then nothing else is kept. */
     if (document_load(request->body, request->len, &root, NULL) != ERR_OK)
         root = json_object();
-    char *text = root && keep_fields(root, fields) ? json_dumps(root, JSON_COMPACT) : NULL;
+    char *text = root && keep_fields(root, fields) ? json_whole(root, JSON_COMPACT) : NULL;
     if (text)
         strbuf_adds(ret, text);
     else

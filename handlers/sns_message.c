@@ -8,6 +8,7 @@
 #include "handlers/sns_message.h"
 
 #include "base/clock.h"
+#include "core/json_whole.h"
 #include "handlers/document.h"
 
 #include <stdio.h>
@@ -242,7 +243,7 @@ static bool state_of(const struct json_text *text, enum alert_state *ret)
 /* Attributes without an id name a contributor too: sorted, so that their order does not matter. */
 static void add_attributes_identity(struct reading *r, const json_t *attributes)
 {
-    char *text = json_dumps(attributes, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_whole(attributes, JSON_COMPACT | JSON_SORT_KEYS);
     size_t len = text ? strlen(text) : 0;
     char *copy = text ? arena_get(&r->arena, len) : NULL;
     if (copy) {

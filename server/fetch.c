@@ -173,8 +173,8 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *context)
     strbuf_add(body, bytes, size * n);
     if (!body->is_broken)
         return size * n;
-    exchange->is_too_big = true;
-    return 0;
+    exchange->is_too_big = size * n > body->max_len - body->len;
+    return 0; /* else there was no memory for it */
 }
 
 /* As libcurl does it by itself, but it does not tell a socket that cannot be had from a server that cannot be reached.
@@ -276,65 +276,76 @@ static enum err connect_to_make(struct exchange *exchange, struct errmsg *why)
     return ERR_OK;
 }
 
-static void options_connection(CURL *easy, struct exchange *exchange)
+/* libcurl copies texts: an option that it has no memory for must not be left at its default. */
+#define SET(option, value)                                                                                             \
+    do {                                                                                                               \
+        if (code == CURLE_OK)                                                                                          \
+            code = curl_easy_setopt(easy, option, value);                                                              \
+    } while (0)
+
+static CURLcode options_connection(CURL *easy, struct exchange *exchange)
 {
     const struct fetch_request *request = exchange->request;
+    CURLcode code = CURLE_OK;
     long timeout_ms = request->timeout_ms > LONG_MAX ? LONG_MAX : (long)request->timeout_ms;
-    curl_easy_setopt(easy, CURLOPT_URL, request->url);
-    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    SET(CURLOPT_URL, request->url);
+    SET(CURLOPT_PROTOCOLS_STR, "http,https");
+    SET(CURLOPT_FOLLOWLOCATION, 0L);
+    SET(CURLOPT_SSL_VERIFYPEER, 1L);
+    SET(CURLOPT_SSL_VERIFYHOST, 2L);
     if (request->ca) {
-        curl_easy_setopt(easy, CURLOPT_CAINFO, request->ca);
-        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+        SET(CURLOPT_CAINFO, request->ca);
+        SET(CURLOPT_CAPATH, NULL);
     }
-    curl_easy_setopt(easy, CURLOPT_SSLCERT, request->certificate);
-    curl_easy_setopt(easy, CURLOPT_SSLKEY, request->key);
-    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* never wait for the thread of a name look-up that hangs */
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_USERAGENT, "turnout");
-    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, exchange->detail);
+    SET(CURLOPT_SSLCERT, request->certificate);
+    SET(CURLOPT_SSLKEY, request->key);
+    SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L); /* never wait for the thread of a name look-up that hangs */
+    SET(CURLOPT_TIMEOUT_MS, timeout_ms);
+    SET(CURLOPT_CONNECTTIMEOUT_MS, timeout_ms);
+    SET(CURLOPT_USERAGENT, "turnout");
+    SET(CURLOPT_ERRORBUFFER, exchange->detail);
     if (exchange->connect_to) {
-        curl_easy_setopt(easy, CURLOPT_CONNECT_TO, exchange->connect_to);
-        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*"); /* that address is meant, not what a proxy finds */
+        SET(CURLOPT_CONNECT_TO, exchange->connect_to);
+        SET(CURLOPT_NOPROXY, "*"); /* that address is meant, not what a proxy finds */
     }
     if (request->is_fresh) {
-        curl_easy_setopt(easy, CURLOPT_DNS_CACHE_TIMEOUT, 0L);
-        curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
-        curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, 1L);
+        SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
+        SET(CURLOPT_FRESH_CONNECT, 1L);
+        SET(CURLOPT_FORBID_REUSE, 1L);
     }
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
-    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
-    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_before_request);
-    curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
-    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, exchange);
-    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
+    SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
+    SET(CURLOPT_OPENSOCKETDATA, exchange);
+    SET(CURLOPT_PREREQFUNCTION, on_before_request);
+    SET(CURLOPT_PREREQDATA, exchange);
+    SET(CURLOPT_HEADERFUNCTION, on_header);
+    SET(CURLOPT_HEADERDATA, exchange);
+    SET(CURLOPT_WRITEFUNCTION, on_body);
+    SET(CURLOPT_WRITEDATA, exchange);
+    return code;
 }
 
-static void options_request(CURL *easy, struct exchange *exchange)
+static CURLcode options_request(CURL *easy, struct exchange *exchange)
 {
     const struct fetch_request *request = exchange->request;
-    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers);
+    CURLcode code = CURLE_OK;
+    SET(CURLOPT_HTTPHEADER, exchange->headers);
     if (strcmp(request->method, "GET") == 0 && !request->body) {
-        curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
-        return;
+        SET(CURLOPT_HTTPGET, 1L);
+        return code;
     }
     if (strcmp(request->method, "HEAD") == 0) {
-        curl_easy_setopt(easy, CURLOPT_NOBODY, 1L);
-        return;
+        SET(CURLOPT_NOBODY, 1L);
+        return code;
     }
-    curl_easy_setopt(easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
-    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
+    SET(CURLOPT_POST, 1L);
+    SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+    SET(CURLOPT_POSTFIELDS, request->body ? request->body : "");
+    SET(CURLOPT_CUSTOMREQUEST, request->method);
     /* On a kept connection that turns out to be closed libcurl sends again by itself; a write must go out once. */
-    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    SET(CURLOPT_FRESH_CONNECT, 1L);
+    return code;
 }
 
 /* ---- one exchange ------------------------------------------------------------------------------------------------ */
@@ -447,8 +458,13 @@ static enum err exchange_run(struct curl_fetch *fetch, struct exchange *exchange
     if (err != ERR_OK)
         return err;
     curl_easy_reset(fetch->easy);
-    options_connection(fetch->easy, exchange);
-    options_request(fetch->easy, exchange);
+    CURLcode set = options_connection(fetch->easy, exchange);
+    if (set == CURLE_OK)
+        set = options_request(fetch->easy, exchange);
+    if (set != CURLE_OK) {
+        exchange->response->is_untried = true;
+        return err_set(why, set == CURLE_OUT_OF_MEMORY ? ERR_NO_MEMORY : ERR_TEMPORARY, "%s", curl_easy_strerror(set));
+    }
     CURLMcode code = curl_multi_add_handle(fetch->multi, fetch->easy);
     if (code != CURLM_OK)
         return driving_failed(exchange, code, why);

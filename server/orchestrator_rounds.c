@@ -2,6 +2,7 @@
 #include "orchestrator_rounds.h"
 
 #include "base/clock.h"
+#include "core/json_whole.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static struct round_item *item_add(struct round *round, const char *name)
 
 static bool depends_on_site(const json_t *args)
 {
-    char *text = json_dumps(args, JSON_COMPACT);
+    char *text = json_whole(args, JSON_COMPACT);
     bool is_so = text && strstr(text, "${to.");
     free(text);
     return is_so;

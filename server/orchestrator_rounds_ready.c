@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "core/json_whole.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +124,7 @@ static void note_change(struct orchestrator *o, const struct round *round, const
 static void put(struct orchestrator *o, const struct round *round, const struct readiness_record *record,
                 enum direction direction, const json_t *plan)
 {
-    char *detail = json_dumps(plan, JSON_COMPACT);
+    char *detail = json_whole(plan, JSON_COMPACT);
     batch_readiness(o->rows, &(struct readiness_row){.service = o->settings.model->services[round->service].name,
                                                      .direction = direction,
                                                      .state = record->state,

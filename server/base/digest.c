@@ -4,6 +4,15 @@
 #include <gnutls/gnutls.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
+
+/* For want of memory only: it is waited for, as one cannot go on without. */
+static bool is_again(int result)
+{
+    if (result == GNUTLS_E_MEMORY_ERROR)
+        nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
+    return result == GNUTLS_E_MEMORY_ERROR;
+}
 
 /* A wrong digest would be stored, signed or compared: stopping is the smaller harm. */
 static void digest_require(int result)
@@ -17,7 +26,10 @@ static void digest_require(int result)
 struct sha256 sha256_of(const void *data, size_t len)
 {
     struct sha256 ret;
-    digest_require(gnutls_hash_fast(GNUTLS_DIG_SHA256, len ? data : "", len, ret.bytes));
+    int result;
+    while (is_again(result = gnutls_hash_fast(GNUTLS_DIG_SHA256, len ? data : "", len, ret.bytes))) {
+    }
+    digest_require(result);
     return ret;
 }
 
@@ -25,7 +37,10 @@ struct sha256 sha256_of_parts(const struct bytes_view *parts, size_t n_parts)
 {
     struct sha256 ret;
     gnutls_hash_hd_t hash;
-    digest_require(gnutls_hash_init(&hash, GNUTLS_DIG_SHA256));
+    int result;
+    while (is_again(result = gnutls_hash_init(&hash, GNUTLS_DIG_SHA256))) {
+    }
+    digest_require(result);
     for (size_t i = 0; i < n_parts; i++) {
         if (parts[i].len > 0)
             digest_require(gnutls_hash(hash, parts[i].data, parts[i].len));
@@ -37,7 +52,11 @@ struct sha256 sha256_of_parts(const struct bytes_view *parts, size_t n_parts)
 struct sha256 hmac_sha256(const void *key, size_t key_len, const void *data, size_t len)
 {
     struct sha256 ret;
-    digest_require(gnutls_hmac_fast(GNUTLS_MAC_SHA256, key_len ? key : "", key_len, len ? data : "", len, ret.bytes));
+    int result;
+    while (is_again(
+        result = gnutls_hmac_fast(GNUTLS_MAC_SHA256, key_len ? key : "", key_len, len ? data : "", len, ret.bytes))) {
+    }
+    digest_require(result);
     return ret;
 }
 
@@ -45,7 +64,10 @@ struct sha256 hmac_sha256_of_parts(const void *key, size_t key_len, const struct
 {
     struct sha256 ret;
     gnutls_hmac_hd_t hmac;
-    digest_require(gnutls_hmac_init(&hmac, GNUTLS_MAC_SHA256, key_len ? key : "", key_len));
+    int result;
+    while (is_again(result = gnutls_hmac_init(&hmac, GNUTLS_MAC_SHA256, key_len ? key : "", key_len))) {
+    }
+    digest_require(result);
     for (size_t i = 0; i < n_parts; i++) {
         if (parts[i].len > 0)
             digest_require(gnutls_hmac(hmac, parts[i].data, parts[i].len));
@@ -56,7 +78,10 @@ struct sha256 hmac_sha256_of_parts(const void *key, size_t key_len, const struct
 
 void sha1_of(const void *data, size_t len, uint8_t ret[SHA1_SIZE])
 {
-    digest_require(gnutls_hash_fast(GNUTLS_DIG_SHA1, len ? data : "", len, ret));
+    int result;
+    while (is_again(result = gnutls_hash_fast(GNUTLS_DIG_SHA1, len ? data : "", len, ret))) {
+    }
+    digest_require(result);
 }
 
 void hex_encode(const void *data, size_t len, char *text)

@@ -152,6 +152,11 @@ const char *strbuf_text(const struct strbuf *s)
     return s->data ? s->data : "";
 }
 
+const char *strbuf_whole(const struct strbuf *s)
+{
+    return s->is_broken ? NULL : strbuf_text(s);
+}
+
 char *strbuf_take(struct strbuf *s)
 {
     strbuf_add(s, "", 0); /* an empty buffer has no memory yet */

@@ -29,6 +29,7 @@ void strbuf_addf(struct strbuf *s, const char *format, ...) PRINTF_LIKE(2, 3);
 void strbuf_add_json(struct strbuf *s, const char *text, size_t len);
 /* The content, never NULL ("" when empty). Borrowed until the next change. */
 const char *strbuf_text(const struct strbuf *s);
+const char *strbuf_whole(const struct strbuf *s); /* the same; NULL when broken */
 /* Moves the content out; the caller frees it. NULL when broken (the content is then freed). Never NULL otherwise. */
 char *strbuf_take(struct strbuf *s);
 

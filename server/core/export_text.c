@@ -1,6 +1,7 @@
 #include "core/export_text.h"
 
 #include "base/utf8.h"
+#include "core/json_whole.h"
 
 #include <stdint.h>
 #include <stdlib.h>
@@ -43,7 +44,7 @@ static void add_value(struct strbuf *out, const json_t *value)
         export_line(out, json_string_value(value));
         return;
     }
-    char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = json_whole(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
     if (text)
         text[utf8_cut(text, strlen(text), MAX_VALUE)] = '\0';
     export_line(out, text ? text : "?");

@@ -3,6 +3,7 @@
 
 #include "base/address.h"
 #include "base/utf8.h"
+#include "core/json_whole.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -75,7 +76,7 @@ static bool is_same(const json_t *a, const json_t *b)
 /* "192.0.2.10", or what else stands there. */
 static void value_text(const json_t *value, char *ret, size_t room)
 {
-    char *dumped = json_is_string(value) ? NULL : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+    char *dumped = json_is_string(value) ? NULL : json_whole(value, JSON_COMPACT | JSON_ENCODE_ANY);
     const char *text = json_is_string(value) ? json_string_value(value) : dumped;
     snprintf(ret, room, "%.*s", (int)room - 1, text ? text : "nothing");
     free(dumped);
