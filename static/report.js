@@ -24,7 +24,7 @@ function verdict(report) {
     }
     const goal = report.objective_ms ? ` (objective: ${duration(report.objective_ms)})` : "";
     return h("p", {class: report.is_met === false ? "error" : "means"},
-        `Users were without it for ${duration(report.rto_ms)}${goal}`, report.is_measured ? "." : ", to the end of the last step.");
+        `${report.incident ? "Users were without it for" : "From start to end it took"} ${duration(report.rto_ms)}${goal}`, report.is_measured ? "." : ", to the end of the last step.");
 }
 
 function table(name, heads, rows) {

@@ -658,6 +658,8 @@ def test_a_debt_is_shown_and_given_up_and_a_run_is_undone(browser, make_daemon, 
     assert "at %s:" % here in browser.text("[data-key=debts]") and "1 debt" in browser.text("article")
     browser.one("[data-key=debts] a").click()
     browser.wait_text("1 step is owed at the site that it left")
+    browser.wait_text("2 of 3 steps finished, 1 owed")
+    assert "From start to end" in browser.text("[data-key=timing]") and "Users waited" not in browser.text("[data-key=timing]")
     assert "/runs/" + run in browser.script("location.hash")
     browser.wait_text("succeeded", ".headline")
     assert browser.texts(".step .actions button") == ["Try again…", "Give up…", "It is done…"]
