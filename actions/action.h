@@ -122,14 +122,15 @@ struct action {
      * with `current` an array of {"zone", "record": the whole name, "type", "target", "ttl"}, or TEMPORARY / PERMANENT.
      * The caller takes out what its steps move. No effect. NULL: there is no such thing. */
     void (*survey)(struct action_call *call, const char *const *addresses, struct action_result *ret);
-    /* The same by hand, for the day the daemon is down: adds lines of POSIX sh that use curl and openssl, with the ids
-     * that `token` (of an observation) holds, and secrets as variables of the environment, `${NAME_ROW}` with the
+    /* The same by hand, for the day the daemon is down: adds lines of POSIX sh that use curl, openssl or psql, with the
+     * ids that `token` (of an observation) holds, and secrets as variables of the environment, `${NAME_ROW}` with the
      * provider's name and the row in capitals. They end with a status other than 0 where the provider refuses. NULL:
      * the runbook says in words what to do. */
     void (*write_script)(struct strbuf *script, const json_t *args, const struct provider *provider,
                          const json_t *token);
     /* Likewise lines that change nothing, and end with 0 where all is as it is to be: before a write it is not needed
-     * then, behind one it is verified. Of a check they are all there is. NULL: a script cannot look. */
+     * then, behind one it is verified. Of a check they are all there is. NULL: a script cannot look; where
+     * can_observe() says no, it is not asked. */
     void (*write_look)(struct strbuf *script, const json_t *args, const struct provider *provider, const json_t *token);
 };
 

@@ -11,6 +11,8 @@ void by_hand_quote(struct strbuf *script, const char *text)
     for (const char *c = text; c && *c; c++) {
         if (*c == '\'')
             strbuf_adds(script, "'\\''");
+        else if (c[0] == '$' && c[1] == '{') /* what begins so is a variable that the script needs */
+            strbuf_adds(script, "$''");
         else
             strbuf_addc(script, *c);
     }

@@ -5,6 +5,7 @@
  * out of time has done nobody knows what. Whether it is right already only another program can say (`observe`);
  * without one, a crash in its midst leaves the step unknown, unless it is declared idempotent. */
 #include "actions/action.h"
+#include "actions/by_hand.h"
 #include "actions/command_run.h"
 #include "actions/common.h"
 #include "base/cleanup.h"
@@ -242,6 +243,57 @@ static void command_apply(struct action_call *call, struct action_result *ret)
     strbuf_done(&text);
 }
 
+/* ---- by hand ----------------------------------------------------------------------------------------------------- */
+
+/* With what it would find, and no more: it may do other things in a person's own surroundings. */
+static void program_write(struct strbuf *script, const json_t *args, const char *row)
+{
+    static const char *const ours[] = {"PATH", "HOME", "LANG", "TZ"};
+    json_t *own = json_object_get(args, "environment");
+    const char *directory = arg_text(args, "directory", NULL), *name;
+    struct words argv;
+    json_t *value;
+    if (directory) {
+        strbuf_adds(script, "cd ");
+        by_hand_quote(script, directory);
+        strbuf_adds(script, " || return 1\n");
+    }
+    strbuf_adds(script, "env -i");
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (!json_object_get(own, ours[i]))
+            strbuf_addf(script, " ${%s+\"%s=$%s\"}", ours[i], ours[i], ours[i]);
+    json_object_foreach(own, name, value)
+    {
+        struct strbuf variable = STRBUF_INIT;
+        strbuf_addf(&variable, "%s=%s", name, json_string_value(value));
+        strbuf_addc(script, ' ');
+        by_hand_quote(script, strbuf_text(&variable));
+        strbuf_done(&variable);
+    }
+    make_argv(args, row, &argv);
+    for (size_t i = 0; argv.items[i]; i++) {
+        strbuf_addc(script, ' ');
+        by_hand_quote(script, argv.items[i]);
+    }
+    strbuf_adds(script, " </dev/null\n");
+}
+
+static void command_write_script(struct strbuf *script, const json_t *args, const struct provider *provider,
+                                 const json_t *token)
+{
+    (void)provider;
+    (void)token;
+    program_write(script, args, "run");
+}
+
+static void command_write_look(struct strbuf *script, const json_t *args, const struct provider *provider,
+                               const json_t *token)
+{
+    (void)provider;
+    (void)token;
+    program_write(script, args, "observe");
+}
+
 /* ---- the action -------------------------------------------------------------------------------------------------- */
 
 static enum err check_words(const json_t *args, const char *row, struct errmsg *why)
@@ -327,4 +379,6 @@ const struct action action_command = {
     .can_observe = command_can_observe,
     .observe = command_observe,
     .apply = command_apply,
+    .write_script = command_write_script,
+    .write_look = command_write_look,
 };

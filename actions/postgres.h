@@ -37,6 +37,12 @@ void postgres_close(struct postgres *session); /* accepts NULL */
 bool postgres_ask(struct postgres *session, const char *sql, const char *what, bool is_write, struct postgres_row *row,
                   char sqlstate[6], struct action_result *ret);
 
+/* postgres_by_hand.c: the action's write_script and write_look. */
+void postgres_write_script(struct strbuf *script, const json_t *args, const struct provider *provider,
+                           const json_t *token);
+void postgres_write_look(struct strbuf *script, const json_t *args, const struct provider *provider,
+                         const json_t *token);
+
 const char *postgres_server_text(const struct postgres *session); /* "192.0.2.10:5432" */
 
 #endif

@@ -452,4 +452,6 @@ const struct action action_postgres_promote = {
     .observe = promote_observe,
     .apply = promote_apply,
     .settled = promote_settled,
+    .write_script = postgres_write_script,
+    .write_look = postgres_write_look,
 };

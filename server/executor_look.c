@@ -77,7 +77,7 @@ static char *script_of(const struct action *action, const struct action_call *ca
     if (!action || (result->outcome != OUTCOME_OK && action->provider_kind))
         return NULL;
     struct strbuf script = STRBUF_INIT;
-    add_function(&script, "look", action->write_look, call, result);
+    add_function(&script, "look", call_can_observe(action, call->args) ? action->write_look : NULL, call, result);
     add_function(&script, "write", action->write_script, call, result);
     return strbuf_take(&script);
 }

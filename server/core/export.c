@@ -13,7 +13,7 @@
 struct needs {
     char secrets[MAX_SECRETS][NAME_SIZE];
     int n_secrets;
-    bool has_openssl;
+    bool has_openssl, has_psql;
 };
 
 static void add_secret(struct needs *needs, const char *name, size_t len)
@@ -36,6 +36,7 @@ static void scan(struct needs *needs, const char *script)
             add_secret(needs, at + 2, len);
     }
     needs->has_openssl |= strstr(script, "openssl") != NULL;
+    needs->has_psql |= strstr(script, "psql -X") != NULL;
 }
 
 static void needs_of(const json_t *plan, struct needs *ret)
@@ -178,6 +179,8 @@ static void add_needs(struct strbuf *out, const struct needs *needs, size_t n_st
 {
     if (needs->has_openssl)
         strbuf_adds(out, "need_tool openssl\n");
+    if (needs->has_psql)
+        strbuf_adds(out, "need_tool psql\n");
     for (int i = 0; i < needs->n_secrets; i++)
         strbuf_addf(out, "need_secret %s \"${%s-}\"\n", needs->secrets[i], needs->secrets[i]);
     strbuf_addf(out, "[ -z \"$is_missing\" ] || exit 2\n[ \"$first\" -le %zu ] || usage\n", n_steps + 1);

@@ -2,9 +2,9 @@
  * paper.
  *
  * Made from plans whose steps hold what their actions say of doing it by hand. Pure; a script is POSIX sh and needs
- * nothing but curl and openssl. The complication is that texts of outside stand in both: in a script each is a quoted
- * word or a comment of one line, so that none can become a command. No secret may ever be added: a script takes them
- * from the environment. */
+ * nothing but curl, openssl, psql where PostgreSQL is promoted, and the programs of the user's own steps. The
+ * complication is that texts of outside stand in both: in a script each is a quoted word or a comment of one line, so
+ * that none can become a command. No secret may ever be added: a script takes them from the environment. */
 #ifndef TURNOUT_CORE_EXPORT_H
 #define TURNOUT_CORE_EXPORT_H
 

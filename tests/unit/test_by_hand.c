@@ -331,6 +331,51 @@ static void test_checks(void **state)
     }
 }
 
+/* As the executor puts it down: functions. */
+static int run_function(const struct rig *rig, bool is_look)
+{
+    struct strbuf script = STRBUF_INIT;
+    strbuf_adds(&script, "it() {\n");
+    (is_look ? rig->action->write_look : rig->action->write_script)(&script, rig->args, NULL, NULL);
+    strbuf_adds(&script, "}\nit\n");
+    assert_null(strstr(strbuf_text(&script), "${NOT_OURS}"));
+    int status = run(rig, strbuf_text(&script), NULL);
+    strbuf_done(&script);
+    return status;
+}
+
+/* A program of the user's own: its words as they are, in its folder, with its variables and none of a person's. */
+static void test_command(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/test_by_hand_XXXXXX", args[600], line[300] = "";
+    struct rig rig;
+    close(mkstemp(path));
+    snprintf(args, sizeof(args),
+             "{\"shell\": true, \"run\": [\"printf '%%s|' \\\"$PWD\\\" \\\"$A\\\" \\\"${NOT_OURS}\\\""
+             " \\\"${MY_X-none}\\\" > %s; cat\"], \"observe\": [\"grep -q b %s\"], \"directory\": \"/usr\","
+             " \"environment\": {\"A\": \"a 'b' $HOME\"}}",
+             path, path);
+    rig_start(&rig, "command", NULL, NULL, args);
+    setenv("MY_X", "of a person", 1);
+    assert_int_equal(run_function(&rig, true), 1);
+    assert_int_equal(run_function(&rig, false), 0);
+    assert_int_equal(run_function(&rig, true), 0);
+    unsetenv("MY_X");
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_non_null(fgets(line, sizeof(line), file));
+    fclose(file);
+    assert_string_equal(line, "/usr|a 'b' $HOME||none|");
+    rig_set(&rig, "directory", "/no/such/folder");
+    assert_int_not_equal(run_function(&rig, false), 0);
+    rig_stop(&rig);
+    rig_start(&rig, "command", NULL, NULL, "{\"run\": [\"sh\", \"-c\", \"exit 7\"]}");
+    assert_int_equal(run_function(&rig, false), 7);
+    rig_stop(&rig);
+    unlink(path);
+}
+
 static void test_pieces(void **state)
 {
     (void)state;
@@ -340,6 +385,9 @@ static void test_pieces(void **state)
     struct provider provider = {.name = name, .args = args};
     by_hand_quote(&script, "it's $HOME `x` \"y\" \\");
     assert_string_equal(strbuf_text(&script), "'it'\\''s $HOME `x` \"y\" \\'");
+    strbuf_clear(&script);
+    by_hand_quote(&script, "echo ${NOT_OURS}"); /* what stands there as a whole is asked for as a secret */
+    assert_string_equal(strbuf_text(&script), "'echo $''{NOT_OURS}'");
     strbuf_clear(&script);
     by_hand_variable(&script, &provider, "token");
     assert_string_equal(strbuf_text(&script), "${_1____B_TOKEN}");
@@ -377,6 +425,7 @@ int main(void)
         cmocka_unit_test(test_without_ids_it_says_so),
         cmocka_unit_test(test_break_glass),
         cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_command),
         cmocka_unit_test(test_pieces),
     };
     return cmocka_run_group_tests(tests, begin, end);

@@ -202,13 +202,22 @@ static void test_what_cannot_be_called_is_said(void **state)
     assert_string_equal(command->as.looked.text.text, "cannot look");
     done(command);
     job = job_of(JOB_LOOK, "fast", 0);
+    json_object_set_new(job->step_text, "action", json_string("dns.check"));
+    json_object_del(job->step_text, "provider");
+    job->is_scripted = true;
+    job_queue_push(setup->jobs, job);
+    command = next(setup);
+    assert_string_equal(command->as.looked.script, ""); /* and none by another look */
+    done(command);
+    job = job_of(JOB_LOOK, "fast", 0); /* what cannot look writes all the same */
     json_object_set_new(job->step_text, "action", json_string("command"));
     json_object_set_new(job->step_text, "args", json_pack("{s:[s]}", "run", "/bin/true"));
     json_object_del(job->step_text, "provider");
     job->is_scripted = true;
     job_queue_push(setup->jobs, job);
     command = next(setup);
-    assert_string_equal(command->as.looked.script, ""); /* and none by another look */
+    assert_non_null(strstr(command->as.looked.script, "write() {"));
+    assert_null(strstr(command->as.looked.script, "look() {"));
     done(command);
 }
 

@@ -3,6 +3,7 @@
 
 #include "actions/postgres_lag.h"
 #include "clock_shift.h"
+#include "core/export.h"
 
 #include <pthread.h>
 
@@ -226,6 +227,34 @@ static json_int_t current_int(const struct rig *rig, const char *key)
     return json_integer_value(json_object_get(rig->result.current, key));
 }
 
+/* By the whole script; both ways of a plan are written from a look that was right or not. */
+static int run_by_hand(struct rig *rig, const char *more)
+{
+    char path[] = "/tmp/turnout-test-by-hand-XXXXXX", command[200];
+    struct strbuf step = STRBUF_INIT, script = STRBUF_INIT;
+    struct errmsg why;
+    strbuf_adds(&step, "look() {\n");
+    rig->action->write_look(&step, rig->args, &rig->provider, rig->observed);
+    strbuf_adds(&step, "}\nwrite() {\n");
+    rig->action->write_script(&step, rig->args, &rig->provider, rig->observed);
+    strbuf_adds(&step, "}\n");
+    json_t *plan = json_pack("{s:s, s:s, s:s, s:s, s:[{s:s, s:s, s:s, s:s}]}", "service", "shop", "from", "gra", "to",
+                             "rbx", "direction", "failover", "steps", "name", "promote", "action", rig->action->name,
+                             "state", "changes", "script", strbuf_text(&step));
+    assert_int_equal(export_script(plan, "2026-11-28T06:00:00Z", &script, &why), ERR_OK);
+    assert_null(strstr(strbuf_text(&script), "a-superuser-s-password"));
+    int fd = mkstemp(path);
+    assert_true(fd >= 0 && write(fd, script.data, script.len) == (ssize_t)script.len);
+    close(fd);
+    snprintf(command, sizeof(command), "shellcheck %s && %s sh %s --yes", path, more, path);
+    int status = system(command);
+    unlink(path);
+    json_decref(plan);
+    strbuf_done(&step);
+    strbuf_done(&script);
+    return WEXITSTATUS(status);
+}
+
 /* Seen while the primary lived, promoted when it was dead; what is left behind is a primary that takes a write. */
 static void test_promotion(void **state)
 {
@@ -308,7 +337,16 @@ static void test_rpo(void **state)
     rig.is_lag_accepted = true;
     assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     assert_false(rig.result.is_right);
-    assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
+    /* and on the day that Turnout itself is down: not by anybody, not on another cluster, and once */
+    assert_int_not_equal(run_by_hand(&rig, "TEST_PASSWORD=wrong"), 0);
+    json_t *seen = rig.observed;
+    rig.observed = json_pack("{s:s, s:i}", "system", "1234", "timeline", 1);
+    assert_int_not_equal(run_by_hand(&rig, "TEST_PASSWORD=a-superuser-s-password"), 0);
+    assert_outcome(&rig, rig_call(&rig, rig.action->settled), OUTCOME_NOT_YET);
+    json_decref(rig.observed);
+    rig.observed = seen;
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(run_by_hand(&rig, "TEST_PASSWORD=a-superuser-s-password"), 0);
     assert_outcome(&rig, rig_settle(&rig, 10000), OUTCOME_OK);
     rig_stop(&rig);
     pair_stop(&pair);
