@@ -84,12 +84,14 @@ struct action_result {
     bool is_right;        /* of observe with OK */
     json_t
         *current; /* observe: the state found, for people: {"target": "192.0.2.10", "ttl": 30}; owned by the caller */
-    json_t *desired;        /* observe: the state wanted, the same keys */
-    json_t *token;          /* for the next phase: ids, serials, change ids */
-    json_t *previous;       /* observe: the arguments, over the step's own, whose apply would put back what was found:
-                               {"target": "192.0.2.10", "ttl": 30}. NULL: it cannot be put back */
-    int64_t clock_skew_ms;  /* observe: how far the other side's clock, as its answer says, is ahead of ours, where that
-                               is  known for certain to the second; 0 otherwise */
+    json_t *desired;       /* observe: the state wanted, the same keys */
+    json_t *token;         /* for the next phase: ids, serials, change ids */
+    json_t *previous;      /* observe: the arguments, over the step's own, whose apply would put back what was found:
+                              {"target": "192.0.2.10", "ttl": 30}. NULL: it cannot be put back */
+    int64_t clock_skew_ms; /* observe: how far the other side's clock, as its answer says, is ahead of ours, where that
+                              is  known for certain to the second; 0 otherwise */
+    int64_t ends_at;       /* observe: wall; when the credential that was used, or the certificate that was shown, ends;
+                              0: never, or not known */
     int64_t retry_after_ms; /* -1: none */
     struct errmsg text;     /* one sentence; for failures the provider's own words */
 };

@@ -42,6 +42,7 @@ static void judge(struct action_call *call, struct action_result *ret, const str
     ret->is_right = answer_is_right(response, expect, &text);
     ret->current = json_pack("{s:i, s:I}", "status", response->status, "took_ms", (json_int_t)response->took_ms);
     ret->desired = wanted_of(expect);
+    ret->ends_at = response->certificate_ends_at;
     words_of(call, strbuf_text(&text), text.len, words, sizeof(words));
     result_set(ret, OUTCOME_OK, "%s", words);
     strbuf_done(&text);

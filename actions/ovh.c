@@ -136,6 +136,8 @@ static void ovh_observe(struct action_call *call, struct action_result *ret)
         json_object_set_new(ret->current, "served", json_string(served.text));
     if (is_asked && !ret->is_right)
         result_set(ret, OUTCOME_OK, "the record holds %s, but it is not served: %s", record.target, served.text);
+    if (call->is_look)
+        ret->ends_at = ovh_credential_ends_at(call);
 }
 
 static bool serial_get(struct action_call *call, struct action_result *ret, uint32_t *ret_serial)

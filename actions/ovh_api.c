@@ -14,6 +14,7 @@
 #define SERVERS_KEPT_MS (10 * 60 * 1000)
 #define REFRESH_TAKES_MS (30 * 1000) /* at most; one that has not shown by then was swallowed */
 #define MAX_ZONES 1000
+#define CREDENTIAL_KEPT_MS (60 * 60 * 1000)
 
 struct zone {
     struct zone *next;
@@ -30,8 +31,10 @@ struct ovh_state {
     struct zone *zones;
     int n_zones;
     bool has_offset;
-    int64_t offset_ms;   /* the server's time less our steady time */
-    bool is_skew_likely; /* the last signed request was refused for what may be the clock */
+    int64_t offset_ms;           /* the server's time less our steady time */
+    bool is_skew_likely;         /* the last signed request was refused for what may be the clock */
+    int64_t credential_asked_at; /* steady; 0: not so far */
+    int64_t credential_ends_at;  /* wall; 0: never, or not known */
 };
 
 enum err ovh_open(struct provider *provider, struct errmsg *why)
@@ -79,7 +82,8 @@ const struct row ovh_provider_rows[] = {
     {.name = "consumer_key",
      .type = ROW_SECRET,
      .is_required = true,
-     .help = "consumer key, with the right to GET, PUT and POST below /domain/zone"},
+     .help = "consumer key, with the right to GET, PUT and POST below /domain/zone; with that to GET "
+             "/auth/currentCredential readiness warns 7 days before it ends"},
     RATE_ROW("60", "a minute"),
     {.name = NULL},
 };
@@ -279,6 +283,41 @@ bool ovh_send(struct action_call *call, const char *method, const char *path, co
     fetch_response_done(&response);
     strbuf_done(&url);
     return is_good;
+}
+
+/* ---- the consumer key -------------------------------------------------------------------------------------------- */
+
+/* True: this call is the one that asks. */
+static bool credential_recall(struct ovh_state *state, int64_t *ret)
+{
+    const int64_t now = clock_steady_ms();
+    pthread_mutex_lock(&state->lock);
+    bool is_old = state->credential_asked_at == 0 || now - state->credential_asked_at >= CREDENTIAL_KEPT_MS;
+    state->credential_asked_at = is_old ? now : state->credential_asked_at;
+    *ret = state->credential_ends_at;
+    pthread_mutex_unlock(&state->lock);
+    return is_old;
+}
+
+/* A key that may not ask this is none the worse for it. */
+int64_t ovh_credential_ends_at(struct action_call *call)
+{
+    struct ovh_state *state = call->provider->state;
+    int64_t ends_at = 0;
+    int status = 0;
+    json_t *credential = NULL;
+    struct action_result ignored = {.retry_after_ms = -1};
+    if (!credential_recall(state, &ends_at) ||
+        !ovh_send(call, "GET", "/auth/currentCredential", NULL, &ignored, &status, &credential))
+        return ends_at;
+    const char *text = arg_text(credential, "expiration", "");
+    if (time_parse(text, strlen(text), &ends_at) != ERR_OK)
+        ends_at = 0;
+    json_decref(credential);
+    pthread_mutex_lock(&state->lock);
+    state->credential_ends_at = ends_at;
+    pthread_mutex_unlock(&state->lock);
+    return ends_at;
 }
 
 /* ---- zones ------------------------------------------------------------------------------------------------------- */

@@ -25,6 +25,10 @@ const char *ovh_endpoint_base(const struct provider *provider);
 bool ovh_send(struct action_call *call, const char *method, const char *path, const char *body,
               struct action_result *ret, int *ret_status, json_t **ret_body);
 
+/* When the consumer key ends, wall; 0: never, or OVH does not say. Asked for once an hour; what the look at hand needs
+ * has to be asked for before. */
+int64_t ovh_credential_ends_at(struct action_call *call);
+
 /* Whose turn it is at a zone. */
 struct zone_queue *ovh_queue(const struct action_call *call);
 /* A refresh goes on after its request was answered, until the zone's serial has moved on from `serial`; meanwhile OVH

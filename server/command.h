@@ -103,7 +103,8 @@ struct command_looked {
     enum outcome outcome;
     bool is_right;
     json_t *current, *desired, *token, *previous, *requests; /* owned; may be NULL */
-    char *script; /* owned; "": this action never has one; NULL: it was not asked for, or is not known */
+    char *script;    /* owned; "": this action never has one; NULL: it was not asked for, or is not known */
+    int64_t ends_at; /* likewise: */
     int64_t took_ms, clock_skew_ms; /* the second as in struct action_result */
     struct errmsg text;
 };

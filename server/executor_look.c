@@ -43,6 +43,7 @@ static void report(struct worker *worker, struct command *command, struct job *j
     looked->is_survey = job->kind == JOB_SURVEY;
     looked->outcome = result->outcome;
     looked->is_right = result->is_right;
+    looked->ends_at = result->ends_at;
     looked->clock_skew_ms = result->clock_skew_ms ? result->clock_skew_ms : call->clock_skew_ms;
     /* Handed over whole: a reference that stayed here would be dropped while the other thread takes one. */
     looked->current = result->current;

@@ -1,5 +1,7 @@
 #include "fetch.h"
 
+#include "fetch_certificate.h"
+
 #include "base/clock.h"
 
 #include <arpa/inet.h>
@@ -314,6 +316,7 @@ static CURLcode options_connection(CURL *easy, struct exchange *exchange)
         SET(CURLOPT_DNS_CACHE_TIMEOUT, 0L);
         SET(CURLOPT_FRESH_CONNECT, 1L);
         SET(CURLOPT_FORBID_REUSE, 1L);
+        fetch_certificate_ask(easy);
     }
     SET(CURLOPT_OPENSOCKETFUNCTION, on_socket);
     SET(CURLOPT_OPENSOCKETDATA, exchange);
@@ -448,6 +451,7 @@ static void response_finish(CURL *easy, struct fetch_response *ret)
     long status = 0;
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     ret->status = (int)status;
+    ret->certificate_ends_at = fetch_certificate_end(easy);
 }
 
 static enum err exchange_run(struct curl_fetch *fetch, struct exchange *exchange, struct errmsg *why)

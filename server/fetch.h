@@ -54,8 +54,10 @@ struct fetch_response {
     int64_t date_at;        /* wall, from Date; 0 when not given or unreadable */
     int rate_remaining;     /* X-RateLimit-Remaining; -1 when not given or unreadable */
     int64_t rate_reset_at;  /* wall, from X-RateLimit-Reset (seconds since 1970); 0 */
-    int64_t took_ms;        /* name look-up to last byte; also of a failed exchange */
-    char peer[64];          /* address connected to */
+    int64_t
+        certificate_ends_at; /* wall: the server's own; 0: not asked for with is_fresh, or not by TLS, or not known */
+    int64_t took_ms;         /* name look-up to last byte; also of a failed exchange */
+    char peer[64];           /* address connected to */
 };
 
 struct fetch {

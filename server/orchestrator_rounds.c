@@ -303,6 +303,7 @@ void round_looked(struct orchestrator *o, struct command *command)
     item->script = copy_of(looked->script);
     item->took_ms = looked->took_ms;
     item->clock_skew_ms = looked->clock_skew_ms;
+    item->ends_at = looked->ends_at;
     round->n_left--;
 }
 
@@ -338,7 +339,8 @@ static struct plan_step step_of(const struct round_item *item)
                                        .text = item->said,
                                        .script = item->script,
                                        .took_ms = item->took_ms,
-                                       .clock_skew_ms = item->clock_skew_ms}};
+                                       .clock_skew_ms = item->clock_skew_ms,
+                                       .ends_at = item->ends_at}};
 }
 
 static struct plan_survey survey_of(const struct round_item *item)
@@ -362,6 +364,7 @@ json_t *round_plan(const struct orchestrator *o, const struct round *round, int 
                             .from = round->ways[way].from,
                             .to = round->ways[way].to,
                             .at = time_format(o->wall, at),
+                            .now = o->wall,
                             .steps = steps,
                             .surveys = surveys};
     for (int i = 0; steps && surveys && i < round->n_items; i++) {

@@ -28,7 +28,7 @@ struct round_item { /* a look or a survey */
     bool is_right;
     json_t *current, *desired, *previous;
     char *said, *script;
-    int64_t took_ms, clock_skew_ms;
+    int64_t took_ms, clock_skew_ms, ends_at;
 };
 
 struct round_way {

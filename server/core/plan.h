@@ -20,7 +20,7 @@ struct plan_look {
     bool is_right;
     const json_t *current, *desired, *previous; /* may be NULL */
     const char *text, *script;                  /* may be NULL */
-    int64_t took_ms, clock_skew_ms;             /* the second as in struct action_result */
+    int64_t took_ms, clock_skew_ms, ends_at;    /* the last two as in struct action_result */
 };
 
 struct plan_step {
@@ -45,8 +45,9 @@ struct plan_way {
     const struct service *service;
     enum direction direction;
     enum occasion occasion;
-    int from, to; /* from may be SITE_NONE */
-    const char *at;
+    int from, to;   /* from may be SITE_NONE */
+    const char *at; /* the same as `now` */
+    int64_t now;    /* wall */
     const struct plan_step *steps;
     int n_steps;
     const struct plan_survey *surveys;
@@ -58,7 +59,8 @@ struct plan_way {
  * "desired", "previous", "text", "took_ms", "predicted_ms": MS|null, and where it was asked for "script"}], "warnings":
  * [{"kind", "step": N|null, "text"}], "predicted": {"steps_ms", "ttl_ms", "total_ms", "objective_ms"}, "clock_skew_ms",
  * "at"}. Kinds of warnings: fails, unknown, blind (a step that cannot look at all), same, foreign, ttl, stray, survey,
- * clock, late; and more, which says how many have no room behind the first PLAN_MAX_WARNINGS. NULL: out of memory. */
+ * clock, credential (it ends soon, or a certificate does), late; and more, which says how many have no room behind the
+ * first PLAN_MAX_WARNINGS. NULL: out of memory. */
 json_t *plan_make(const struct plan_way *way);
 const char *plan_hash(const json_t *plan); /* "" when it is none */
 /* The names of the sites' own values that stand for addresses: an array of texts, those of `from` that `to` does not

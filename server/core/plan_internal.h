@@ -4,8 +4,10 @@
 
 #include "core/plan.h"
 
-#define PLAN_SKEW_MS 2000        /* from here on a clock is worth a warning, */
-#define PLAN_WORST_SKEW_MS 60000 /* and here a signature or a certificate fails */
+#define PLAN_SKEW_MS 2000         /* from here on a clock is worth a warning, */
+#define PLAN_WORST_SKEW_MS 300000 /* and here AWS refuses what is signed */
+
+#define PLAN_ENDS_SOON_MS (7 * (int64_t)24 * 3600 * 1000)
 
 json_t *plan_text(const char *text); /* a JSON string in every case; NULL for NULL becomes null */
 bool plan_is_named(const json_t *object, const char *key, const char *word);

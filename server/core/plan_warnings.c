@@ -4,6 +4,7 @@
 #include "base/address.h"
 #include "base/utf8.h"
 #include "core/json_whole.h"
+#include "core/words.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -188,6 +189,31 @@ static void warn_of_ttl(struct warnings *warnings, const struct plan_way *way, i
              step->name, rto_s);
 }
 
+static bool is_provider_of_earlier(const struct plan_way *way, int n, const json_t *provider)
+{
+    for (int i = 0; i < n; i++)
+        if (way->steps[i].look.ends_at != 0 && json_equal(json_object_get(way->steps[i].text, "provider"), provider))
+            return true;
+    return false;
+}
+
+/* Of a provider's credential, once for all steps that use it; of the certificate that a site shows. */
+static void warn_of_end(struct warnings *warnings, const struct plan_way *way, int n)
+{
+    const struct plan_step *step = &way->steps[n];
+    const json_t *provider = json_object_get(step->text, "provider");
+    const int64_t ends_at = step->look.ends_at, left_ms = ends_at - way->now;
+    const struct phrase when =
+        left_ms > 0 ? phrase_of("ends in %s", duration_phrase(left_ms).text) : phrase_of("has ended");
+    if (!step->look.is_there || ends_at == 0 || left_ms > PLAN_ENDS_SOON_MS)
+        return;
+    if (!json_is_string(provider))
+        warn(warnings, "credential", n, "%.100s: the certificate that is shown there %s", step->name, when.text);
+    else if (!is_provider_of_earlier(way, n, provider))
+        warn(warnings, "credential", n, "%.100s: the credential of provider %.64s %s", step->name,
+             json_string_value(provider), when.text);
+}
+
 /* ---- of what no step moves --------------------------------------------------------------------------------------- */
 
 static bool is_record(const char *name, const char *zone, const char *record)
@@ -254,9 +280,9 @@ static void warn_of_clock(struct warnings *warnings, const json_t *plan)
 {
     int64_t skew = plan_number(plan, "clock_skew_ms");
     if (llabs((long long)skew) > PLAN_SKEW_MS)
-        warn(warnings, "clock", -1,
-             "the clock here is %" PRId64 " s %s the providers': signed requests will be refused",
-             (int64_t)llabs((long long)skew) / 1000, skew > 0 ? "behind" : "ahead of");
+        warn(warnings, "clock", -1, "the clock here is %" PRId64 " s %s the providers': signed requests %s",
+             (int64_t)llabs((long long)skew) / 1000, skew > 0 ? "behind" : "ahead of",
+             llabs((long long)skew) > PLAN_WORST_SKEW_MS ? "are refused" : "are refused from 5 min on");
 }
 
 /* The objective counts from the first alert on: what the decision waits for comes first. */
@@ -286,6 +312,7 @@ void plan_warn(json_t *plan, const struct plan_way *way)
         warn_of_same(&warnings, way, n);
         warn_of_foreign(&warnings, &way->steps[n], n);
         warn_of_ttl(&warnings, way, n);
+        warn_of_end(&warnings, way, n);
     }
     warn_of_time(&warnings, plan, way);
     for (int i = 0; i < way->n_surveys; i++)

@@ -1,5 +1,7 @@
 """Whether a service could be moved, as its daemon sees it by itself: not ready, degraded, since when, why, and ready again."""
 
+import json
+
 import pytest
 
 from client import Sandbox
@@ -21,7 +23,9 @@ def one_record(sandbox, **changes):
 @pytest.fixture(scope="module")
 def solo():
     records = [{"id": 1, "type": "A", "name": "solo", "target": "192.0.2.111", "ttl_sec": 30}]
-    seed = {"linode": {"domains": [{"id": 123, "domain": "example.com", "records": records}]}}
+    in_ovh = [{"id": 1, "subDomain": "app", "fieldType": "A", "target": "192.0.2.111", "ttl": 60}]
+    seed = {"linode": {"domains": [{"id": 123, "domain": "example.com", "records": records}]},
+            "ovh": {"zones": [{"name": "example.net", "records": in_ovh}]}}
     with Sandbox(sites={"rbx": "127.0.0.3:0"}, seed=seed, linode_render_ms=50) as sandbox:
         yield sandbox
 
@@ -96,3 +100,26 @@ def test_a_record_is_gone_a_standby_is_down_and_a_ttl_is_too_long(make_daemon, s
     assert state("shop")["state"] == "ready"
     solo.site("rbx", "ok")
     wait_for(lambda: state("down")["state"] == "ready", 40, "the standby to be back")
+
+
+def test_a_key_ends_soon_and_the_clock_is_wrong(make_daemon, solo):
+    solo.reset()
+    solo.options(ovh_expires_in_s=3 * 24 * 3600, linode_skew_s=90)
+    config = one_record(solo)
+    services = config["services"]
+    services["key"] = dict(services["shop"], alerts=[], playbook=[configuration(solo)["services"]["shop"]["playbook"][1]])
+    daemon = make_daemon(config)
+
+    def state(name):
+        return daemon.service(name)["readiness"]["failover"] or {"text": ""}
+    wait_for(lambda: "credential of provider ovh ends in" in state("key")["text"], 40, "the key")
+    wait_for(lambda: "s behind the providers'" in state("shop")["text"], 40, "the clock")
+    assert state("key")["state"] == state("shop")["state"] == "degraded"
+    said = json.loads(daemon.command("doctor", "-c", daemon.path, "--json").stdout)
+    hinders = {item["about"]: item["text"] for item in said["findings"] if item["severity"] == "hinders" and "failover" in item["text"]}
+    assert "credential of provider ovh" in hinders["key"] and "s behind the providers'" in hinders["shop"]
+    solo.options(linode_skew_s=-400)  # AWS refuses what is signed from 5 minutes on
+    refused = wait_ready(daemon, "not ready")
+    assert "s ahead of the providers': signed requests are refused" in refused["text"]
+    solo.options(linode_skew_s=0)
+    wait_ready(daemon, "ready")

@@ -10,6 +10,7 @@ import ipaddress
 import json
 import re
 import time
+from email.utils import formatdate
 
 from exchange import Refused, json_response
 from provider import Provider
@@ -70,6 +71,7 @@ class Linode(Provider):
             except Refused as refused:
                 response = refused.response
         response.headers.update(limits)
+        response.headers["Date"] = formatdate(time.time() + self.option("skew_s"), usegmt=True)
         return response
 
     def error(self, status, reason, field=None):

@@ -12,6 +12,7 @@ import ipaddress
 import json
 import re
 import time
+from email.utils import formatdate
 
 from exchange import Refused, Response, json_response
 from provider import Provider
@@ -80,6 +81,7 @@ class Ovh(Provider):
 
     def _with_id(self, response):
         stamp = datetime.datetime.now(datetime.timezone.utc).strftime("%Y%m%d%H%M%S")
+        response.headers["Date"] = formatdate(self._now(), usegmt=True)
         response.headers["X-Ovh-Queryid"] = "EU.sandbox-1.%x.%s" % (time.monotonic_ns(), stamp)
         return response
 
@@ -100,6 +102,12 @@ class Ovh(Provider):
 
     def _now(self):
         return int(time.time()) + self.option("skew_s")
+
+    def _expiration(self):
+        if not self.option("expires_in_s"):
+            return None
+        end = datetime.datetime.fromtimestamp(self._now() + self.option("expires_in_s"), datetime.timezone(datetime.timedelta(hours=1)))
+        return end.isoformat(timespec="seconds")
 
     def _deny(self, status, code):
         self.refuse(status, MESSAGES[code], code)
@@ -132,7 +140,7 @@ class Ovh(Provider):
 
     def _route(self, request, parts, rules):
         if parts == ["auth", "currentCredential"] and request.method == "GET":
-            return json_response(200, {"status": "validated", "expiration": None, "rules": rules, "applicationId": 1, "credentialId": 1})
+            return json_response(200, {"status": "validated", "expiration": self._expiration(), "rules": rules, "applicationId": 1, "credentialId": 1})
         if parts[:2] != ["domain", "zone"] or len(parts) > 5:
             self.refuse(404, "Got an invalid (or empty) URL")
         if len(parts) == 2:

@@ -23,6 +23,7 @@ from route53 import Route53
 OPTIONS = (
     ("linode_render_ms", 500, None, "from a record change until the zone is rendered and served; -1: never"),
     ("linode_rate_limit", 800, None, "requests per token in 2 minutes before 429; 0: no limit"),
+    ("linode_skew_s", 0, None, "Linode's clock minus ours, seen in the Date header"),
     ("ovh_refresh_ms", 500, None, "from /refresh until the zone is served; -1: swallowed, never served"),
     ("ovh_refresh_status", "200", ("200", "204", "alternate"), "what an accepted /refresh answers, always with an empty body"),
     ("ovh_busy_status", 409, None, "what a /refresh answers while another one of the zone is running"),
@@ -30,8 +31,9 @@ OPTIONS = (
     ("ovh_put_body", "", ("", "null"), "the body of a successful PUT or DELETE"),
     ("ovh_post_id_zero", False, None, "a new record is answered with id 0"),
     ("ovh_new_record_404_ms", 0, None, "a new record cannot be read by id for so long"),
-    ("ovh_skew_s", 0, None, "OVH's clock minus ours, seen in /auth/time and in the check of timestamps"),
+    ("ovh_skew_s", 0, None, "OVH's clock minus ours, seen in /auth/time, in the Date header and in the check of timestamps"),
     ("ovh_tolerance_s", 60, None, "how far a signed timestamp may be off OVH's clock"),
+    ("ovh_expires_in_s", 0, None, "when the consumer key ends, as /auth/currentCredential says it; 0: never"),
     ("route53_insync_ms", 500, None, "from an accepted change until INSYNC and served; -1: PENDING for ever"),
     ("route53_invalid_batch_root", "ErrorResponse", ("ErrorResponse", "InvalidChangeBatch"), "the XML root of a refused batch"),
     ("route53_one_at_a_time", False, None, "a change is PriorRequestNotComplete while another one of its zone is PENDING"),

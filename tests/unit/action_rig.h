@@ -28,6 +28,7 @@ struct rig {
     struct consent *consent;
     int64_t timeout_ms;
     bool after_unknown_apply;
+    bool is_look;
     bool is_lag_accepted;
     struct action_result result; /* of the last call */
     char shown[2000];            /* of the last survey: "NAME TYPE TARGET TTL|" of each, sorted */
@@ -97,6 +98,7 @@ static inline enum outcome rig_call(struct rig *rig, rig_phase phase)
                                .consent = rig->consent,
                                .after_unknown_apply = rig->after_unknown_apply,
                                .is_lag_accepted = rig->is_lag_accepted,
+                               .is_look = rig->is_look,
                                .observed = rig->observed,
                                .applied = rig->applied,
                                .requests = rig->requests};

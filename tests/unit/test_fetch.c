@@ -474,19 +474,27 @@ static void test_silence_is_no_failed_look_up(void **state)
     close(listener);
 }
 
-/* ---- a certificate that nobody vouches for ----------------------------------------------------------------------- */
+/* ---- certificates ------------------------------------------------------------------------------------------------ */
 
 struct tls_server {
     int listener;
     int port;
     char asked_for[100]; /* the name in the handshake */
-    char received[100];  /* what came after it: nothing may */
+    char received[100];  /* what came after it */
+    time_t ends_at;
+    gnutls_certificate_credentials_t credentials;
+    pthread_t thread;
 };
 
-static void certificate_make(gnutls_certificate_credentials_t credentials)
+/* Signed by itself. As PEM it is in `pem`, an authority for who takes it for one. */
+static void certificate_make(struct tls_server *server, gnutls_datum_t *pem)
 {
+    gnutls_certificate_credentials_t credentials;
     gnutls_x509_privkey_t key;
     gnutls_x509_crt_t certificate;
+    gnutls_certificate_allocate_credentials(&credentials);
+    server->credentials = credentials;
+    server->ends_at = time(NULL) + 3600;
     gnutls_x509_privkey_init(&key);
     gnutls_x509_privkey_generate(key, GNUTLS_PK_ECDSA, GNUTLS_CURVE_TO_BITS(GNUTLS_ECC_CURVE_SECP256R1), 0);
     gnutls_x509_crt_init(&certificate);
@@ -495,59 +503,97 @@ static void certificate_make(gnutls_certificate_credentials_t credentials)
     gnutls_x509_crt_set_dn_by_oid(certificate, GNUTLS_OID_X520_COMMON_NAME, 0, "name.test", 9);
     gnutls_x509_crt_set_subject_alt_name(certificate, GNUTLS_SAN_DNSNAME, "name.test", 9, GNUTLS_FSAN_SET);
     gnutls_x509_crt_set_activation_time(certificate, time(NULL) - 3600);
-    gnutls_x509_crt_set_expiration_time(certificate, time(NULL) + 3600);
+    gnutls_x509_crt_set_expiration_time(certificate, server->ends_at);
     gnutls_x509_crt_set_key(certificate, key);
     assert_int_equal(gnutls_x509_crt_sign2(certificate, certificate, key, GNUTLS_DIG_SHA256, 0), 0);
     assert_int_equal(gnutls_certificate_set_x509_key(credentials, &certificate, 1, key), 0);
+    assert_int_equal(gnutls_x509_crt_export2(certificate, GNUTLS_X509_FMT_PEM, pem), 0);
     gnutls_x509_crt_deinit(certificate);
     gnutls_x509_privkey_deinit(key);
 }
 
 static void *tls_serve(void *context)
 {
+    static const char answer[] = "HTTP/1.1 204 No Content\r\n\r\n";
     struct tls_server *server = context;
-    gnutls_certificate_credentials_t credentials;
     gnutls_session_t session;
     unsigned type;
     size_t len = sizeof(server->asked_for);
-    gnutls_certificate_allocate_credentials(&credentials);
-    certificate_make(credentials);
     int fd = accept(server->listener, NULL, NULL);
     gnutls_init(&session, GNUTLS_SERVER);
     gnutls_set_default_priority(session);
-    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, credentials);
+    gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, server->credentials);
     gnutls_transport_set_int(session, fd);
-    if (gnutls_handshake(session) == 0)
-        (void)gnutls_record_recv(session, server->received, sizeof(server->received) - 1);
+    if (gnutls_handshake(session) == 0 &&
+        gnutls_record_recv(session, server->received, sizeof(server->received) - 1) > 0)
+        (void)!gnutls_record_send(session, answer, sizeof(answer) - 1);
     gnutls_server_name_get(session, server->asked_for, &len, &type, 0);
     gnutls_deinit(session);
     close(fd);
-    gnutls_certificate_free_credentials(credentials);
     return NULL;
+}
+
+/* Serves one connection. The certificate is in `pem`, to be freed with gnutls_free(). */
+static void tls_start(struct tls_server *server, gnutls_datum_t *pem, char url[64])
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    *server = (struct tls_server){.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+    certificate_make(server, pem);
+    assert_int_equal(bind(server->listener, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(listen(server->listener, 1), 0);
+    assert_int_equal(getsockname(server->listener, (struct sockaddr *)&address, &len), 0);
+    assert_int_equal(pthread_create(&server->thread, NULL, tls_serve, server), 0);
+    snprintf(url, 64, "https://name.test:%d/", ntohs(address.sin_port));
+}
+
+static void tls_stop(struct tls_server *server)
+{
+    pthread_join(server->thread, NULL);
+    close(server->listener);
+    gnutls_certificate_free_credentials(server->credentials);
 }
 
 static void test_certificate_is_always_checked(void **state)
 {
     (void)state;
-    struct tls_server server = {.listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    socklen_t len = sizeof(address);
-    pthread_t thread;
+    struct tls_server server;
+    gnutls_datum_t pem = {NULL, 0};
     char url[64];
-    assert_int_equal(bind(server.listener, (struct sockaddr *)&address, sizeof(address)), 0);
-    assert_int_equal(listen(server.listener, 1), 0);
-    assert_int_equal(getsockname(server.listener, (struct sockaddr *)&address, &len), 0);
-    pthread_create(&thread, NULL, tls_serve, &server);
+    tls_start(&server, &pem, url);
     struct sent sent = {.fetch = fetch_new()};
     struct fetch_request put = {.method = "PUT", .connect_to = "127.0.0.1"};
-    snprintf(url, sizeof(url), "https://name.test:%d/", ntohs(address.sin_port));
     assert_int_equal(get(&sent, url, &put), ERR_DENIED);
     assert_non_null(strstr(sent.why.text, "certificate"));
     sent_done(&sent);
-    pthread_join(thread, NULL);
-    close(server.listener);
+    tls_stop(&server);
+    gnutls_free(pem.data);
     assert_string_equal(server.asked_for, "name.test"); /* that of the URL, not the address */
     assert_string_equal(server.received, "");
+}
+
+static void test_when_a_certificate_ends(void **state)
+{
+    (void)state;
+    for (int is_fresh = 0; is_fresh < 2; is_fresh++) {
+        struct tls_server server;
+        gnutls_datum_t pem = {NULL, 0};
+        char url[64], path[] = "/tmp/test_fetch_XXXXXX";
+        tls_start(&server, &pem, url);
+        int fd = mkstemp(path);
+        assert_int_equal(write(fd, pem.data, pem.size), pem.size);
+        close(fd);
+        struct sent sent = {.fetch = fetch_new()};
+        struct fetch_request one = {.method = "GET", .connect_to = "127.0.0.1", .ca = path, .is_fresh = is_fresh};
+        if (get(&sent, url, &one) != ERR_OK)
+            fail_msg("%s", sent.why.text);
+        assert_int_equal(sent.response.status, 204);
+        assert_int_equal(sent.response.certificate_ends_at, is_fresh ? (int64_t)server.ends_at * 1000 : 0);
+        sent_done(&sent);
+        tls_stop(&server);
+        gnutls_free(pem.data);
+        (void)unlink(path);
+    }
 }
 
 int main(void)
@@ -567,6 +613,7 @@ int main(void)
         cmocka_unit_test(test_bounded_answer),
         cmocka_unit_test(test_connect_to),
         cmocka_unit_test(test_certificate_is_always_checked),
+        cmocka_unit_test(test_when_a_certificate_ends),
         cmocka_unit_test(test_fresh_looks_the_name_up_again),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_time_out_of_a_look_up),

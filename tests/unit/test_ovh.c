@@ -50,6 +50,45 @@ static int count_requests(struct rig *rig, const char *method, const char *part)
     return count;
 }
 
+/* Asked for once, by looks alone; a key that may not ask that is none the worse for it. */
+static void test_when_the_key_ends(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *options, *fault;
+        int64_t in_s; /* 0: not known */
+    } cases[] = {
+        {"{\"ovh_expires_in_s\": 259200}", NULL, 259200},
+        {"{\"ovh_expires_in_s\": 0}", NULL, 0},
+        {"{\"ovh_expires_in_s\": 259200}",
+         "[{\"path_regex\": \"currentCredential\", \"kind\": \"status\", \"status\": 403, \"code\": "
+         "\"NOT_GRANTED_CALL\"}]",
+         0},
+        {"{\"ovh_expires_in_s\": 259200}", "[{\"path_regex\": \"currentCredential\", \"kind\": \"garbage\"}]", 0},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct rig rig;
+        start(&rig);
+        option(cases[i].options);
+        if (cases[i].fault)
+            fault(cases[i].fault);
+        assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+        assert_int_equal(rig.result.ends_at, 0);
+        assert_int_equal(count_requests(&rig, "GET", "/auth/currentCredential"), 0);
+        rig.is_look = true;
+        for (int n = 0; n < 2; n++) {
+            assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
+            const int64_t in_ms = rig.result.ends_at - clock_wall_ms();
+            if (cases[i].in_s)
+                assert_in_range(in_ms, (cases[i].in_s - 60) * 1000, cases[i].in_s * 1000);
+            else
+                assert_int_equal(rig.result.ends_at, 0);
+        }
+        assert_int_equal(count_requests(&rig, "GET", "/auth/currentCredential"), 1);
+        rig_stop(&rig);
+    }
+}
+
 static void test_moves_a_record(void **state)
 {
     (void)state;
@@ -684,6 +723,7 @@ int main(void)
     clock_start();
     fetch_start();
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_when_the_key_ends),
         cmocka_unit_test(test_moves_a_record),
         cmocka_unit_test(test_staged_is_not_served),
         cmocka_unit_test(test_no_right_to_refresh),

@@ -245,6 +245,19 @@ static void assert_warns_not(const struct plan_fixture *f)
     json_decref(plan);
 }
 
+static void assert_verdict(const struct plan_fixture *f, const char *trouble, enum readiness state, const char *cause,
+                           const char *says)
+{
+    json_t *plan = made(f);
+    struct plan_verdict verdict;
+    plan_judge(plan, trouble, &verdict);
+    assert_string_equal(verdict.cause, cause);
+    assert_int_equal(verdict.state, state);
+    if (says ? !strstr(verdict.text, says) : verdict.text[0])
+        fail_msg("not \"%s\" but \"%s\"", says ? says : "", verdict.text);
+    json_decref(plan);
+}
+
 static void each_step_warns_of_what_it_found(void **state)
 {
     struct plan_fixture *f = *state;
@@ -347,6 +360,29 @@ static void clocks_and_objectives_are_told(void **state)
     assert_warns(f, "late", -1, "about 95 s (hold 60 s, steps 5 s, old DNS answers 30 s), and the objective is 95 s");
     f->way.occasion = OCCASION_PLANNED; /* no decision comes before it */
     assert_warns_not(f);
+}
+
+static void a_credential_that_ends_soon_is_told(void **state)
+{
+    struct plan_fixture *f = *state;
+    const int64_t day = INT64_C(24) * 3600 * 1000;
+    f->way.now = INT64_C(1795834800000); /* 2026-11-28 03:00 */
+    f->steps[0].look.ends_at = f->way.now + 7 * day + 1;
+    assert_warns_not(f);
+    f->steps[0].look.ends_at = f->way.now + 3 * day;
+    assert_warns(f, "credential", 0, "the credential of provider linode ends in 3 d");
+    step_done(&f->steps[1]);
+    f->steps[1] = record_step(); /* of the same provider: told once */
+    f->steps[1].look.ends_at = f->steps[0].look.ends_at;
+    assert_warns(f, "credential", 0, "the credential of provider linode ends in 3 d");
+    step_done(&f->steps[1]);
+    f->steps[1] = check_step();
+    f->steps[0].look.ends_at = 0;
+    f->steps[1].look.ends_at = f->way.now - 1;
+    assert_warns(f, "credential", 1, "the certificate that is shown there has ended");
+    f->steps[1].look.ends_at = f->way.now + day;
+    assert_warns(f, "credential", 1, "the certificate that is shown there ends in 1 d");
+    assert_verdict(f, NULL, READINESS_DEGRADED, "credential", "it answers: the certificate");
 }
 
 static void strays_are_what_no_step_moves(void **state)
@@ -463,19 +499,6 @@ static void the_prediction_adds_steps_and_the_longest_ttl(void **state)
 
 /* ---- readiness --------------------------------------------------------------------------------------------------- */
 
-static void assert_verdict(const struct plan_fixture *f, const char *trouble, enum readiness state, const char *cause,
-                           const char *says)
-{
-    json_t *plan = made(f);
-    struct plan_verdict verdict;
-    plan_judge(plan, trouble, &verdict);
-    assert_string_equal(verdict.cause, cause);
-    assert_int_equal(verdict.state, state);
-    if (says ? !strstr(verdict.text, says) : verdict.text[0])
-        fail_msg("not \"%s\" but \"%s\"", says ? says : "", verdict.text);
-    json_decref(plan);
-}
-
 static void readiness_is_the_worst_of_all(void **state)
 {
     static const char disk[] = "the disk has 3 MiB left", ballast[] = "the ballast is given up";
@@ -484,11 +507,11 @@ static void readiness_is_the_worst_of_all(void **state)
     assert_verdict(f, disk, READINESS_DEGRADED, "daemon", disk);
     assert_verdict(f, ballast, READINESS_DEGRADED, "daemon", ballast);
     f->steps[0].look.clock_skew_ms = 60000;
-    assert_verdict(f, NULL, READINESS_DEGRADED, "clock", "60 s behind");
-    f->steps[0].look.clock_skew_ms = -61000; /* here a signature fails */
+    assert_verdict(f, NULL, READINESS_DEGRADED, "clock",
+                   "60 s behind the providers': signed requests are refused from 5");
+    f->steps[0].look.clock_skew_ms = -301000; /* here a signature fails */
     assert_verdict(f, disk, READINESS_NOT_READY, "daemon clock",
-                   "61 s ahead of the providers': signed requests will be "
-                   "refused; and 1 more");
+                   "301 s ahead of the providers': signed requests are refused; and 1 more");
     f->steps[0].look.clock_skew_ms = 0;
     f->steps[0].look.outcome = OUTCOME_TEMPORARY;
     assert_verdict(f, NULL, READINESS_DEGRADED, "unknown", "the record");
@@ -522,6 +545,7 @@ int main(void)
         TEST(what_belongs_to_neither_site_is_told),
         TEST(old_answers_that_live_too_long_are_told),
         TEST(clocks_and_objectives_are_told),
+        TEST(a_credential_that_ends_soon_is_told),
         TEST(strays_are_what_no_step_moves),
         TEST(addresses_are_those_of_the_old_site_alone),
         TEST(what_has_no_room_is_counted_and_the_worst_is_not_among_it),
