@@ -100,7 +100,7 @@ export function render(route, data) {
             `${plural(failing.length, "step")} would fail: ${failing.map((step) => step.name).join(", ")}.`) : null,
         prediction(plan),
         h("p", {class: "actions"},
-            h("button", {type: "button", class: "strong", "data-do": "ask", "data-verb": verb, "data-service": service.name,
+            h("button", {type: "button", class: failing.length ? null : "strong", "data-do": "ask", "data-verb": verb, "data-service": service.name,
                 "data-plan": plan.hash, "data-to": plan.to}, "Start exactly this…"),
             others.map((name) => h("a", {class: "button", "data-key": name,
                 href: `#/plan/${encodeURIComponent(service.name)}?to=${encodeURIComponent(name)}`}, `Plan for ${name}`))),

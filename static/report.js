@@ -29,8 +29,9 @@ function verdict(report) {
 
 function table(name, heads, rows) {
     return h("section", {class: "card", "aria-label": name, "data-key": name},
+        h("h2", null, name),
         h("table", {class: "sites"},
-            h("caption", null, name),
+            h("caption", {class: "unseen"}, name),
             h("thead", null, h("tr", null, heads.map((text) => h("th", {scope: "col"}, text)))),
             h("tbody", null, rows.map(([head, ...cells]) => h("tr", null, h("th", {scope: "row", class: "foreign"}, head),
                 cells.map((cell, i) => h("td", {"data-label": heads[i + 1], class: "foreign"}, cell)))))));
@@ -47,7 +48,7 @@ export function render(route, data) {
         table("How it went", ["", "At", "After"],
             report.milestones.map((one) => [one.name, one.at.slice(11, 19), after(one.after_ms)])),
         report.steps.length ? table("Steps", ["Step", "State", "Took", "Attempts"], report.steps.map((step) => [`${step.n}. ${step.name}`,
-            badge(step.state), [duration(step.took_ms), Number.isFinite(step.expected_ms) ? `, expected ${duration(step.expected_ms)}` : ""],
+            h("span", null, badge(step.state)), [duration(step.took_ms), Number.isFinite(step.expected_ms) ? `, expected ${duration(step.expected_ms)}` : ""],
             `${step.attempts}${step.errors ? `, ${step.errors} failed` : ""}`])) : null,
         h("h2", null, "As Markdown"),
         h("pre", {class: "body foreign", tabindex: "0", "aria-label": "The report as Markdown"}, report.markdown)];

@@ -21,8 +21,11 @@ export async function load(route, signal) {
     return {runs: page.items, next: page.next, services: services.items.map((s) => s.name)};
 }
 
+// Behind the end of a run its measures go on, and its debts.
+const isLeft = (run) => run.steps.some((step) => ["running", "owed"].includes(step.state));
+
 export const isBusy = (data) => (data.run ? isMoving(data.run) : data.runs.some(isMoving));
-export const isFinal = (route, data) => Boolean(data.run ? !isUnfinished(data.run) : route.filter.after);
+export const isFinal = (route, data) => Boolean(data.run ? !isUnfinished(data.run) && !isLeft(data.run) : route.filter.after);
 
 export function facts(data) {
     const all = new Map();
@@ -222,7 +225,7 @@ function stepItem(run, step) {
         MEANS[step.state] ? h("p", {class: "means"}, MEANS[step.state]) : null,
         stepActions(run, step),
         step.error ? h("p", {class: "error foreign"}, step.error) : null,
-        change(step), lastWord(step),
+        step.state === "undone" ? null : change(step), lastWord(step),
         step.attempts.length ? h("details", // one that fails opens, though it stood there closed before
             {"data-key": WAITING.includes(step.state) ? "attempts of the failed" : "attempts", open: WAITING.includes(step.state)},
             h("summary", null, plural(step.attempts.length, "attempt")),
@@ -230,10 +233,12 @@ function stepItem(run, step) {
 }
 
 function progress(run) {
-    const done = run.steps.filter((s) => ["done", "already done", "skipped", "undone"].includes(s.state)).length;
+    const count = (...states) => run.steps.filter((s) => states.includes(s.state)).length;
+    const undone = count("undone");
+    const owed = count("owed");
     return h("div", {class: "progress"},
-        h("p", {class: "quiet"}, `${done} of ${plural(run.steps.length, "step")} finished`,
-            run.debts ? `, ${run.debts} owed` : null),
+        h("p", {class: "quiet"}, `${count("done", "already done", "skipped")} of ${plural(run.steps.length, "step")} finished`,
+            owed ? `, ${owed} owed` : "", undone ? `, ${undone} put back` : ""),
         h("div", {class: "bar", "aria-hidden": "true"},
             run.steps.map((s) => h("span", {class: s.state.replaceAll(" ", "-"), "data-key": s.n}))));
 }
@@ -289,8 +294,7 @@ function timing(run) {
         t.steps_ms === null ? null : fact("Steps", `took ${duration(t.steps_ms)}`),
         measures.map((step) => fact(step.name, `well again ${duration(step.after_ms + step.took_ms)} after `,
             t.alert_at ? "the first alert" : "the start")),
-        t.felt_ms === null ? null : fact(t.alert_at ? "Users waited" : "From start to end", // without an alert nobody is known to
-            h("b", {class: isLate ? "error" : null}, duration(t.felt_ms)),
+        t.felt_ms === null ? null : fact("Users waited", h("b", {class: isLate ? "error" : null}, duration(t.felt_ms)),
             t.measured_at ? null : ", to the end of the last step",
             t.objective_ms === null ? null : `; the objective is ${duration(t.objective_ms)}: ${isLate ? "missed" : "met"}`),
         t.felt_ms === null && t.objective_ms !== null ? fact("Objective", duration(t.objective_ms)) : null);
@@ -331,7 +335,8 @@ function renderOne(run) {
             run.finished_at
                 ? fact("Finished", at(run.finished_at), ", after ", took(run.started_at, run.finished_at)) : null,
             fact("Effect so far",
-                run.has_effect ? "yes: something was written at a provider" : "none: nothing was written"),
+                run.has_effect ? "yes: something was written at a provider"
+                    : run.state === "undone" ? "none: what was written has been put back" : "none: nothing was written"),
             run.plan ? fact("Plan", h("code", null, run.plan)) : null,
             fact("Report", h("a", {href: `#/report/${run.id}?of=run`}, "How long each part took, and what was slow")),
             fact("Run", h("code", null, run.id)),
