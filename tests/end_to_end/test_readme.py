@@ -111,6 +111,23 @@ def test_every_command_is_one_of_the_binary():
         assert words in usage
 
 
+def test_each_command_says_what_it_takes_and_refuses_the_rest():
+    def turnout(*words):
+        return subprocess.run([BINARY, *words], capture_output=True, text=True, timeout=60, check=False)
+
+    usage = turnout("--help").stdout
+    assert turnout("help").stdout == usage
+    for name in re.findall(r"^  ([a-z]+) ", usage, re.MULTILINE):
+        said = turnout("help", name)
+        assert said.returncode == 0 and said.stdout.startswith("Usage: turnout %s " % name)
+        assert turnout(name, "--help").stdout == said.stdout
+    assert "--step N" in turnout("help", "retry").stdout and "--step" not in turnout("help", "cancel").stdout
+    # What does not count must not look as if it did: this would have moved shop to another site than the one that was meant.
+    refused = turnout("failover", "shop", "--site", "rbx", "--reason", "x", "--url", "http://127.0.0.1:9")
+    assert refused.returncode == 2 and "failover takes no --site; see turnout help failover" in refused.stderr
+    assert turnout("help", "nonsense").returncode == 2
+
+
 def test_every_file_and_folder_is_there():
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", TEXT)
     scripts = re.findall(r"\bscripts/[a-z-]+(?:\.[a-z]+)?", TEXT)
