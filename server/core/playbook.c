@@ -129,6 +129,16 @@ static const char *ending_phrase(const struct run *run)
     return run->has_effect ? "cancelled after something had been changed" : "cancelled before anything was changed";
 }
 
+/* Whether it is a step that wants the run to go back, and no person. */
+static bool is_by_rule(const struct run *run)
+{
+    for (int i = 0; i < run->n_steps; i++)
+        if (run->steps[i].on_failure == ON_FAILURE_UNDO &&
+            (run->steps[i].state == STEP_FAILED || run->steps[i].state == STEP_UNKNOWN))
+            return true;
+    return false;
+}
+
 /* Nothing is under way any more. */
 static void end_now(struct advance *a, const char *text)
 {
@@ -140,7 +150,7 @@ static void end_now(struct advance *a, const char *text)
         if (run->steps[i].state == STEP_RUNNING) {
             run->steps[i].next_at = 0;
             step_set(a, i, step_failed_state(&run->steps[i]), text);
-        } else if (run->steps[i].state == STEP_OWED && ending != ENDING_UNDO) {
+        } else if (run->steps[i].state == STEP_OWED && (ending != ENDING_UNDO || !run->has_effect)) {
             run->steps[i].next_at = 0;
             step_set(a, i, step_failed_state(&run->steps[i]), "it was owed, and the run has ended before it was done");
         }
@@ -155,7 +165,10 @@ static void end_now(struct advance *a, const char *text)
         run_set_state(a, RUN_FAILED, text);
         break;
     case ENDING_UNDO:
-        undo_begin(a, text);
+        if (run->has_effect)
+            undo_begin(a, text);
+        else /* there is nothing to put back */
+            run_set_state(a, is_by_rule(run) ? RUN_FAILED : RUN_CANCELLED, text);
         break;
     }
 }

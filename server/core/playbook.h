@@ -40,7 +40,8 @@
  * Undoing goes from the last step to the first, one at a time: each step that may have had an effect is applied with
  * what was found before its first one (is_reversible), looked at and settled as on the way there, and is `undone`. One
  * that had none is left as it is; what cannot be put back stops the run for a person, as every failure while undoing
- * does. Behind a point of no return that may have had its effect nothing is undone.
+ * does. Behind a point of no return that may have had its effect nothing is undone. A run that turns out to have
+ * changed nothing does not go back: it has failed, or, where a person has asked for it, is cancelled.
  *
  * Behind the end of a run some of its steps may go on: debts (`owed`), tried again every 15 s to 5 min without a
  * deadline until they are done, and measures, checks that begin when the run has succeeded and are only there to be

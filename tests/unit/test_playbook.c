@@ -873,6 +873,11 @@ static void what_is_owed_is_put_back_as_well(void **state)
 static void without_an_effect_there_is_nothing_to_undo(void **state)
 {
     (void)state;
+    SHOW("c^a", BEGIN, {"permanent", "0 is failed; run failed"});
+    SHOW("(aa^)", {"start", "0 is running; 0.1 observe; 1 is running; 1.1 observe"}, {"0:wrong", "0.2 apply [e]"},
+         {"1:permanent", "1 is failed; stop 0.2 [ex]"}, {"0:cancelled", "0 is failed; run failed"});
+    SHOW("a", BEGIN, {"wrong", "0.2 apply [e]"}, {"undo", "stop 0.2 [ex]"},
+         {"temporary", "0 is failed; run cancelled"});
     SHOW("a", {"start", "0 is running; 0.1 observe"}, {"undo", "refused"});
 }
 
