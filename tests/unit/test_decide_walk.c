@@ -364,10 +364,11 @@ static void print_walk(const struct walk *w)
 {
     print_message("seed %" PRIu64 ": %" PRId64 " events, %" PRId64 " runs (%" PRId64 " by themselves, %" PRId64
                   " of them failbacks, %" PRId64 " approved, %" PRId64 " withdrawn, %" PRId64 " halted, %" PRId64
-                  " succeeded, %" PRId64 " split), %" PRId64 " refusals, %" PRId64 " restarts, %" PRId64
-                  " calls made again, %d things at most; kept back by",
+                  " succeeded, %" PRId64 " failed, %" PRId64 " undone, %" PRId64 " split), %" PRId64
+                  " refusals, %" PRId64 " restarts, %" PRId64 " calls made again, %d things at most; kept back by",
                   w->seed, w->event, w->n_runs, w->n_automatic, w->n_failbacks, w->n_approved, w->n_withdrawn,
-                  w->n_halted, w->n_succeeded, w->n_splits, w->n_refused, w->n_restarts, w->n_replayed, w->most_things);
+                  w->n_halted, w->n_succeeded, w->n_failed, w->n_undone, w->n_splits, w->n_refused, w->n_restarts,
+                  w->n_replayed, w->most_things);
     for (int i = 0; i <= REASON_UNKNOWN_FROM; i++)
         if (w->n_kept[i] > 0)
             print_message(" %s %" PRId64, reason_text((enum reason)i), w->n_kept[i]);
@@ -385,7 +386,7 @@ static void the_promises_hold(void **state)
     uint64_t seed = number_from("TURNOUT_WALK_SEED", 1);
     int64_t n_events = (int64_t)number_from("TURNOUT_WALK_EVENTS", 120000);
     struct {
-        int64_t n_automatic, n_failbacks, n_approved, n_withdrawn, n_halted, n_succeeded, n_splits;
+        int64_t n_automatic, n_failbacks, n_approved, n_withdrawn, n_halted, n_succeeded, n_splits, n_failed, n_undone;
     } sum = {0};
     for (uint64_t i = 0; i < N_SEEDS; i++) {
         walk(w, seed + i, n_events / N_SEEDS);
@@ -397,11 +398,14 @@ static void the_promises_hold(void **state)
         sum.n_halted += w->n_halted;
         sum.n_succeeded += w->n_succeeded;
         sum.n_splits += w->n_splits;
+        sum.n_failed += w->n_failed;
+        sum.n_undone += w->n_undone;
     }
     /* A walk that never gets anywhere proves nothing. */
     if (n_events >= 100000)
         assert_true(sum.n_automatic > 100 && sum.n_failbacks > 20 && sum.n_approved > 20 && sum.n_withdrawn > 50 &&
-                    sum.n_halted > 5 && sum.n_succeeded > 200 && sum.n_splits > 50);
+                    sum.n_halted > 5 && sum.n_succeeded > 200 && sum.n_splits > 50 && sum.n_failed > 20 &&
+                    sum.n_undone > 20);
 }
 
 static void the_same_seed_gives_the_same_log(void **state)

@@ -68,7 +68,9 @@ static void check_not_acted(struct walk *w, struct protected *p, const struct ev
     else if (reason == REASON_SHADOW_MODE)
         is_true = mode == MODE_SHADOW && thing->site_to != t->site && !is_said_down(p, thing->site_to);
     else if (event->kind == EVENT_RUN_STATE && reason == REASON_OPERATOR)
-        is_true = t->run_state == RUN_CANCELLED; /* by a person, and said before anything is looked at */
+        is_true =
+            t->run_state == RUN_CANCELLED ||
+            (t->run_state == RUN_UNDONE && t->is_undo_asked); /* by a person, and said before anything is looked at */
     else if (is_back && reason == REASON_DEBT)
         is_true = t->n_debts[0] > 0;
     else if (is_back && reason == REASON_VOTES)
@@ -122,6 +124,7 @@ static void abandon(struct walk *w, struct protected *p)
     p->journal.has_run = false;
     if (p->run.has_effect) {
         t->finished_at = w->now;
+        t->cool_down_ms = p->service.cool_down_ms;
         t->settled_at = w->now + p->service.settle_ms;
         become(w, p, ACTIVE_SPLIT, SITE_NONE, true);
     } else if (t->run_state != RUN_WAITING) {
@@ -193,7 +196,7 @@ static void check_timer(struct walk *w, struct protected *p, const struct thing 
         PROMISE(thing->at >= t->held_since[thing->site] + p->service.hold_ms, "a hold that is too short");
         break;
     case TIMER_COOL_DOWN:
-        PROMISE(thing->at == t->finished_at + p->service.cool_down_ms, "a cool-down of another length");
+        PROMISE(thing->at == t->finished_at + t->cool_down_ms, "a cool-down of another length");
         break;
     case TIMER_SETTLE:
         PROMISE(thing->at == t->settled_at, "a settling of another length");

@@ -308,7 +308,7 @@ void note_level(struct walk *w)
 static void check_timers(struct walk *w, struct protected *p)
 {
     const struct truth *t = &p->truth;
-    int64_t cooled_at = is_cooling_down(w, p) ? t->finished_at + p->service.cool_down_ms : 0;
+    int64_t cooled_at = is_cooling_down(w, p) ? t->finished_at + t->cool_down_ms : 0;
     PROMISE(p->view.cool_down_until == cooled_at, "a cool-down was forgotten, or is no more");
     PROMISE(p->view.settle_until == (t->settled_at > w->now ? t->settled_at : 0), "settling was forgotten, or is over");
 }

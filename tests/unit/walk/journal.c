@@ -148,7 +148,7 @@ void view_read(const struct protected *p, struct service_view *view)
     view->run_from = j->run.from;
     view->run_to = j->run.to;
     view->run_has_effect = j->run.has_effect;
-    view->run_is_cancelling = j->run.ending != ENDING_NONE && !j->is_persons_cancel;
+    view->run_is_cancelling = j->run.ending == ENDING_CANCEL && !j->is_persons_cancel;
     view->run_overrides = j->overrides;
 }
 
@@ -191,7 +191,7 @@ static bool is_same_step(const struct step_run *a, const struct step_run *b)
 {
     return a->state == b->state && a->phase == b->phase && a->began_at == b->began_at && a->next_at == b->next_at &&
            a->tries == b->tries && a->has_applied == b->has_applied && a->has_unknown_apply == b->has_unknown_apply &&
-           a->n_attempts == b->n_attempts;
+           a->n_attempts == b->n_attempts && a->is_undoing == b->is_undoing;
 }
 
 void check_journal(struct walk *w, struct protected *p)

@@ -66,6 +66,7 @@ static void make_steps(struct walk *w, struct protected *p, int number)
         step->deadline_ms = 1000 + (int64_t)chance(w, 120000);
         step->retries = is_lucky(w, 50) ? -1 : (int)chance(w, 4);
         step->is_point_of_no_return = step->can_apply && is_lucky(w, 25);
+        step->on_failure = is_lucky(w, 70) ? ON_FAILURE_ATTENTION : is_lucky(w, 50) ? ON_FAILURE_STOP : ON_FAILURE_UNDO;
     }
     if (is_lucky(w, 30))
         p->steps[0].args = json_pack("{s:s}", "a", "${from.address}");

@@ -25,6 +25,7 @@ void run_start(struct walk *w, struct protected *p, const struct thing *thing)
     t->waits_since = t->reminded_at = w->now;
     t->answer_at = p->service.approval.deadline_ms > 0 ? w->now + p->service.approval.deadline_ms : NEVER;
     t->is_withdrawn = t->is_cancel_asked = t->has_effect = t->is_in_flight = t->is_halted = false;
+    t->is_undo_asked = t->is_left_as_it_is = false;
     memset(t->seen_wrong, 0, sizeof t->seen_wrong);
     memset(t->is_unverified, 0, sizeof t->is_unverified);
     memset(t->has_applied, 0, sizeof t->has_applied);
@@ -44,6 +45,8 @@ void run_start(struct walk *w, struct protected *p, const struct thing *thing)
                                             .can_apply = p->steps[i].can_apply,
                                             .can_settle = p->steps[i].can_settle,
                                             .is_point = p->steps[i].is_point_of_no_return,
+                                            .is_reversible = p->steps[i].can_apply && is_lucky(w, 80),
+                                            .on_failure = p->steps[i].on_failure,
                                             .deadline_ms = p->steps[i].deadline_ms,
                                             .retries = p->steps[i].retries};
     p->journal.has_run = true;
@@ -97,31 +100,56 @@ static void check_step(struct walk *w, struct protected *p, const struct run_mov
     struct truth *t = &p->truth;
     int step = move->step;
     PROMISE(move->text[0] || move->step_state == STEP_RUNNING || move->step_state == STEP_DONE ||
-                move->step_state == STEP_ALREADY_DONE,
+                move->step_state == STEP_ALREADY_DONE || move->step_state == STEP_UNDONE,
             "a step ended without a reason");
     if (move->step_state == STEP_RUNNING)
         t->began_at[step] = w->now;
-    if (move->step_state != STEP_DONE && move->step_state != STEP_ALREADY_DONE)
+    t->is_left_as_it_is |= move->step_state == STEP_SKIPPED && p->step_runs[step].is_undoing;
+    bool is_undone = move->step_state == STEP_UNDONE;
+    if (move->step_state != STEP_DONE && move->step_state != STEP_ALREADY_DONE && !is_undone)
         return;
     PROMISE(!t->is_unverified[step], "done, and nobody has read it back");
     PROMISE(!p->steps[step].can_settle || t->is_settled[step], "done, and not seen where users are");
+    if (is_undone)
+        return;
     PROMISE((move->step_state == STEP_ALREADY_DONE) == (p->steps[step].can_apply && !t->has_applied[step]),
             "already done by whom?");
+}
+
+static bool is_behind_point(const struct protected *p)
+{
+    const struct truth *t = &p->truth;
+    bool is_behind = false;
+    for (int i = 0; i < p->run.n_steps; i++)
+        is_behind |= p->steps[i].is_point_of_no_return &&
+                     (t->has_applied[i] || (t->is_in_flight && t->phase == PHASE_APPLY && p->run.current == i));
+    return is_behind;
 }
 
 static void check_end(struct walk *w, struct protected *p)
 {
     struct truth *t = &p->truth;
+    bool is_undone = t->run_state == RUN_UNDONE, is_failed = t->run_state == RUN_FAILED;
+    bool has_changed = t->has_effect;
+    PROMISE(!is_undone || (t->has_effect && !t->is_left_as_it_is), "undone, and something is not");
+    t->has_effect &= !is_undone;
     PROMISE(p->run.has_effect == t->has_effect, "a run is wrong about its effect");
     bool has_succeeded = t->run_state == RUN_SUCCEEDED;
     bool was_waiting = t->active != ACTIVE_MOVING;
-    bool is_put_off = !has_succeeded && !t->has_effect && !t->is_withdrawn;
+    bool is_no = is_undone ? t->is_undo_asked : !has_succeeded && !is_failed && !t->is_withdrawn;
+    bool is_put_off = is_no && !t->has_effect;
     t->has_run = false;
     t->run_ended_at = w->now;
     w->n_succeeded += has_succeeded;
-    if (has_succeeded || t->has_effect)
+    w->n_failed += is_failed;
+    w->n_undone += is_undone;
+    if (has_succeeded || has_changed || (is_failed && t->is_ours)) {
         t->finished_at = w->now;
-    if (t->has_effect)
+        t->cool_down_ms = p->service.cool_down_ms;
+        if (is_failed && !has_changed && t->cool_down_ms < 60000)
+            t->cool_down_ms = 60000; /* or it would fail again at once, and for ever */
+    }
+    if (has_changed)
         t->settled_at = w->now + p->service.settle_ms;
     if (was_waiting)
         watch(w, p);
@@ -142,7 +170,8 @@ static void check_state(struct walk *w, struct protected *p, const struct run_mo
     PROMISE(move->text[0], "a run's state changed without a reason");
     t->run_state = move->run_state;
     PROMISE(!run_state_is_final(move->run_state) || !t->is_in_flight, "a run ended with an attempt under way");
-    PROMISE(move->run_state != RUN_CANCELLED || t->is_cancel_asked, "cancelled, and nobody asked for it");
+    PROMISE(move->run_state != RUN_CANCELLED || t->is_cancel_asked || t->is_left_as_it_is || t->is_undo_asked,
+            "cancelled, and nobody asked for it");
     for (int i = 0; move->run_state == RUN_SUCCEEDED && i < p->run.n_steps; i++)
         PROMISE(step_state_is_final(p->step_runs[i].state), "succeeded with a step left");
     if (run_state_is_final(move->run_state))
@@ -154,6 +183,15 @@ static void check_wait(struct walk *w, struct protected *p, const struct run_mov
     int64_t deadline_at = p->truth.began_at[move->step] + p->steps[move->step].deadline_ms;
     PROMISE(move->at > w->now && move->at <= deadline_at, "a wait that ends never, or behind the deadline");
     PROMISE(move->at == deadline_at || move->at - w->now >= retry_after_ms, "Retry-After was not kept");
+}
+
+static void check_undo(struct walk *w, struct protected *p)
+{
+    bool is_rule = false;
+    for (int i = 0; i < p->run.n_steps; i++)
+        is_rule |= p->steps[i].on_failure == ON_FAILURE_UNDO && p->truth.n_attempts[i] > 0;
+    PROMISE(p->truth.is_undo_asked || is_rule, "a run goes back, and nobody asked for it");
+    PROMISE(!is_behind_point(p), "a run goes back over a point of no return");
 }
 
 static void check_moves(struct walk *w, struct protected *p, const struct run_event *event,
@@ -170,6 +208,8 @@ static void check_moves(struct walk *w, struct protected *p, const struct run_ev
             check_wait(w, p, move, event->retry_after_ms);
         else if (move->kind == RUN_MOVE_STATE)
             check_state(w, p, move);
+        else if (move->kind == RUN_MOVE_UNDO)
+            check_undo(w, p);
         if (move->kind == RUN_MOVE_ATTEMPT || move->kind == RUN_MOVE_STEP || move->kind == RUN_MOVE_WAIT)
             p->journal.steps[move->step] = p->step_runs[move->step];
     }
@@ -209,7 +249,8 @@ static void run_deliver(struct walk *w, struct protected *p, const struct run_ev
                 &(struct event){.kind = EVENT_RUN_STATE,
                                 .site = SITE_NONE,
                                 .run_state = p->run.state,
-                                .has_effect = p->run.has_effect});
+                                .has_effect = p->run.has_effect,
+                                .who = p->run.state == RUN_UNDONE && p->truth.is_undo_asked ? "anna" : NULL});
     if (moves.count > 0 && moves.items[moves.count - 1].kind == RUN_MOVE_POINT && p->run.is_at_point)
         run_asks(w, p);
 }
@@ -279,17 +320,28 @@ void run_goes_on(struct walk *w, struct protected *p)
                         .kind = RUN_EVENT_TIMER, .retry_after_ms = -1, .random = (uint32_t)chance(w, UINT32_MAX)});
 }
 
-/* A person's retry, skip or cancel, whether it fits or not. */
+static bool fits_call(const struct protected *p, enum run_event_kind kind)
+{
+    if (kind == RUN_EVENT_CANCEL)
+        return p->run.ending != ENDING_CANCEL;
+    if (kind == RUN_EVENT_UNDO)
+        return p->run.ending == ENDING_NONE && !p->run.is_undoing && p->run.has_effect && !is_behind_point(p);
+    return p->truth.run_state == RUN_ATTENTION;
+}
+
+/* A person's retry, skip, undo or cancel, whether it fits or not. */
 void run_call(struct walk *w, struct protected *p)
 {
-    static const enum run_event_kind kinds[] = {RUN_EVENT_RETRY, RUN_EVENT_SKIP, RUN_EVENT_CANCEL};
-    enum run_event_kind kind = kinds[chance(w, 3)];
-    bool fits = kind == RUN_EVENT_CANCEL ? p->run.ending == ENDING_NONE : p->truth.run_state == RUN_ATTENTION;
+    static const enum run_event_kind kinds[] = {RUN_EVENT_RETRY, RUN_EVENT_SKIP, RUN_EVENT_CANCEL, RUN_EVENT_UNDO};
+    enum run_event_kind kind = kinds[chance(w, COUNT_OF(kinds))];
+    bool fits = fits_call(p, kind);
     struct run_event event = {.kind = kind, .step = -1, .retry_after_ms = -1, .text = "by hand"};
     if (!p->truth.has_run || p->truth.run_state == RUN_WAITING)
         return;
     if (kind == RUN_EVENT_CANCEL && fits)
         p->truth.is_cancel_asked = p->journal.is_persons_cancel = true;
+    if (kind == RUN_EVENT_UNDO && fits)
+        p->truth.is_undo_asked = true;
     struct run before = p->run;
     if (!fits) {
         struct run_moves moves;

@@ -73,13 +73,15 @@ struct truth {
     enum active_kind active;
     int site;
     int64_t finished_at; /* of the last run that counts for the cool-down; NEVER */
-    int64_t settled_at;  /* of the last run with an effect: when old answers have run out; NEVER */
+    int64_t cool_down_ms;
+    int64_t settled_at; /* of the last run with an effect: when old answers have run out; NEVER */
     bool has_run, is_ours, is_cancel_asked, has_effect, is_in_flight, is_overriding, is_halted;
     enum run_state run_state;
     enum direction direction;
     enum phase phase;
     int leaves, to;
     bool is_withdrawn;                           /* by the decision */
+    bool is_undo_asked, is_left_as_it_is;        /* by a person: the latter, something that was to be put back */
     int64_t waits_since, reminded_at, answer_at; /* the last: the deadline; NEVER */
     int64_t run_ended_at;
     bool seen_wrong[N_STEPS], is_unverified[N_STEPS], has_applied[N_STEPS], is_settled[N_STEPS];
@@ -156,7 +158,7 @@ struct walk {
     char log[LOG_LINES][360];
     int64_t n_log;
     int64_t n_runs, n_automatic, n_approved, n_failbacks, n_refused, n_restarts, n_succeeded, n_splits, n_withdrawn,
-        n_halted, n_replayed, n_kept[REASON_UNKNOWN_FROM + 1];
+        n_halted, n_failed, n_undone, n_replayed, n_kept[REASON_UNKNOWN_FROM + 1];
     int most_things;
     struct record records[MAX_RECORDS]; /* the last: n_records of them count */
 };

@@ -300,5 +300,5 @@ bool has_surely_held(const struct walk *w, const struct protected *p, int site)
 
 bool is_cooling_down(const struct walk *w, const struct protected *p)
 {
-    return p->truth.finished_at != NEVER && w->now < p->truth.finished_at + p->service.cool_down_ms;
+    return p->truth.finished_at != NEVER && w->now < p->truth.finished_at + p->truth.cool_down_ms;
 }
