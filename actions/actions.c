@@ -139,6 +139,40 @@ static enum err effect_prepare(struct action_call *call, struct fetch_request *r
     return call_may_write(call, why);
 }
 
+/* What a server echoes of a credential is read by nobody, in whatever field it stands: a target, a name, an id. */
+static size_t secret_hide(const struct secret *secret, char *bytes, size_t len)
+{
+    static const char hidden[] = "(secret)";
+    size_t end = 0;
+    if (secret->len < sizeof(hidden) - 1) /* as short as a word that any answer has */
+        return len;
+    for (size_t i = 0; i < len;) {
+        if (secret->len <= len - i && memcmp(bytes + i, secret->bytes, secret->len) == 0) {
+            memcpy(bytes + end, hidden, sizeof(hidden) - 1);
+            end += sizeof(hidden) - 1;
+            i += secret->len;
+        } else {
+            bytes[end++] = bytes[i++];
+        }
+    }
+    if (end < len)
+        bytes[end] = '\0';
+    return end;
+}
+
+static void response_hide(const struct action_call *call, struct fetch_response *ret)
+{
+    for (int i = 0; call->provider && i < MAX_PROVIDER_SECRETS; i++) {
+        const struct secret *secret = &call->provider->secrets[i].value;
+        if (!secret_is_set(secret))
+            continue;
+        if (ret->body.len > 0)
+            ret->body.len = secret_hide(secret, ret->body.data, ret->body.len);
+        secret_hide(secret, ret->request_id, strlen(ret->request_id));
+        secret_hide(secret, ret->content_type, strlen(ret->content_type));
+    }
+}
+
 enum err action_send(struct action_call *call, struct fetch_request *request, struct fetch_response *ret,
                      struct errmsg *why)
 {
@@ -159,6 +193,7 @@ enum err action_send(struct action_call *call, struct fetch_request *request, st
     crash_point("request before");
     err = call->fetch->send(call->fetch, request, ret, why);
     crash_point("request after");
+    response_hide(call, ret);
     response_heed(call, ret, clock_wall_ms());
     /* before these nothing went out, not even a look-up */
     if (err != ERR_INVALID && err != ERR_CANCELLED)
