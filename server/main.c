@@ -14,6 +14,8 @@ struct subcommand {
     int (*run)(const struct options *options);
 };
 
+static int command_help(const struct options *options);
+
 static const struct subcommand SUBCOMMANDS[] = {
     {"serve", "-c FILE", "run the daemon", 0, 0, command_serve},
     {"check", "-c FILE", "read a configuration and say all that is wrong with it", 0, 0, command_check},
@@ -59,6 +61,7 @@ static const struct subcommand SUBCOMMANDS[] = {
     {"actions", "[NAME]", "what each action takes", 0, 1, command_actions},
     {"sources", "[KIND]", "what each kind of source takes", 0, 1, command_sources},
     {"health", "", "whether a daemon is ready: exit 0 or 1, no token needed", 0, 0, command_health},
+    {"help", "[COMMAND]", "what a command takes", 0, 1, command_help},
 };
 
 /* ---- options ----------------------------------------------------------------------------------------------------- */
@@ -183,6 +186,11 @@ static int help(const char *name)
         return EXIT_USAGE;
     }
     return EXIT_DONE;
+}
+
+static int command_help(const struct options *options)
+{
+    return help(options->n_words > 0 ? options->words[0] : NULL);
 }
 
 /* ---- what is given ----------------------------------------------------------------------------------------------- */
@@ -331,8 +339,8 @@ int main(int argc, char **argv)
     if (code >= 0)
         return code;
     const char *name = options.n_words > 0 ? options.words[0] : NULL;
-    if (given.letters['h'] || (name && strcmp(name, "help") == 0))
-        return help(name && strcmp(name, "help") == 0 ? options.n_words > 1 ? options.words[1] : NULL : name);
+    if (given.letters['h'])
+        return help(name);
     if (!name) {
         usage(stderr);
         return EXIT_USAGE;

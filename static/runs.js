@@ -142,8 +142,8 @@ function firstObserved(step) {
 // One line under the step's name: the change that it made or has to make.
 function change(step) {
     const attempt = firstObserved(step) || lastObserved(step);
-    if (!attempt) {
-        return null;
+    if (!attempt || !attempt.detail.desired) {
+        return null; // a check that only looked: its sentence says what it saw
     }
     const items = difference(attempt.detail);
     return items.length ? h("ul", {class: "change foreign"}, items) : null;

@@ -132,7 +132,7 @@ def test_every_file_and_folder_is_there():
     pictures = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", TEXT)
     scripts = re.findall(r"\bscripts/[a-z-]+(?:\.[a-z]+)?", TEXT)
     folders = [name for line in TEXT.split("\n") if re.match(r"\| `[a-z]+/", line) for name in re.findall(r"`([a-z_/]+/)`", line.split(" | ")[0])]
-    assert len(pictures) == 3 and len(folders) >= 12 and len(scripts) >= 4
+    assert len(pictures) == 4 and len(folders) >= 12 and len(scripts) >= 4
     for path in pictures + scripts + folders + ["examples/compose.yaml", "tests/rules/layers.py"]:
         assert os.path.exists(os.path.join(ROOT, path)), path
     for picture in pictures:
