@@ -70,8 +70,8 @@ static bool has_room_for_ballast(const struct orchestrator *o)
            free_bytes - disk_reserve(o) >= ballast_bytes(o->settings.ballast);
 }
 
-/* What the ballast gave is for runs and operators: intake waits until it is there again. It waits for none that was not
- * there when the daemon started (the disk was full already): that one is made as soon as it has a place. */
+/* What the ballast gave is for runs and operators: intake waits until it is there again. It waits for none that was
+ * never there (there was no room when the daemon started): that one is made as soon as it has a place. */
 static bool try_ballast(struct orchestrator *o)
 {
     struct errmsg why = {0};

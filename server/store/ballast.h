@@ -20,11 +20,12 @@ void ballast_free(struct ballast *ballast); /* the file stays. Accepts NULL */
  * What stands in its place and is not a file of zeros of ours alone is left as it is. ERR_FULL: there is no room for
  * it; ERR_IO: as well for such a file. Done twice, it costs nothing. */
 MUST_CHECK enum err ballast_make(struct ballast *ballast, int64_t reserve, struct errmsg *why);
-/* Gives its room back. False: there was none to give, or what is there is not ours. Accepts NULL. */
+/* Gives its room back. The empty file stays, by which the next life knows it as soon as it cannot make it. False: there
+ * was nothing to give, or what is there is not ours. Accepts NULL. */
 bool ballast_drop(struct ballast *ballast);
 /* NULL: false. Any thread, as the next one. */
 bool ballast_is_there(const struct ballast *ballast);
-bool ballast_is_given_up(const struct ballast *ballast); /* in this life, and not made again; NULL: false */
+bool ballast_is_given_up(const struct ballast *ballast); /* and not made again; NULL: false */
 int64_t ballast_bytes(const struct ballast *ballast);    /* as it is to be; NULL: 0 */
 
 #endif

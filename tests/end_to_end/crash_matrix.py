@@ -6,7 +6,8 @@ jobs between: server/base/crash_point.h). Then each point has a trial: a fresh d
     kill      SIGKILL, and a restart
     power     the database's files as they are at that instant, in another folder, where another daemon starts
     freeze    SIGSTOP, a minute passes for the daemon's clocks, SIGCONT
-    full      the disk is full from there on (at commits only), until the run has ended: the ballast has to do
+    full      the disk is full from there on (at commits only), until the run has ended: the ballast has to do; also with
+              a restart when it is given up
 
 with or without a provider's fault at the same point, and the same assertions at the end: the run ends right, each
 record was changed once and not by an older run, the audit chain is intact, no acknowledged alert is missing.
@@ -241,6 +242,8 @@ class Trial:
         found = [cls(kind, how, point)]
         if how == "kill":
             found.append(cls(kind, how, point, source.choice(FAULTS)))
+        if how == "full":
+            found.append(cls(kind, how, point, "restart"))
         return found
 
     def config(self, sandbox, _):
@@ -301,7 +304,7 @@ class Trial:
 
     def inject(self, daemon, sandbox, run):
         """The fault meets the request of the point, or the next one."""
-        if not self.fault or not self.is_reached:
+        if self.fault not in FAULTS or not self.is_reached:
             return
         settings = {"status": 503} if self.fault == "status" else {}
         sandbox.fault("*", self.fault, **settings)
@@ -393,16 +396,19 @@ class Trial:
         if self.is_reached:
             fill_up(daemon.folder)
             self.at_freeze(daemon)
+        if self.is_reached and self.fault == "restart":
+            wait_for(lambda: not has_ballast(daemon) or len(daemon.runs()) > 0 and daemon.runs()[0]["finished_at"], PATIENCE_S,
+                     "the ballast to be given up, or the end")
+            self.at_kill(daemon)
 
     def make_room(self, daemon):
         """The run has ended on a full disk; with room again everything is as before."""
-        ballast = daemon.database + ".ballast"
-        self.was_given_up = not os.path.exists(ballast)
+        self.was_given_up = not has_ballast(daemon)
         if self.was_given_up and daemon.is_ready():
             raise Wrong("broken", "takes alerts, though the ballast is given up")
         os.unlink(os.path.join(daemon.folder, "filler"))
         try:
-            wait_for(lambda: os.path.exists(ballast) and daemon.is_ready(), 20, "the ballast and intake")
+            wait_for(lambda: has_ballast(daemon) and daemon.is_ready(), 20, "the ballast and intake")
         except AssertionError as error:
             raise Wrong("broken", str(error)) from None
 
@@ -452,6 +458,11 @@ def judge_records(daemon, n_runs):
     verdict = daemon.get("/api/v1/audit/verify").json
     if not verdict["intact"]:
         raise Wrong("broken", "the audit chain: %s" % verdict)
+
+
+def has_ballast(daemon):
+    """What is given up stays as an empty file."""
+    return os.path.getsize(daemon.database + ".ballast") > 0
 
 
 def fill_up(folder):

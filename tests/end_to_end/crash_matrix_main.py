@@ -15,7 +15,8 @@ def options():
     parser.add_argument("--kind", action="append", choices=tuple(crash_matrix.KINDS), help="(default: all)")
     parser.add_argument("--how", action="append", choices=crash_matrix.HOWS, help="(default: all)")
     parser.add_argument("--point", help="only those whose name holds this")
-    parser.add_argument("--fault", choices=(*crash_matrix.FAULTS, "late", "midst", "none"), help="only trials with it, or without any")
+    parser.add_argument("--fault", choices=(*crash_matrix.FAULTS, "late", "midst", "restart", "none"),
+                        help="only trials with it, or without any")
     parser.add_argument("--seed", type=int, default=int(time.time()) // 86400, help="which faults, and which third (default: the day)")
     parser.add_argument("--workers", type=int, default=5)
     return parser.parse_args()

@@ -27,13 +27,13 @@ def test_a_run_passes_its_commits_its_requests_and_what_lies_between(points):
     for how in crash_matrix.HOWS:
         trials = sample(points, how)
         assert len(trials) >= TRIALS and {trial.kind for trial in trials} == set(points)
-        assert {bool(trial.fault) for trial in trials} == ({True, False} if how == "kill" else {False})
+        assert {bool(trial.fault) for trial in trials} == ({True, False} if how in ("kill", "full") else {False})
     # Going back is as long again as the way there.
     assert len(points["undo"]) > 1.3 * len(points["failover"])
 
 
 def sample(points, how):
-    """An odd step: with an even one all trials of a kill would be with a fault, or none."""
+    """An odd step: with an even one all trials of a kill would be with a fault, or none, as of a full disk with a restart."""
     trials = crash_matrix.all_trials(points, [how], SEED)
     every = max(1, len(trials) // TRIALS) | 1
     return trials[SEED % every::every]

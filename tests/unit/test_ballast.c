@@ -116,10 +116,12 @@ static void made_given_up_and_made_again(void **state)
         assert_size(f, 2 * MIB);
         assert_true(ballast_drop(f->ballast));
         assert_false(ballast_drop(f->ballast));
-        assert_int_equal(allocated(f), -1);
+        assert_int_equal(allocated(f), 0);
         assert_false(ballast_is_there(f->ballast));
         assert_true(ballast_is_given_up(f->ballast));
     }
+    assert_int_equal(unlink(f->path), 0); /* by somebody */
+    assert_made(f, 0);
 }
 
 static void what_an_earlier_life_left_is_given_up_too(void **state)
@@ -130,7 +132,24 @@ static void what_an_earlier_life_left_is_given_up_too(void **state)
     assert_false(ballast_is_there(f->ballast));
     assert_true(ballast_drop(f->ballast));
     assert_true(ballast_is_given_up(f->ballast));
-    assert_int_equal(allocated(f), -1);
+    assert_int_equal(allocated(f), 0);
+}
+
+/* A restart on the full disk: intake must not have the room that was given to runs. */
+static void the_next_life_knows_that_it_is_given_up(void **state)
+{
+    struct fixture *f = *state;
+    assert_made(f, 0);
+    assert_true(ballast_drop(f->ballast));
+    for (int i = 0; i < 3; i++) {
+        resize(f, 2 * MIB);
+        assert_false(ballast_drop(f->ballast)); /* a second time */
+        assert_int_equal(ballast_make(f->ballast, INT64_MAX, &f->why), ERR_FULL);
+        assert_true(ballast_is_given_up(f->ballast));
+        assert_int_equal(allocated(f), 0);
+    }
+    assert_made(f, 0);
+    assert_size(f, 2 * MIB);
 }
 
 static void its_size_may_change(void **state)
@@ -238,11 +257,11 @@ static int on_full_disk(struct fixture *f)
     int64_t freed = fill_disk(f);
     CHECK(freed >= 3 * MIB);
     CHECK(ballast_make(f->ballast, 0, &f->why) == ERR_FULL);
-    CHECK(allocated(f) == -1);
+    CHECK(allocated(f) == 0);
     /* Room for it, and none for the reserve. */
     CHECK(truncate(f->other, freed - 5 * MIB / 2) == 0);
     CHECK(ballast_make(f->ballast, MIB, &f->why) == ERR_FULL);
-    CHECK(allocated(f) == -1 && ballast_is_given_up(f->ballast));
+    CHECK(allocated(f) == 0 && ballast_is_given_up(f->ballast));
     CHECK(truncate(f->other, 0) == 0);
     CHECK(ballast_make(f->ballast, MIB, &f->why) == ERR_OK);
     CHECK(allocated(f) >= 2 * MIB && !ballast_is_given_up(f->ballast));
@@ -329,6 +348,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(made_given_up_and_made_again, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_an_earlier_life_left_is_given_up_too, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_next_life_knows_that_it_is_given_up, set_up, tear_down),
         cmocka_unit_test_setup_teardown(its_size_may_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(one_that_is_not_to_be_is_removed, set_up, tear_down),
         cmocka_unit_test(without_one),
