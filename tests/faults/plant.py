@@ -1,4 +1,5 @@
-"""Plants each fault of this folder into a copy of server/core, and the random walk has to find it.
+"""Plants each fault of this folder into a copy of server/core, and a random walk has to find it: engine_* that over the
+engine, all others that over the decision.
 
     /usr/bin/python3 tests/faults/plant.py ROOT
 
@@ -15,7 +16,10 @@ import subprocess
 import sys
 import tempfile
 
-EVENTS = 240000
+WALKS = { # by their sources: how much they walk without a fault, and with one
+    "engine": (["tests/unit/test_playbook_walk.c"], "TURNOUT_WALK_RUNS", 3000, 30000),
+    "decision": (["tests/unit/walk/*.c", "tests/unit/test_decide_walk.c"], "TURNOUT_WALK_EVENTS", 30000, 240000),
+}
 FLAGS = ["-std=c17", "-D_GNU_SOURCE", "-O1", "-g"]
 LIBRARIES = ["cmocka", "jansson", "gnutls", "uuid"]
 
@@ -38,18 +42,28 @@ def compile_all(sources, folder, include):
         return dict(pool.map(one, sources))
 
 
-def walk(objects, folder, events):
+def kind_of(path):
+    return "engine" if os.path.basename(path).startswith("engine_") else "decision"
+
+
+def sources_of(root, kind):
+    patterns = ["server/core/*.c", "server/base/*.c", *WALKS[kind][0]]
+    return [path for pattern in patterns for path in glob.glob(os.path.join(root, pattern))]
+
+
+def walk(objects, folder, kind, is_sound):
     """Links and runs it. Returns (whether it passed, what it printed)."""
     program = os.path.join(folder, "walk")
     subprocess.run([os.environ.get("CC", "cc"), *objects, "-o", program, *pkg_config("--libs"), "-lpthread"], check=True)
-    environment = dict(os.environ, TURNOUT_WALK_EVENTS=str(events), TURNOUT_WALK_SEED="1")
+    _, variable, least, most = WALKS[kind]
+    environment = dict(os.environ, TURNOUT_WALK_SEED="1", **{variable: str(least if is_sound else most)})
     run = subprocess.run([program], env=environment, capture_output=True, text=True, errors="replace", timeout=100)
     return run.returncode == 0, run.stdout + run.stderr
 
 
 def promise_broken(output):
-    """Of "seed 1, event 12, shop: WHAT"; None: it ended otherwise."""
-    match = re.search(r"seed \d+, event \d+, \w+: (.*)", output)
+    """Of "seed 1: WHAT" or "seed 1, event 12, shop: WHAT", of an error; None: it ended otherwise."""
+    match = re.search(r"ERROR: seed \d+(?:, event \d+, \w+)?: (.*)", output)
     return match[1] if match else None
 
 
@@ -70,11 +84,12 @@ def plant(root, patch, sound, folder):
     if not changed or not all(path.startswith("server/core/") and path.endswith(".c") for path in changed):
         return "it changes something else than sources of server/core"
     new = compile_all([os.path.join(folder, path) for path in changed], folder, [os.path.join(folder, "server"), root, folder])
-    objects = {os.path.relpath(source, root): target for source, target in sound.items()}
+    kind = kind_of(patch)
+    objects = {os.path.relpath(source, root): sound[source] for source in sources_of(root, kind)}
     objects.update({os.path.relpath(source, folder): target for source, target in new.items()})
-    passed, output = walk(objects.values(), folder, EVENTS)
+    passed, output = walk(objects.values(), folder, kind, False)
     if passed:
-        return "MISSED: the walk passes %d events with it" % EVENTS
+        return "MISSED: the walk over the %s passes with it" % kind
     found = promise_broken(output)
     if found not in wanted[1].split(" | "):
         return "the walk ended with %r instead of %r" % (found or output[-300:], wanted[1])
@@ -88,12 +103,12 @@ def main():
     patches = sorted(glob.glob(os.path.join(root, "tests/faults/*.patch")))
     failed = len(patches) < 3
     with tempfile.TemporaryDirectory(prefix="turnout-faults-") as folder:
-        sources = [path for pattern in ("server/core/*.c", "server/base/*.c", "tests/unit/walk/*.c", "tests/unit/test_decide_walk.c")
-                   for path in glob.glob(os.path.join(root, pattern))]
-        sound = compile_all(sources, folder, [os.path.join(root, "server"), root])
-        passed, output = walk(sound.values(), folder, 30000)
-        if not passed:
-            sys.exit("without a fault the walk does not pass:\n" + output[-4000:])
+        sources = {kind: sources_of(root, kind) for kind in WALKS}
+        sound = compile_all(sorted({path for some in sources.values() for path in some}), folder, [os.path.join(root, "server"), root])
+        for kind, some in sources.items():
+            passed, output = walk([sound[path] for path in some], folder, kind, True)
+            if not passed:
+                sys.exit("without a fault the walk over the %s does not pass:\n%s" % (kind, output[-4000:]))
         for patch in patches:
             copy = os.path.join(folder, os.path.basename(patch) + ".d")
             os.mkdir(copy)
