@@ -81,6 +81,18 @@ enum outcome outcome_of_status(int status, bool is_write)
     return OUTCOME_PERMANENT;
 }
 
+enum outcome outcome_of_gateway(int status, bool is_write)
+{
+    return status == 503 && is_write ? OUTCOME_UNKNOWN : outcome_of_status(status, is_write);
+}
+
+enum outcome outcome_of_json(const struct fetch_response *response, bool is_write)
+{
+    const char *body = strbuf_text(&response->body);
+    return body[strspn(body, " \t\r\n")] == '{' ? outcome_of_status(response->status, is_write)
+                                                : outcome_of_gateway(response->status, is_write);
+}
+
 enum outcome outcome_of_refusal(enum outcome outcome, bool is_short)
 {
     return is_short && outcome == OUTCOME_PERMANENT ? OUTCOME_TEMPORARY : outcome;

@@ -19,6 +19,10 @@ void result_of_failure(struct action_call *call, struct action_result *ret, cons
 /* What a status other than 2xx means when the provider gives no better word: 408, 429 and 503 are refusals that pass;
  * other 5xx pass too, but a write may have had its effect; the rest is permanent. */
 enum outcome outcome_of_status(int status, bool is_write);
+/* The same of an answer that is not in the provider's own words: the 503 of a gateway too may come behind an effect. */
+enum outcome outcome_of_gateway(int status, bool is_write);
+/* The one or the other, of a provider that always speaks in objects of JSON. */
+enum outcome outcome_of_json(const struct fetch_response *response, bool is_write);
 bool status_is_success(int status);
 /* Where there was no memory to read why a request was refused: the refusal may be one that passes. */
 enum outcome outcome_of_refusal(enum outcome outcome, bool is_short);

@@ -121,7 +121,7 @@ static enum outcome linode_outcome(const struct fetch_response *response, const 
     if (response->status == 400 &&
         strncasecmp(response->content_type, "text/html", 9) == 0) /* the front's, not the API's */
         return OUTCOME_TEMPORARY;
-    return outcome_of_status(response->status, is_write);
+    return outcome_of_json(response, is_write);
 }
 
 bool linode_send(struct action_call *call, struct fetch_request *request, const char *path, const char *filter,

@@ -214,7 +214,7 @@ static void ovh_refused(struct action_call *call, const char *path, bool is_writ
     char words[WORDS_SIZE];
     bool is_short = !ovh_words(call, response, words);
     bool is_skew = smells_of_skew(response->status, words);
-    enum outcome outcome = outcome_of_refusal(outcome_of_status(response->status, is_write), is_short);
+    enum outcome outcome = outcome_of_refusal(outcome_of_json(response, is_write), is_short);
     if (skew_noted(call->provider->state, is_skew) || is_refresh_busy(path, response->status, words))
         outcome = OUTCOME_TEMPORARY;
     result_of_status(ret, outcome, OVH_WHO, response, words);

@@ -50,7 +50,7 @@ static enum outcome route53_outcome(int status, const char *code, bool is_write)
     for (size_t i = 0; i < sizeof(passing) / sizeof(passing[0]); i++)
         if (strcmp(code, passing[i]) == 0)
             return OUTCOME_TEMPORARY;
-    return outcome_of_status(status, is_write);
+    return code[0] ? outcome_of_status(status, is_write) : outcome_of_gateway(status, is_write);
 }
 
 static bool is_not_as_seen(const struct route53_error *error)
