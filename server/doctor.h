@@ -23,8 +23,9 @@ void doctor_place(json_t *list, const struct config *config, bool has_literal_se
 bool doctor_ask(json_t *list, const struct options *options, const struct config *config);
 
 /* doctor_state.c, pure: what the daemon's answers say. */
-void doctor_services(json_t *list, const json_t *services); /* of GET /services */
-void doctor_status(json_t *list, const json_t *status);     /* of GET /status */
+/* `services` of GET /services. `model` may be NULL: how often it looks is not known then. `now`: wall. */
+void doctor_services(json_t *list, const json_t *services, const struct model *model, int64_t now);
+void doctor_status(json_t *list, const json_t *status); /* of GET /status */
 /* `sources` of GET /sources. With `model`: which sites can never be found down by those that are heard. */
 void doctor_sources(json_t *list, const json_t *sources, const json_t *status, const struct model *model);
 

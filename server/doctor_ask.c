@@ -3,6 +3,7 @@
  * The complication is the token: at the address that the configuration gives, the configuration's own operator asks; an
  * address from elsewhere gets only the token that was given for it. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/secret.h"
 #include "doctor.h"
 #include "fetch.h"
@@ -119,7 +120,7 @@ static void ask_all(json_t *list, const struct daemon_at *at, const struct confi
     json_t *services = get(list, at, "/api/v1/services");
     json_t *status = services ? get(list, at, "/api/v1/status") : NULL;
     json_t *sources = status ? get(list, at, "/api/v1/sources") : NULL;
-    doctor_services(list, services);
+    doctor_services(list, services, config ? &config->model : NULL, clock_wall_ms());
     doctor_status(list, status);
     if (sources)
         doctor_sources(list, sources, status, config ? &config->model : NULL);

@@ -1,7 +1,9 @@
 /* What a daemon's answers mean for a failover tonight. Pure: JSON in, findings out. What an answer does not have is not
  * held against it. */
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "core/vocabulary.h"
+#include "core/words.h"
 #include "doctor.h"
 
 #include <inttypes.h>
@@ -10,6 +12,7 @@
 #include <string.h>
 
 #define MEND_SIZE 256
+#define START_MS ((int64_t)600 * 1000)
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -102,13 +105,39 @@ static void check_debts(json_t *list, const json_t *service)
     }
 }
 
+/* Three looks may fail to come, one after the other, and ten minutes more after a start. */
+static void check_age(json_t *list, const json_t *service, const char *direction, const struct model *model,
+                      int64_t now)
+{
+    const json_t *readiness = json_object_get(json_object_get(service, "readiness"), direction);
+    const char *name = text_of(service, "name"), *text = text_of(readiness, "checked_at");
+    const int index = model ? model_service_find(model, name) : -1;
+    const int64_t every_ms = index >= 0 ? model->services[index].ready_every_ms : 0;
+    int64_t at = 0;
+    if (every_ms > 0 && time_parse(text, strlen(text), &at) == ERR_OK && now - at > 3 * every_ms + START_MS)
+        found(list, SEVERITY_HINDERS, name, "see the daemon's log",
+              "whether it is ready for a %s was last looked at %s ago", direction, duration_phrase(now - at).text);
+}
+
+static void check_mode(json_t *list, const json_t *service)
+{
+    const char *name = text_of(service, "name");
+    if (is(service, "mode", mode_text(MODE_SHADOW)))
+        found(list, SEVERITY_STOPS, name, "another \"mode\" of its trigger makes it act",
+              "it is in shadow mode: nothing is started, what would have been is on record");
+    if (is(service, "mode", mode_text(MODE_MANUAL)))
+        found(list, SEVERITY_NOTE, name, NULL, "mode manual: a failover begins when a person calls for it");
+}
+
 static void check_readiness(json_t *list, const json_t *service, const char *direction, bool is_first)
 {
     const json_t *readiness = json_object_get(json_object_get(service, "readiness"), direction);
     const char *name = text_of(service, "name");
     enum readiness state;
     char mend[MEND_SIZE], text[900], since[64];
-    if (!readiness_parse(text_of(readiness, "state"), &state) || state == READINESS_READY)
+    if (json_is_null(readiness)) /* not so far, or never */
+        state = READINESS_UNKNOWN;
+    else if (!readiness_parse(text_of(readiness, "state"), &state) || state == READINESS_READY)
         return;
     snprintf(mend, sizeof mend, "turnout plan %.100s shows each step", name);
     snprintf(since, sizeof since, "%s%.40s", text_of(readiness, "since")[0] ? " since " : "",
@@ -123,18 +152,21 @@ static void check_readiness(json_t *list, const json_t *service, const char *dir
         found(list, SEVERITY_HINDERS, name, NULL, "nobody has looked so far whether it is ready for a %s", direction);
 }
 
-void doctor_services(json_t *list, const json_t *services)
+void doctor_services(json_t *list, const json_t *services, const struct model *model, int64_t now)
 {
     size_t i;
     const json_t *service;
     json_array_foreach(json_object_get(services, "items"), i, service)
     {
         check_held(list, service);
+        check_mode(list, service);
         check_active(list, service);
         check_run(list, service);
         check_debts(list, service);
         check_readiness(list, service, direction_text(DIRECTION_FAILOVER), true);
         check_readiness(list, service, direction_text(DIRECTION_FAILBACK), false);
+        check_age(list, service, direction_text(DIRECTION_FAILOVER), model, now);
+        check_age(list, service, direction_text(DIRECTION_FAILBACK), model, now);
     }
 }
 

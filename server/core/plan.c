@@ -145,14 +145,20 @@ static json_t *comparable(const json_t *current, const json_t *desired)
 
 static json_t *hashed_step(const struct plan_step *step, const json_t *as_shown)
 {
+    static const char *const of_text[] = {
+        "action", "provider", "args", "group", "on_failure", "is_fence", "is_point_of_no_return"};
     const json_t *state = json_object_get(as_shown, "state");
     bool is_compared = plan_flag(step->text, "can_apply") && json_is_object(step->look.desired);
     json_t *current = is_compared ? comparable(step->look.current, step->look.desired) : json_null();
-    return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", plan_text(step->name), "action",
-                     copy_or_null(json_object_get(step->text, "action")), "provider",
-                     copy_or_null(json_object_get(step->text, "provider")), "args",
-                     copy_or_null(json_object_get(step->text, "args")), "state", copy_or_null(state), "current",
-                     current, "desired", is_compared ? copy_or_null(step->look.desired) : json_null());
+    json_t *hashed =
+        json_pack("{s:o, s:o, s:o, s:o}", "name", plan_text(step->name), "state", copy_or_null(state), "current",
+                  current, "desired", is_compared ? copy_or_null(step->look.desired) : json_null());
+    for (size_t i = 0; i < sizeof of_text / sizeof of_text[0]; i++)
+        if (json_object_set_new(hashed, of_text[i], copy_or_null(json_object_get(step->text, of_text[i]))) != 0) {
+            json_decref(hashed);
+            return NULL; /* which is seen: there is a step too few */
+        }
+    return hashed;
 }
 
 static json_t *site_json(const struct plan_way *way, int site)
@@ -163,12 +169,14 @@ static json_t *site_json(const struct plan_way *way, int site)
 static bool add_hash(json_t *plan, const struct plan_way *way)
 {
     json_t *steps = json_array();
+    bool is_whole = true;
     for (int i = 0; i < way->n_steps; i++)
-        json_array_append_new(steps,
-                              hashed_step(&way->steps[i], json_array_get(json_object_get(plan, "steps"), (size_t)i)));
+        is_whole &=
+            json_array_append_new(
+                steps, hashed_step(&way->steps[i], json_array_get(json_object_get(plan, "steps"), (size_t)i))) == 0;
     json_t *hashed = json_pack("{s:o, s:o, s:o, s:o}", "service", plan_text(way->service->name), "from",
                                site_json(way, way->from), "to", site_json(way, way->to), "steps", steps);
-    char *text = json_whole(hashed, JSON_COMPACT | JSON_SORT_KEYS);
+    char *text = is_whole ? json_whole(hashed, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
     json_decref(hashed);
     if (!text)
         return false;

@@ -1,6 +1,7 @@
 """turnout doctor: what would stop a failover tonight, of a real daemon, of none, and of one whose answers are given here."""
 
 import contextlib
+import datetime
 import http.server
 import json
 import os
@@ -174,6 +175,7 @@ def test_each_thing_that_stops(tmp_path):
     not_ready = {"state": "not ready", "since": "2026-11-28T01:00:00Z", "text": "Linode DNS: the token is refused"}
     assert stops(service={"readiness": {"failover": not_ready}}) == {
         "shop": ["not ready for a failover since 2026-11-28T01:00:00Z: Linode DNS: the token is refused"]}
+    assert stops(service={"mode": "shadow"}) == {"shop": ["it is in shadow mode: nothing is started, what would have been is on record"]}
     assert stops(status={"cut_off": "none of 3 answers"}) == {"network": ["none of 3 answers"]}
     assert stops(status={"flood": "3 sites are down"}) == {"flood guard": ["3 sites are down"]}
     assert stops(status={"stale": ["prometheus", "second"]})["shop"][0].startswith("site gra would not be found down")
@@ -190,5 +192,17 @@ def test_what_only_hinders(tmp_path):
     assert found["stops"] == {}
     assert found["hinders"]["shop"] == [
         "ready for a failover, but not as promised since 2026-11-28T01:00:00Z: the TTL is 3600", "not ready for a failback"]
+    assert of_answers(path, service={"mode": "manual"})["note"]["shop"] == ["mode manual: a failover begins when a person calls for it"]
+    # nobody has looked, or not for long
+    assert of_answers(path, service={"readiness": {"failover": None, "failback": {"state": "ready"}}})["hinders"]["shop"] == [
+        "nobody has looked so far whether it is ready for a failover"]
+    config = configuration(ready="5m")
+    path.write_text(yaml.safe_dump(config))
+    now = datetime.datetime.now(datetime.timezone.utc)
+    looked = [{"state": "ready", "text": "", "checked_at": (now - datetime.timedelta(minutes=ago)).strftime("%Y-%m-%dT%H:%M:%S.000Z")}
+              for ago in (20, 90)]
+    assert "shop" not in of_answers(path, service={"readiness": {"failover": looked[0], "failback": looked[0]}})["hinders"]
+    assert of_answers(path, service={"readiness": {"failover": looked[1], "failback": looked[0]}})["hinders"]["shop"] == [
+        "whether it is ready for a failover was last looked at 1 h 30 min ago"]
     assert found["hinders"]["heartbeat"] == ["it was last heard an hour ago"]
     assert found["hinders"]["second"] == ["it says down of everything that it speaks of"]

@@ -158,6 +158,16 @@ static void the_hash_covers_what_would_be_done(void **state)
             "{\"action\": \"linode.dns_record\", \"provider\": \"linode\", \"group\": 0, \"can_observe\": true, "
             "\"can_apply\": true, \"args\": {\"target\": \"198.51.100.21\", \"ttl\": 60}}");
     assert_other(f, true);
+    /* together with others, and what comes of it when it fails, belong to what would be done */
+    static const char *const keys[] = {"is_point_of_no_return", "is_fence"};
+    for (size_t i = 0; i < 2; i++) {
+        json_object_set_new((json_t *)(uintptr_t)record->text, keys[i], json_true());
+        assert_other(f, true);
+    }
+    json_object_set_new((json_t *)(uintptr_t)record->text, "group", json_integer(1));
+    assert_other(f, true);
+    json_object_set_new((json_t *)(uintptr_t)record->text, "on_failure", json_string("undo"));
+    assert_other(f, true);
     record->look.is_right = true; /* already */
     assert_other(f, true);
     record->look.is_there = false;
