@@ -37,6 +37,20 @@ static void print_refusal(const struct fetch_response *response, const json_t *a
         print_plan(json_object_get(answer, "plan"));
 }
 
+/* Who moves a service while the daemon is down has to know that it can be done without one. */
+static void hint_at_standalone(const char *path)
+{
+    static const char *const moves[] = {"failover", "failback"};
+    const char *verb = strrchr(path, '/');
+    for (size_t i = 0; verb && i < COUNT_OF(moves); i++) {
+        if (strcmp(verb + 1, moves[i]) == 0)
+            fprintf(stderr,
+                    "turnout: if the daemon cannot be had: turnout %s SERVICE --to SITE --standalone -c FILE --reason "
+                    "TEXT\n",
+                    moves[i]);
+    }
+}
+
 int client_call(const struct options *options, const char *method, const char *path, const json_t *body, json_t **ret)
 {
     const char *token = setting(options->token, "TURNOUT_TOKEN", NULL);
@@ -69,6 +83,7 @@ int client_call(const struct options *options, const char *method, const char *p
     int code = EXIT_FAILED;
     if (!fetch || fetch->send(fetch, &request, &response, &why) != ERR_OK) {
         fprintf(stderr, "turnout: %s: %s\n", strbuf_text(&url), why.text);
+        hint_at_standalone(path);
     } else {
         json_t *answer = json_loadb(strbuf_text(&response.body), response.body.len, 0, NULL);
         bool is_ok = response.status >= 200 && response.status < 300;

@@ -126,6 +126,8 @@ def test_each_command_says_what_it_takes_and_refuses_the_rest():
     refused = turnout("failover", "shop", "--site", "rbx", "--reason", "x", "--url", "http://127.0.0.1:9")
     assert refused.returncode == 2 and "failover takes no --site; see turnout help failover" in refused.stderr
     assert turnout("help", "nonsense").returncode == 2
+    alone = turnout("failover", "shop", "--reason", "x", "--url", "http://127.0.0.1:9", "--token", "x")
+    assert alone.returncode == 1 and "turnout failover SERVICE --to SITE --standalone -c FILE" in alone.stderr
 
 
 def test_every_file_and_folder_is_there():
