@@ -18,7 +18,6 @@ It must not know how the daemon does it: it reads what users can read, and what 
 second run does not reach (how often one looks again, time decides) are counted apart: such a trial proves nothing.
 """
 
-import concurrent.futures
 import contextlib
 import http.client
 import os
@@ -168,13 +167,39 @@ def is_frozen(process):
         return False
 
 
-class Rig:
-    """The sandboxes and templates of one worker, used for one trial after the other."""
+class Templates:
+    """Folders with a database that knows where the service is: one for all workers."""
 
     def __init__(self, folder):
         self.folder = folder
+        self.lock = threading.Lock()
+        self.made = {}
+
+    def of(self, trial, sandbox):
+        with self.lock:
+            if trial.kind not in self.made:
+                self.made[trial.kind] = self.make(trial, sandbox)
+            return self.made[trial.kind]
+
+    def make(self, trial, sandbox):
+        folder = os.path.join(self.folder, "template-" + trial.kind)
+        os.mkdir(folder)
+        sandbox.reset()
+        daemon = Daemon(folder, trial.config(sandbox, folder)).start()
+        answer = daemon.post("/api/v1/services/shop/adopt", {"to": trial.site, "reason": "a test"})
+        assert answer.status in (200, 409), answer.body  # it may have looked by itself
+        daemon.wait_active(trial.site)
+        daemon.stop()
+        return folder
+
+
+class Rig:
+    """The sandboxes of one worker, used for one trial after the other."""
+
+    def __init__(self, folder, templates):
+        self.folder, self.templates = folder, templates
         self.stack = contextlib.ExitStack()
-        self.sandboxes, self.templates = {}, {}
+        self.sandboxes = {}
         self.n = 0
 
     def close(self):
@@ -186,25 +211,10 @@ class Rig:
                 seed=moved_seed() if site == "rbx" else None, linode_render_ms=0, ovh_refresh_ms=0, route53_insync_ms=0))
         return self.sandboxes[site]
 
-    def template(self, trial):
-        """A folder with a database that knows where the service is."""
-        if trial.kind not in self.templates:
-            folder = os.path.join(self.folder, "template-" + trial.kind)
-            os.mkdir(folder)
-            sandbox = self.sandbox(trial.site)
-            sandbox.reset()
-            daemon = Daemon(folder, trial.config(sandbox, folder)).start()
-            answer = daemon.post("/api/v1/services/shop/adopt", {"to": trial.site, "reason": "a test"})
-            assert answer.status in (200, 409), answer.body  # it may have looked by itself
-            daemon.wait_active(trial.site)
-            daemon.stop()
-            self.templates[trial.kind] = folder
-        return self.templates[trial.kind]
-
     def fresh(self, trial):
         """With a full disk to come it is on a file system of its own."""
         sandbox = self.sandbox(trial.site)
-        template = self.template(trial)
+        template = self.templates.of(trial, sandbox)
         self.n += 1
         folder = os.path.join(self.folder, "trial-%d" % self.n)
         os.mkdir(folder)
@@ -520,18 +530,12 @@ def can_mount(folder):
     return True
 
 
-def first_pass(folder, kinds=tuple(KINDS)):
+def first_pass(folder, kinds, n_workers=4):
     """The points of each kind."""
-    def look(kind):
-        rig = Rig(tempfile.mkdtemp(dir=folder))
-        try:
-            trial = KINDS[kind](kind)
-            trial.go(rig)
-            return trial.points
-        finally:
-            rig.close()
-    with concurrent.futures.ThreadPoolExecutor(len(kinds)) as pool:
-        return dict(zip(kinds, pool.map(look, kinds)))
+    trials = [KINDS[kind](kind) for kind in kinds]
+    score = carry_out(trials, tempfile.mkdtemp(dir=folder), n_workers)
+    assert not score.wrong, "without any end: %s" % "\n".join("%s: %s" % wrong[1:] for wrong in score.wrong)
+    return {trial.kind: trial.points for trial in trials}
 
 
 def all_trials(points, hows=HOWS, seed=0):
@@ -549,12 +553,12 @@ def all_trials(points, hows=HOWS, seed=0):
 
 def carry_out(trials, folder, n_workers=3, tell=None):
     """All of them, some at a time."""
-    score, waiting = Score(), queue.SimpleQueue()
+    score, waiting, templates = Score(), queue.SimpleQueue(), Templates(folder)
     for trial in trials:
         waiting.put(trial)
 
     def work():
-        rig = Rig(tempfile.mkdtemp(dir=folder))
+        rig = Rig(tempfile.mkdtemp(dir=folder), templates)
         try:
             while True:
                 try:

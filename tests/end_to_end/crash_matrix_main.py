@@ -33,7 +33,7 @@ def main():
     chosen = options()
     begin = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="turnout-crash-") as folder:
-        points = crash_matrix.first_pass(folder, chosen.kind or tuple(crash_matrix.KINDS))
+        points = crash_matrix.first_pass(folder, chosen.kind or list(crash_matrix.KINDS))
         for kind, names in points.items():
             print("%s passes %d points" % (kind, len(names)))
         if chosen.point:
