@@ -289,6 +289,22 @@ static json_t *requests_copy(const struct action_call *call, const struct zone_b
     return copy;
 }
 
+/* That the leader's run is cancelled is the leader's alone. */
+static void part_end(struct part *part, const char *zone, const struct action_result *result)
+{
+    part->outcome = result->outcome;
+    part->text = result->text;
+    if (part->outcome == OUTCOME_CANCELLED) {
+        part->outcome = OUTCOME_TEMPORARY;
+        (void)err_set(&part->text, ERR_OK,
+                      "nothing was sent: the change of zone %s that this one went with was cancelled", zone);
+    }
+    part->retry_after_ms = result->retry_after_ms;
+    part->token = json_deep_copy(result->token);
+    if (result->token && !part->token && part->outcome == OUTCOME_OK)
+        part->outcome = OUTCOME_UNKNOWN; /* out of memory for what follows from it */
+}
+
 void zone_batch_end(struct zone_queue *queue, const char *name, const struct action_call *call,
                     struct zone_batch *batch, const struct action_result *result, bool is_refused)
 {
@@ -298,12 +314,7 @@ void zone_batch_end(struct zone_queue *queue, const char *name, const struct act
         if (part->state != PART_TAKEN)
             continue;
         part->state = is_refused ? PART_REFUSED : PART_ENDED;
-        part->outcome = result->outcome;
-        part->text = result->text;
-        part->retry_after_ms = result->retry_after_ms;
-        part->token = json_deep_copy(result->token);
-        if (result->token && !part->token && part->outcome == OUTCOME_OK)
-            part->outcome = OUTCOME_UNKNOWN; /* out of memory for what follows from it */
+        part_end(part, name, result);
         part->requests = requests_copy(call, batch);
     }
     if (zone)

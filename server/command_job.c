@@ -51,6 +51,8 @@ enum job_pool job_pool(const struct job *job)
 const char *job_provider(const struct job *job)
 {
     const char *name = json_string_value(json_object_get(job->step_text, "provider"));
+    if (!name)
+        name = json_string_value(json_object_get(job->step_text, "action"));
     return name ? name : "";
 }
 

@@ -53,7 +53,8 @@ void job_free(struct job *job);          /* accepts NULL */
 enum job_pool { POOL_ATTEMPTS, POOL_LOOKS, N_POOLS };
 
 enum job_pool job_pool(const struct job *job);
-/* Its name; "" for a job without one, and for an observation round, which asks several. */
+/* Its name; without one that of the action, whose programs or sites take its place; "" for an observation round, which
+ * asks several. */
 const char *job_provider(const struct job *job);
 
 struct job_queue;
@@ -65,8 +66,8 @@ void job_queue_free(struct job_queue *queue);
 void job_queue_push(struct job_queue *queue, struct job *job);
 /* Waits for a job; NULL when closed. Attempts come before looks. Nothing is counted: for who takes everything. */
 struct job *job_queue_take(struct job_queue *queue);
-/* Waits for a job for one of a pool's threads: an attempt, or a look. No more than `share` jobs of one provider (those
- * without one count as one more) are under way at a time in a pool: a provider that hangs holds up no other. Those of
+/* Waits for a job for one of a pool's threads: an attempt, or a look. No more than `share` jobs of one provider (see
+ * job_provider()) are under way at a time in a pool: a provider that hangs holds up no other. Those of
  * another provider go first then, and those of the same come in order. Any number of threads. */
 struct job *job_queue_take_of(struct job_queue *queue, enum job_pool pool, int share);
 /* What job_queue_take_of() gave is no longer under way. Before the job is handed back. */

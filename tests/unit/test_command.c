@@ -235,6 +235,28 @@ static void attempts_come_before_observations(void **state)
     job_queue_free(queue);
 }
 
+/* A program that hangs in one run keeps no check of another waiting. */
+static void what_has_no_provider_is_counted_by_its_action(void **state)
+{
+    (void)state;
+    static const char *const actions[] = {"command", "command", "http.check", "linode.dns_record"};
+    struct job_queue *queue = job_queue_new();
+    struct job *jobs[4];
+    for (int i = 0; i < 4; i++) {
+        jobs[i] = job_new(JOB_ATTEMPT);
+        jobs[i]->step_text = json_pack("{s:s, s:s*}", "action", actions[i], "provider", i == 3 ? "dns" : NULL);
+        job_queue_push(queue, jobs[i]);
+    }
+    assert_ptr_equal(job_queue_take_of(queue, POOL_ATTEMPTS, 1), jobs[0]);
+    assert_ptr_equal(job_queue_take_of(queue, POOL_ATTEMPTS, 1), jobs[2]);
+    assert_ptr_equal(job_queue_take_of(queue, POOL_ATTEMPTS, 1), jobs[3]);
+    job_queue_done(queue, jobs[0]);
+    assert_ptr_equal(job_queue_take_of(queue, POOL_ATTEMPTS, 1), jobs[1]);
+    for (int i = 0; i < 4; i++)
+        job_free(jobs[i]);
+    job_queue_free(queue);
+}
+
 int main(void)
 {
     clock_start();
@@ -248,6 +270,7 @@ int main(void)
         cmocka_unit_test(taking_waits_until_the_time_given),
         cmocka_unit_test(nothing_is_lost_between_threads),
         cmocka_unit_test(attempts_come_before_observations),
+        cmocka_unit_test(what_has_no_provider_is_counted_by_its_action),
         cmocka_unit_test(jobs_go_to_one_taker_each_and_stop_at_the_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

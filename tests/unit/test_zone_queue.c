@@ -13,7 +13,7 @@
 struct member {
     struct zone_queue *queue;
     const char *zone, *item;
-    bool enters, is_refused;
+    bool enters, is_refused, is_cut_short;
     int inside_ms, ends_after_ms;
     int64_t timeout_ms, took_ms;
     atomic_bool cancel;
@@ -39,6 +39,8 @@ static void lead(struct member *member, struct action_call *call, struct zone_ba
     result_set(&member->result, OUTCOME_OK, "made by %s", member->item ? member->item : "-");
     member->result.token = json_pack("{s:i}", "n", batch->n);
     member->result.retry_after_ms = 7;
+    if (member->is_cut_short)
+        result_set(&member->result, OUTCOME_CANCELLED, "cancelled while asking it");
     bool is_refused = member->is_refused && batch->n > 1;
     atomic_fetch_sub(&n_inside, 1);
     zone_batch_end(member->queue, member->zone, call, batch, &member->result, is_refused);
@@ -313,6 +315,32 @@ static void test_a_refused_batch_is_tried_singly(void **state)
     zone_queue_free(queue);
 }
 
+/* Whose run was cancelled before anything went out takes no other with it: they try again, and say why. */
+static void test_a_cancel_is_of_one_alone(void **state)
+{
+    (void)state;
+    struct zone_queue *queue = zone_queue_new();
+    struct member first = {.ends_after_ms = 200}, leads = {.is_cut_short = true}, other = {.n_led = 0};
+    member_start(&first, queue, "f");
+    usleep(50000);
+    member_start(&leads, queue, "l");
+    usleep(20000);
+    member_start(&other, queue, "o");
+    member_join(&first);
+    member_join(&leads);
+    member_join(&other);
+    assert_string_equal(leads.led, "lo");
+    assert_int_equal(leads.result.outcome, OUTCOME_CANCELLED);
+    assert_int_equal(other.share, ZONE_DONE);
+    assert_int_equal(other.result.outcome, OUTCOME_TEMPORARY);
+    assert_string_equal(other.result.text.text,
+                        "nothing was sent: the change of zone example.net that this one went with was cancelled");
+    member_done(&first);
+    member_done(&leads);
+    member_done(&other);
+    zone_queue_free(queue);
+}
+
 static void test_batches_are_bounded(void **state)
 {
     (void)state;
@@ -388,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_going_away_before_it_is_taken),
         cmocka_unit_test(test_going_away_after_it_was_taken),
         cmocka_unit_test(test_a_refused_batch_is_tried_singly),
+        cmocka_unit_test(test_a_cancel_is_of_one_alone),
         cmocka_unit_test(test_batches_are_bounded),
         cmocka_unit_test(test_all_at_once),
     };
