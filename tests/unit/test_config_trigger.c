@@ -663,6 +663,13 @@ static void test_notes(void **state)
                       "'https://c']}}\n" SERVICE OTHER("t", "s") MANUAL OTHER("u", "") OTHER("v", "") OTHER("w", "")
                           OTHER("x", "") OTHER("y", "") OTHER("z", ""),
                  "t: note: services s, u, v, w, x and 2 more are" SHADOW);
+    expect_notes("operators: [{name: a, role: viewer, token: '${env:T_OTHER}'}]\n"
+                 "providers:\n  li: {kind: linode, token: '${env:T_TOKEN}'}\n"
+                 "  le: {kind: linode, token: '${env:T_OTHER}'}\n  lo: {kind: linode, token: '${env:T_TOKEN}'}\n"
+                 "  p1: {kind: postgres, user: p, sslmode: disable, password: '${env:T_TOKEN}'}\n"
+                 "  p2: {kind: postgres, user: p, sslmode: disable, password: '${env:T_TOKEN}'}\n" SERVICE MANUAL,
+                 "t: note: providers li and lo have the same credentials: each counts requests and waits its turn as "
+                 "if it were alone; let the steps use one of them\n" NO_SELF_CHECK NO_HEARTBEAT);
 }
 
 /* On a computer where the secrets are not, the URL of the heartbeat is not asked to be one. */
