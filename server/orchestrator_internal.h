@@ -213,6 +213,7 @@ struct orchestrator {
     struct command *held;                 /* moves that wait until what they replace has stopped */
     struct round *rounds;                 /* under way: see orchestrator_rounds.h */
     int64_t last_round;
+    json_t *zone_movers;          /* by provider and zone: arguments of all steps that work there */
     int64_t *ready_at;            /* by service, steady: when to see next whether it could be moved */
     int64_t ready_look_at;        /* steady: the earliest of these */
     atomic_int *readiness_shown;  /* by service and direction, for the metrics */
@@ -434,6 +435,8 @@ void rounds_stop(struct orchestrator *o); /* the daemon stops: answers all that 
  * answered then, with the plan of the way there. */
 void round_plan_drill(struct orchestrator *o, int service, int to, struct command *command);
 
+/* orchestrator_rounds_zones.c: goes through all playbooks once. ERR_NO_MEMORY. */
+MUST_CHECK enum err zones_start(struct orchestrator *o, struct errmsg *why);
 /* orchestrator_rounds_ready.c */
 MUST_CHECK enum err ready_start(struct orchestrator *o, struct errmsg *why);
 json_t *ready_status(struct orchestrator *o); /* those that are not ready; refreshes what the metrics say */

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 static void item_done(struct round_item *item)
 {
@@ -16,6 +15,7 @@ static void item_done(struct round_item *item)
     json_decref(item->text);
     json_decref(item->away);
     json_decref(item->movers);
+    json_decref(item->all_movers);
     json_decref(item->current);
     json_decref(item->desired);
     json_decref(item->previous);
@@ -60,7 +60,7 @@ struct round *round_new(struct orchestrator *o, int service, enum round_purpose 
     return round;
 }
 
-static struct round_item *item_add(struct round *round, const char *name)
+struct round_item *round_item_add(struct round *round, const char *name)
 {
     if (round->n_items == round->room_items) {
         int room = round->room_items ? 2 * round->room_items : 16;
@@ -102,7 +102,7 @@ static bool add_step(struct orchestrator *o, struct round *round, const struct r
     const struct model *model = o->settings.model;
     const struct service *service = &model->services[round->service];
     const char *name = step ? step->name : json_string_value(json_object_get(text, "name"));
-    struct round_item *item = item_add(round, name ? name : "?");
+    struct round_item *item = round_item_add(round, name ? name : "?");
     struct errmsg why = {0};
     if (!item)
         return false;
@@ -115,93 +115,6 @@ static bool add_step(struct orchestrator *o, struct round *round, const struct r
     if (step && way->from >= 0 && args_resolve(service, way->to, way->from, step->args, &item->away, NULL) != ERR_OK)
         item->away = NULL;
     item->is_moved = step && depends_on_site(step->args);
-    return true;
-}
-
-/* ---- zones ------------------------------------------------------------------------------------------------------- */
-
-/* What names the zone that a step works on; NULL: it works on none. */
-static const char *zone_of(const json_t *args)
-{
-    static const char *const keys[] = {"domain", "zone", "hosted_zone"};
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        const char *zone = json_string_value(json_object_get(args, keys[i]));
-        if (zone)
-            return zone;
-    }
-    return NULL;
-}
-
-static bool is_of_zone(const char *zone, const char *other)
-{
-    return zone && other && strcasecmp(zone, other) == 0;
-}
-
-static void add_mover(json_t *movers, const json_t *args, const json_t *stand_in)
-{
-    json_t *copy = json_deep_copy(args);
-    if (stand_in)
-        json_object_update(copy, (json_t *)(uintptr_t)stand_in);
-    json_array_append_new(movers, copy);
-}
-
-/* Everything that some step moves in the zone is no stray, whatever service it belongs to. */
-static json_t *movers_of(const struct model *model, const struct round *round, int way, int provider, const char *zone)
-{
-    json_t *movers = json_array();
-    for (int i = 0; i < round->n_items; i++) {
-        const json_t *args = json_object_get(round->items[i].text, "args");
-        if (round->items[i].way == way && !round->items[i].is_survey && is_of_zone(zone, zone_of(args)))
-            add_mover(movers, args, NULL);
-    }
-    for (int s = 0; s < model->n_services; s++)
-        for (int i = 0; i < model->services[s].n_steps; i++) {
-            const struct step *step = &model->services[s].steps[i];
-            if (step->provider != provider || !is_of_zone(zone, zone_of(step->args)))
-                continue;
-            add_mover(movers, step->args, NULL);
-            if (step->drill)
-                add_mover(movers, step->args, step->drill);
-        }
-    return movers;
-}
-
-static int provider_find(const struct model *model, const char *name)
-{
-    for (int i = 0; name && i < model->n_providers; i++)
-        if (strcmp(model->provider_names[i], name) == 0)
-            return i;
-    return -1;
-}
-
-static bool is_surveyed(const struct round *round, int way, const json_t *provider, const char *zone)
-{
-    for (int i = 0; i < round->n_items; i++) {
-        const struct round_item *item = &round->items[i];
-        if (item->is_survey && item->way == way && is_of_zone(zone, item->name) &&
-            json_equal(json_object_get(item->text, "provider"), provider))
-            return true;
-    }
-    return false;
-}
-
-static bool add_surveys(const struct model *model, struct round *round, int way, int first)
-{
-    int n_steps = round->n_items, n = 0;
-    for (int i = first; i < n_steps && n < MAX_SURVEYS; i++) {
-        const json_t *text = round->items[i].text, *provider = json_object_get(text, "provider");
-        const char *zone = zone_of(json_object_get(text, "args"));
-        if (!zone || !json_is_string(provider) || !json_is_true(json_object_get(text, "can_apply")) ||
-            is_surveyed(round, way, provider, zone))
-            continue;
-        struct round_item *item = item_add(round, zone);
-        if (!item)
-            return false;
-        item->is_survey = true;
-        item->text = json_deep_copy(round->items[i].text);
-        item->movers = movers_of(model, round, way, provider_find(model, json_string_value(provider)), item->name);
-        n++;
-    }
     return true;
 }
 
@@ -238,7 +151,7 @@ static bool add_steps(struct orchestrator *o, struct round *round, const struct 
 bool round_add_way(struct orchestrator *o, struct round *round, const struct round_way *way, const json_t *steps)
 {
     int first = round->n_items;
-    if (!add_steps(o, round, way, steps) || !add_surveys(o->settings.model, round, round->n_ways, first)) {
+    if (!add_steps(o, round, way, steps) || !round_add_surveys(o, round, round->n_ways, first)) {
         round_drop(o, round);
         return false;
     }
@@ -350,7 +263,8 @@ static struct plan_survey survey_of(const struct round_item *item)
                                 .outcome = item->outcome,
                                 .found = item->current,
                                 .text = item->said,
-                                .movers = item->movers};
+                                .movers = item->movers,
+                                .all_movers = item->all_movers};
 }
 
 json_t *round_plan(const struct orchestrator *o, const struct round *round, int way)

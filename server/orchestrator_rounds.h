@@ -17,10 +17,10 @@ enum round_purpose { ROUND_PLAN, ROUND_MOVE, ROUND_APPROVAL, ROUND_READINESS, RO
 struct round_item { /* a look or a survey */
     int way;
     bool is_survey, is_moved;
-    char *name;     /* of the step, or of the zone */
-    json_t *text;   /* the step as the executor gets it; NULL: it cannot be resolved */
-    json_t *away;   /* see struct plan_step */
-    json_t *movers; /* see struct plan_survey */
+    char *name;                  /* of the step, or of the zone */
+    json_t *text;                /* the step as the executor gets it; NULL: it cannot be resolved */
+    json_t *away;                /* see struct plan_step */
+    json_t *movers, *all_movers; /* see struct plan_survey */
     int64_t past_ms[STORE_PAST_RUNS];
     int n_past;
     bool is_there;
@@ -55,11 +55,17 @@ struct round {
 
 /* NULL: too much is being looked at already, or out of memory. */
 struct round *round_new(struct orchestrator *o, int service, enum round_purpose purpose, int64_t timeout_ms);
+/* NULL: out of memory. Good until the next one. */
+struct round_item *round_item_add(struct round *round, const char *name);
 /* `steps`: as a run has them; NULL: those of the playbook. False: out of memory, and the round is gone. */
 bool round_add_way(struct orchestrator *o, struct round *round, const struct round_way *way, const json_t *steps);
 void round_send(struct orchestrator *o, struct round *round); /* with the commit of this batch */
 /* A new reference; NULL: out of memory. */
 json_t *round_plan(const struct orchestrator *o, const struct round *round, int way);
+
+/* orchestrator_rounds_zones.c: adds a search of each zone that the way's steps from `first` on work on. False: out of
+ * memory. */
+bool round_add_surveys(const struct orchestrator *o, struct round *round, int way, int first);
 
 /* orchestrator_rounds_plan.c */
 void round_way_choose(const struct orchestrator *o, int service, enum direction direction, struct round_way *ret);

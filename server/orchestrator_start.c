@@ -65,6 +65,8 @@ static enum err start_up(struct orchestrator *o, struct errmsg *why)
     o->next_due = 0;
     err = ready_start(o, why);
     if (err == ERR_OK)
+        err = zones_start(o, why);
+    if (err == ERR_OK)
         err = prune_start(o, why);
     if (err != ERR_OK)
         return err;
@@ -103,6 +105,7 @@ static void orchestrator_free(struct orchestrator *o)
     json_decref(o->status);
     free(o->ready_at);
     free(o->readiness_shown);
+    json_decref(o->zone_movers);
     free(o->debts_shown);
     free(o->proven_shown);
     pthread_mutex_destroy(&o->status_mutex);

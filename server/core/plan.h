@@ -38,7 +38,8 @@ struct plan_survey {
     enum outcome outcome; /* UNKNOWN: there is nothing to survey */
     const json_t *found;  /* see action->survey */
     const char *text;
-    const json_t *movers; /* array: arguments of all steps that move a record there */
+    const json_t *movers;     /* array: arguments of the steps that move a record there */
+    const json_t *all_movers; /* likewise of all playbooks, as they are written; may be NULL */
 };
 
 struct plan_way {

@@ -253,7 +253,7 @@ static void warn_of_strays(struct warnings *warnings, const struct plan_way *way
     const json_t *found;
     json_array_foreach(survey->found, i, found)
     {
-        if (!is_moved(found, survey->movers))
+        if (!is_moved(found, survey->movers) && !is_moved(found, survey->all_movers))
             warn(warnings, "stray", -1,
                  "%.200s %.20s still holds %.200s, an address of %.64s, and no step moves it (TTL %" PRId64 " s)",
                  text_at(found, "record"), text_at(found, "type"), text_at(found, "target"),

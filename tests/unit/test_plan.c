@@ -108,6 +108,7 @@ static int tear_down(void **state)
         step_done(&f->steps[i]);
     replace(&f->survey.found, NULL);
     replace(&f->survey.movers, NULL);
+    replace(&f->survey.all_movers, NULL);
     json_decref(f->sites[0].values);
     json_decref(f->sites[1].values);
     free(f);
