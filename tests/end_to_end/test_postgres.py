@@ -21,10 +21,10 @@ def pair():
         pair.stop()
 
 
-def config_of(pair, **step):
+def config_of(pair, ready="never", **step):
     promote = {"name": "promote", "action": "postgres.promote", "provider": "db", "host": "${to.address}", "port": pair.port,
                "primary": "${from.address}", "primary_port": pair.port, "backoff": "100ms", **step}
-    config = configuration(None, mode="approval", playbook=[promote])
+    config = configuration(None, mode="approval", playbook=[promote], ready=ready)
     config["providers"] = {"db": {"kind": "postgres", "user": "postgres", "password": "${env:PG_PASSWORD}",
                                   "sslmode": "disable"}}
     config["services"]["shop"]["sites"] = {"gra": {"address": pair.primary.address}, "rbx": {"address": pair.replica.address}}
@@ -95,7 +95,9 @@ def test_a_planned_one_and_once_more(make_shop, pair):
 def test_nobody_knows_what_the_primary_had(make_shop, pair):
     """It was dead before the daemon saw it: how much is lost cannot be said, and that is for a person."""
     pair.primary.kill()
-    daemon = make_shop()
+    daemon = make_shop(ready="1s")
+    ready = wait_for(lambda: daemon.service()["readiness"]["failover"], 20, "a look")
+    assert ready["state"] == "not ready" and "rpo: how far it is behind is not known" in ready["text"]
     run = daemon.move().json["run"]
     daemon.wait_run("attention")
     assert step_of(daemon, run)["state"] == "failed"

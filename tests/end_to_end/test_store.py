@@ -225,7 +225,7 @@ def test_below_the_reserve_intake_stops_and_operators_go_on(make_daemon, sandbox
     source.write_text(SHIM)
     subprocess.run(["gcc", "-shared", "-fPIC", "-DFULL_WHEN=\"%s\"" % flag, "-o", str(shim), str(source), "-ldl"], check=True)
     monkeypatch.setenv("LD_PRELOAD", ":".join(runtime_of_asan() + [str(shim)]))
-    daemon = make_daemon(configuration(sandbox))
+    daemon = make_daemon(configuration(sandbox, ready="1s"))
     monkeypatch.delenv("LD_PRELOAD")
     daemon.wait_active("gra")
     assert daemon.deliver(delivery(alert(service="other"))).status == 202
@@ -234,6 +234,9 @@ def test_below_the_reserve_intake_stops_and_operators_go_on(make_daemon, sandbox
     answer = daemon.deliver(delivery(alert("gra")))
     assert answer.status == 503 and "Retry-After" in answer.headers
     assert b"reserve" in daemon.get("/readyz", token=None).body
+    ready = wait_for(lambda: "MiB free" in (daemon.service()["readiness"]["failover"] or {"text": ""})["text"] and
+                     daemon.service()["readiness"]["failover"], 20, "readiness to say so")
+    assert ready["state"] == "degraded"
     # The disk is kept for this.
     assert daemon.move().status == 202
     daemon.wait_run("succeeded")
