@@ -241,7 +241,9 @@ static int try_delivery(const struct options *options, const struct config *conf
 int command_try(const struct options *options)
 {
     if (!options->config || (options->n_words < 2 && !options->query)) {
-        fprintf(stderr, "Usage: turnout try -c FILE SOURCE [BODY] [--query Q]; one of BODY (- for stdin) and --query is needed\n");
+        fprintf(
+            stderr,
+            "Usage: turnout try -c FILE SOURCE [BODY] [--query Q]; one of BODY (- for stdin) and --query is needed\n");
         return EXIT_USAGE;
     }
     struct config *config = NULL;

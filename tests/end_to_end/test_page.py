@@ -467,7 +467,7 @@ def test_nothing_sticks_out_on_a_phone(browser, page_url, operator_token, daemon
     grounds = set()
     for place, words in (("#/services", "shop"), ("#/runs", "shop"), ("#/runs/" + run, "steps finished"), ("#/monitors", "no rule matches"),
                          ("#/monitors/" + unmatched, "What it is taken for"), ("#/audit", "Verify"),
-                         ("#/plan/shop", "Nothing has been changed"), ("#/report/" + run + "?of=run", "Users were without it")):
+                         ("#/plan/shop", "Nothing has been changed"), ("#/report/" + run + "?of=run", "it took")):
         browser.script("void (location.hash = arguments[0])", place)
         browser.wait_text(words)
         time.sleep(0.3)
@@ -602,7 +602,7 @@ def test_a_plan_is_read_and_exactly_that_is_started(browser, make_daemon, sandbo
     browser.wait_text("the objective is 5 min: met", "[data-key=timing]")
     assert daemon.service()["active"] == there[here] and daemon.runs()[0]["plan"] == stale
     browser.one("a[href^='#/report/']").click()
-    browser.wait_text("Users were without it for", "main")
+    browser.wait_text("From start to end it took", "main")
     browser.wait_text("5 min", "pre.body")
     assert "1. Linode DNS" in browser.text("[data-key=Steps]") and "first" not in browser.text("[data-key='How it went']")
     assert browser.texts("nav [aria-current]") == ["Runs"]
