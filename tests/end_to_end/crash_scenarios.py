@@ -131,8 +131,8 @@ class Mixed(Trial):
 
     @classmethod
     def at(cls, kind, how, point, source):
-        """Also in the midst of the programs."""
-        trials = super().at(kind, how, point, source)
+        """Also in the midst of the programs. On a full disk without a restart, before which nobody answers the run."""
+        trials = [cls(kind, how, point)] if how == "full" else super().at(kind, how, point, source)
         if how == "kill" and re.fullmatch(r"call before: step [%d%d] .*" % (ONCE, AGAIN), point):
             trials.append(cls(kind, how, point, "midst"))
         return trials
