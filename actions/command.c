@@ -156,32 +156,31 @@ static void last_words(const struct action_call *call, const struct command_ende
 }
 
 /* "NAME ended with status 3 after 120 ms: what it said last" */
-static void describe(const struct action_call *call, const char *row, const struct command_ended *ended,
-                     struct strbuf *text)
+static void describe(const struct action_call *call, const char *row, const struct command_ended *ended, char *text,
+                     size_t room)
 {
     char words[WORDS_SIZE], name[81];
     struct words argv;
     make_argv(call->args, row, &argv);
     words_of(call, argv.items[0], strlen(argv.items[0]), name, sizeof(name));
     last_words(call, ended, words, sizeof(words));
-    strbuf_addf(text, "%s ", name);
     switch (ended->end) {
     case COMMAND_ENDED:
-        strbuf_addf(text, "ended with status %d after %lld ms", ended->status, (long long)ended->took_ms);
+        snprintf(text, room, "%s ended with status %d after %lld ms", name, ended->status, (long long)ended->took_ms);
         break;
     case COMMAND_KILLED:
-        strbuf_addf(text, "was killed by signal %s after %lld ms",
-                    sigabbrev_np(ended->status) ? sigabbrev_np(ended->status) : "?", (long long)ended->took_ms);
+        snprintf(text, room, "%s was killed by signal %s after %lld ms", name,
+                 sigabbrev_np(ended->status) ? sigabbrev_np(ended->status) : "?", (long long)ended->took_ms);
         break;
     case COMMAND_TIMED_OUT:
-        strbuf_addf(text, "did not end within %lld ms and was killed", (long long)call->timeout_ms);
+        snprintf(text, room, "%s did not end within %lld ms and was killed", name, (long long)call->timeout_ms);
         break;
     case COMMAND_CANCELLED:
-        strbuf_addf(text, "was cancelled and killed after %lld ms", (long long)ended->took_ms);
+        snprintf(text, room, "%s was cancelled and killed after %lld ms", name, (long long)ended->took_ms);
         break;
     }
     if (words[0])
-        strbuf_addf(text, ": %s", words);
+        snprintf(text + strlen(text), room - strlen(text), ": %s", words);
 }
 
 /* ---- observe and apply ------------------------------------------------------------------------------------------- */
@@ -194,14 +193,14 @@ static bool command_can_observe(const json_t *args)
 static void command_observe(struct action_call *call, struct action_result *ret)
 {
     struct command_ended ended;
-    struct strbuf text = STRBUF_INIT;
+    char text[500];
     if (!command_can_observe(call->args)) {
         result_set(ret, OUTCOME_PERMANENT, "whether it is done cannot be seen: the step has no \"observe\"");
         return;
     }
     if (!run(call, "observe", &ended, ret))
         return;
-    describe(call, "observe", &ended, &text);
+    describe(call, "observe", &ended, text, sizeof(text));
     const bool has_answer = ended.end == COMMAND_ENDED && ended.status <= 1;
     ret->is_right = has_answer && ended.status == 0;
     if (has_answer) {
@@ -211,8 +210,7 @@ static void command_observe(struct action_call *call, struct action_result *ret)
     enum outcome outcome = has_answer                       ? OUTCOME_OK
                            : ended.end == COMMAND_CANCELLED ? OUTCOME_CANCELLED
                                                             : OUTCOME_TEMPORARY;
-    result_set(ret, outcome, "%s", strbuf_text(&text));
-    strbuf_done(&text);
+    result_set(ret, outcome, "%s", text);
 }
 
 static bool is_temporary(const json_t *args, int status)
@@ -230,17 +228,16 @@ static bool is_temporary(const json_t *args, int status)
 static void command_apply(struct action_call *call, struct action_result *ret)
 {
     struct command_ended ended;
-    struct strbuf text = STRBUF_INIT;
+    char text[500];
     if (!run(call, "run", &ended, ret))
         return;
-    describe(call, "run", &ended, &text);
+    describe(call, "run", &ended, text, sizeof(text));
     enum outcome outcome = OUTCOME_UNKNOWN;
     if (ended.end == COMMAND_ENDED)
         outcome = ended.status == 0                        ? OUTCOME_OK
                   : is_temporary(call->args, ended.status) ? OUTCOME_TEMPORARY
                                                            : OUTCOME_PERMANENT;
-    result_set(ret, outcome, "%s", strbuf_text(&text));
-    strbuf_done(&text);
+    result_set(ret, outcome, "%s", text);
 }
 
 /* ---- by hand ----------------------------------------------------------------------------------------------------- */

@@ -15,15 +15,17 @@ static bool answer_is_right(const struct fetch_response *response, const json_t 
 {
     int64_t status = arg_int(expect, "status", 200), within_ms = arg_int(expect, "within", 0);
     const char *body = arg_text(expect, "body", NULL);
+    bool is_status = response->status == status;
+    bool is_in_time = within_ms <= 0 || response->took_ms <= within_ms;
+    bool is_body = !body || memmem(strbuf_text(&response->body), response->body.len, body, strlen(body));
     strbuf_addf(text, "%d in %lld ms", response->status, (long long)response->took_ms);
-    size_t bare = text->len;
-    if (response->status != status)
+    if (!is_status)
         strbuf_addf(text, ", expected %lld", (long long)status);
-    if (within_ms > 0 && response->took_ms > within_ms)
+    if (!is_in_time)
         strbuf_addf(text, ", expected within %lld ms", (long long)within_ms);
-    if (body && !memmem(strbuf_text(&response->body), response->body.len, body, strlen(body)))
+    if (!is_body)
         strbuf_addf(text, ", and the body does not have \"%.80s\"", body);
-    return text->len == bare;
+    return is_status && is_in_time && is_body;
 }
 
 static json_t *wanted_of(const json_t *expect)
@@ -44,7 +46,7 @@ static void judge(struct action_call *call, struct action_result *ret, const str
     ret->desired = wanted_of(expect);
     ret->ends_at = response->certificate_ends_at;
     words_of(call, strbuf_text(&text), text.len, words, sizeof(words));
-    result_set(ret, OUTCOME_OK, "%s", words);
+    result_set(ret, OUTCOME_OK, "%s", text.is_broken ? "out of memory for what it answers" : words);
     strbuf_done(&text);
 }
 

@@ -52,7 +52,10 @@ static void judge(struct action_call *call, const struct dns_servers *servers, c
         strbuf_addf(&text, "its name server answers %s", target);
     else if (text.len == 0)
         strbuf_addf(&text, "all %d name servers answer %s", servers->count, target);
-    words_of(call, strbuf_text(&text), text.len, ret->text, sizeof(ret->text));
+    if (text.is_broken)
+        snprintf(ret->text, sizeof(ret->text), "out of memory for what the name servers say");
+    else
+        words_of(call, strbuf_text(&text), text.len, ret->text, sizeof(ret->text));
     strbuf_done(&text);
 }
 

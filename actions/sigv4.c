@@ -271,7 +271,7 @@ static enum err authorize(const struct sigv4_key *key, const char *date, const s
     strbuf_addf(&scope, "%s/%s/%s/aws4_request", day, key->region, key->service);
     hex_encode(digest.bytes, sizeof(digest.bytes), hash);
     strbuf_addf(&to_sign, "AWS4-HMAC-SHA256\n%s\n%s\n%s", date, strbuf_text(&scope), hash);
-    enum err err = to_sign.is_broken ? ERR_NO_MEMORY : signing_key(key, day, &signer);
+    enum err err = scope.is_broken || to_sign.is_broken ? ERR_NO_MEMORY : signing_key(key, day, &signer);
     if (err == ERR_OK) {
         digest = hmac_text(&signer, to_sign.data);
         hex_encode(digest.bytes, sizeof(digest.bytes), hash);

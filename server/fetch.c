@@ -3,6 +3,7 @@
 #include "fetch_certificate.h"
 
 #include "base/clock.h"
+#include "fetch_memory.h"
 
 #include <arpa/inet.h>
 #include <ctype.h>
@@ -45,7 +46,7 @@ struct exchange {
 
 void fetch_start(void)
 {
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+    if (!fetch_memory_start()) {
         fputs("libcurl cannot be initialised\n", stderr);
         abort();
     }
@@ -176,7 +177,9 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *context)
     if (!body->is_broken)
         return size * n;
     exchange->is_too_big = size * n > body->max_len - body->len;
-    return 0; /* else there was no memory for it */
+    if (!exchange->is_too_big)
+        fetch_memory_note();
+    return 0;
 }
 
 /* As libcurl does it by itself, but it does not tell a socket that cannot be had from a server that cannot be reached.
@@ -357,6 +360,8 @@ static enum err failure(const struct exchange *exchange, enum err before, CURLco
 {
     char detail[CURL_ERROR_SIZE];
     long number = 0;
+    if (fetch_memory_is_short())
+        return err_set(why, exchange->has_sent ? ERR_UNKNOWN : ERR_NO_MEMORY, "out of memory");
     header_copy(detail, sizeof(detail), exchange->detail[0] != '\0' ? exchange->detail : curl_easy_strerror(code));
     curl_easy_getinfo(exchange->easy, CURLINFO_OS_ERRNO, &number);
     const char *cause = code == CURLE_COULDNT_CONNECT && number > 0 ? strerrordesc_np((int)number) : NULL;
@@ -369,7 +374,7 @@ static bool is_untried(const struct exchange *exchange, CURLcode code)
 {
     curl_off_t looked_up_us = 0;
     curl_easy_getinfo(exchange->easy, CURLINFO_NAMELOOKUP_TIME_T, &looked_up_us);
-    if (exchange->has_no_socket && !exchange->has_sent)
+    if (fetch_memory_is_short() || (exchange->has_no_socket && !exchange->has_sent))
         return true;
     switch ((int)code) {
     case CURLE_COULDNT_RESOLVE_HOST:
@@ -461,13 +466,15 @@ static enum err exchange_run(struct curl_fetch *fetch, struct exchange *exchange
         err = connect_to_make(exchange, why);
     if (err != ERR_OK)
         return err;
+    fetch_memory_begin();
     curl_easy_reset(fetch->easy);
     CURLcode set = options_connection(fetch->easy, exchange);
     if (set == CURLE_OK)
         set = options_request(fetch->easy, exchange);
-    if (set != CURLE_OK) {
+    if (set != CURLE_OK || fetch_memory_is_short()) {
         exchange->response->is_untried = true;
-        return err_set(why, set == CURLE_OUT_OF_MEMORY ? ERR_NO_MEMORY : ERR_TEMPORARY, "%s", curl_easy_strerror(set));
+        return fetch_memory_is_short() ? err_set(why, ERR_NO_MEMORY, "out of memory")
+                                       : err_set(why, ERR_TEMPORARY, "%s", curl_easy_strerror(set));
     }
     CURLMcode code = curl_multi_add_handle(fetch->multi, fetch->easy);
     if (code != CURLM_OK)

@@ -1,10 +1,12 @@
 /* `turnout`: one binary, a row for each subcommand. */
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/memory.h"
 #include "cli.h"
 #include "fetch.h"
 
 #include <getopt.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -335,6 +337,9 @@ int main(int argc, char **argv)
 {
     struct options options = {0};
     struct given given = {0};
+    /* Jansson reads on when memory ends within a text: then a string lacks a character, an address perhaps, or an
+     * assertion ends the process. */
+    json_set_alloc_funcs(memory_wait, free);
     int code = parse(argc, argv, &options, &given);
     if (code >= 0)
         return code;

@@ -7,7 +7,6 @@
 
 #include "base/clock.h"
 
-#include <jansson.h>
 #include <sqlite3.h>
 #include <stdarg.h>
 #include <stdatomic.h>
@@ -109,12 +108,6 @@ int __wrap_asprintf(char **ret, const char *format, ...)
     int len = vasprintf(ret, format, args);
     va_end(args);
     return len;
-}
-
-/* Jansson's memory is ours. Before anything is made. */
-static inline void countdown_start(void)
-{
-    json_set_alloc_funcs(__wrap_malloc, free);
 }
 
 /* ---- SQLite ------------------------------------------------------------------------------------------------------ */

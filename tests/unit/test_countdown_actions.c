@@ -2,17 +2,17 @@
  * n = 1, 2, 3 … What was sent is never called not sent, what was not found out is never called found out, and
  * the next try finds nothing in its way. */
 #include "action_rig.h"
-#include "canned_server.h"
+#include "base/memory.h"
 #include "countdown.h"
 
-#include <curl/curl.h>
+#include <sys/stat.h>
 
 static struct sandbox sandbox;
 
 /* ---- what is called ---------------------------------------------------------------------------------------------- */
 
 struct subject {
-    const char *action, *provider, *args; /* "{url}" and "{dns}" stand for the sandbox's */
+    const char *action, *provider, *args; /* "{url}", "{dns}" and "{port}" stand for the sandbox's */
     const char *const *secrets;
 };
 
@@ -40,20 +40,45 @@ static const struct subject route53 = {
             " \"target\": \"198.51.100.20\", \"ttl\": 60}",
     .secrets = route53_secrets};
 
+/* Checks, and whether they are content. */
+static const struct subject http = {.action = "http.check", .args = "{\"url\": \"{url}/_sandbox/state\"}"};
+static const struct subject http_not = {
+    .action = "http.check",
+    .args = "{\"url\": \"{url}/_sandbox/state\", \"expect\": {\"status\": 404, \"body\": \"nowhere\"}}"};
+static const struct subject dns = {.action = "dns.check",
+                                   .args = "{\"record\": \"app.example.net\", \"type\": \"A\", \"target\":"
+                                           " \"192.0.2.10\", \"servers\": [\"{dns}\"]}"};
+static const struct subject dns_not = {.action = "dns.check",
+                                       .args = "{\"record\": \"app.example.net\", \"type\": \"A\", \"target\":"
+                                               " \"192.0.2.99\", \"servers\": [\"{dns}\"]}"};
+static const struct subject tcp = {.action = "tcp.check", .args = "{\"address\": \"127.0.0.1\", \"port\": {port}}"};
+static const struct subject tcp_not = {.action = "tcp.check", .args = "{\"address\": \"127.0.0.1\", \"port\": 1}"};
+static const struct subject command = {
+    .action = "command", .args = "{\"run\": [\"/bin/sh\", \"-c\", \"echo >> $MARKS\"], \"observe\": [\"/bin/true\"]}"};
+static const struct subject command_not = {
+    .action = "command", .args = "{\"run\": [\"/bin/true\"], \"observe\": [\"/bin/sh\", \"-c\", \"exit 1\"]}"};
+
 static void fill_in(const char *text, char *ret, size_t room)
 {
     size_t len = 0;
     while (*text && len + 1 < room) {
-        const char *value = strncmp(text, "{url}", 5) == 0   ? sandbox.url
-                            : strncmp(text, "{dns}", 5) == 0 ? sandbox.dns
-                                                             : NULL;
+        const char *value = strncmp(text, "{url}", 5) == 0    ? sandbox.url
+                            : strncmp(text, "{dns}", 5) == 0  ? sandbox.dns
+                            : strncmp(text, "{port}", 6) == 0 ? strrchr(sandbox.url, ':') + 1
+                                                              : NULL;
         if (value)
             len += (size_t)snprintf(ret + len, room - len, "%s", value);
         else
             ret[len++] = *text;
-        text += value ? 5 : 1;
+        text += value ? strcspn(text, "}") + 1 : 1;
     }
     ret[len] = '\0';
+}
+
+static void reset(void)
+{
+    sandbox_do(&sandbox, "reset", NULL);
+    sandbox_do(&sandbox, "options", "{\"linode_rate_limit\": 1000000}");
 }
 
 static void begin(struct rig *rig, const struct subject *subject)
@@ -101,9 +126,9 @@ static bool observe_fails(const struct subject *subject, int n, bool is_right)
         complain(&rig, n, "%s", "temporary is wanted");
     if (outcome == OUTCOME_OK && rig.result.is_right != is_right)
         complain(&rig, n, "right: %d", rig.result.is_right);
-    if (outcome == OUTCOME_OK && (!rig.result.current || !rig.result.desired))
+    if (outcome == OUTCOME_OK && rig.action->provider_kind && (!rig.result.current || !rig.result.desired))
         complain(&rig, n, "%s", "what was found is not told");
-    if (outcome == OUTCOME_OK && rig.action->apply && (!rig.result.token || !rig.result.previous))
+    if (outcome == OUTCOME_OK && rig.action->provider_kind && (!rig.result.token || !rig.result.previous))
         complain(&rig, n, "%s", "what the next apply is based on, or what would put it back, is lost");
     assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     rig_stop(&rig);
@@ -129,7 +154,7 @@ static bool apply_fails(const struct subject *subject, int n, int n_effects)
 {
     struct rig rig;
     bool has_failed;
-    sandbox_do(&sandbox, "reset", NULL);
+    reset();
     begin(&rig, subject);
     assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
     enum outcome outcome = call_with(&rig, rig.action->apply, n, &has_failed);
@@ -209,7 +234,7 @@ static bool script_fails(const struct rig *rig, int n, char **whole)
 static json_t *apply_whole(const struct subject *subject, int *ret_effects)
 {
     struct rig rig;
-    sandbox_do(&sandbox, "reset", NULL);
+    reset();
     begin(&rig, subject);
     assert_outcome(&rig, rig_apply(&rig), OUTCOME_OK);
     *ret_effects = effects();
@@ -238,7 +263,7 @@ static void each_phase(const struct subject *subject, int every)
     struct stride stride = stride_of(every);
     int n_effects, n_observe = stride.first, n_apply = stride.first, n_settled = stride.first, n_survey = stride.first;
     size_t n_found = 0;
-    sandbox_do(&sandbox, "reset", NULL);
+    reset();
     while (observe_fails(subject, n_observe, false))
         n_observe += stride.every;
     (void)survey_fails(subject, INT32_MAX, &n_found);
@@ -262,34 +287,78 @@ static void each_phase(const struct subject *subject, int every)
 static void linode_fails(void **state)
 {
     (void)state;
-    each_phase(&linode, 41);
+    each_phase(&linode, 61);
 }
 
 static void ovh_fails(void **state)
 {
     (void)state;
-    each_phase(&ovh, 41);
+    each_phase(&ovh, 61);
 }
 
 static void route53_fails(void **state)
 {
     (void)state;
-    each_phase(&route53, 41);
+    each_phase(&route53, 61);
+}
+
+static void check_fails(const struct subject *subject, bool is_right, int every, int at_least)
+{
+    struct stride stride = stride_of(every);
+    int n = stride.first;
+    while (observe_fails(subject, n, is_right))
+        n += stride.every;
+    print_message("every %d-th of %d of %s\n", stride.every, n, subject->action);
+    assert_true(n > at_least);
+}
+
+static void checks_fail(void **state)
+{
+    (void)state;
+    reset();
+    check_fails(&http, true, 3, 20);
+    check_fails(&http_not, false, 3, 20);
+    check_fails(&dns, true, 1, 5);
+    check_fails(&dns_not, false, 1, 5);
+    check_fails(&tcp, true, 1, 1);
+    check_fails(&tcp_not, false, 1, 1);
+    check_fails(&command, true, 1, 3);
+    check_fails(&command_not, false, 1, 3);
+}
+
+static void command_fails(void **state)
+{
+    char marks[] = "/tmp/turnout-marks-XXXXXX";
+    int fd = mkstemp(marks);
+    bool has_failed = true;
+    (void)state;
+    for (int n = 1; has_failed; n++) {
+        struct rig rig;
+        struct stat st;
+        begin(&rig, &command);
+        json_object_set_new(rig.args, "environment", json_pack("{s:s}", "MARKS", marks));
+        assert_int_equal(ftruncate(fd, 0), 0);
+        enum outcome outcome = call_with(&rig, rig.action->apply, n, &has_failed);
+        assert_int_equal(fstat(fd, &st), 0);
+        if (outcome != (st.st_size > 0 ? OUTCOME_OK : OUTCOME_TEMPORARY))
+            complain(&rig, n, "it ran %d times", (int)st.st_size);
+        rig_stop(&rig);
+    }
+    close(fd);
+    unlink(marks);
 }
 
 int main(int n_args, char **args)
 {
     if (n_args > 1)
         cmocka_set_test_filter(args[1]);
-    curl_global_init_mem(CURL_GLOBAL_DEFAULT, __wrap_malloc, free, __wrap_realloc, __wrap_strdup, __wrap_calloc);
-    countdown_start();
+    json_set_alloc_funcs(memory_wait, free); /* as main() does */
     clock_start();
     fetch_start();
     sandbox_start(&sandbox);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(linode_fails),
-        cmocka_unit_test(ovh_fails),
-        cmocka_unit_test(route53_fails),
+        cmocka_unit_test(linode_fails), cmocka_unit_test(ovh_fails),     cmocka_unit_test(route53_fails),
+        cmocka_unit_test(checks_fail),  cmocka_unit_test(command_fails),
     };
     int result = cmocka_run_group_tests(tests, NULL, NULL);
     sandbox_stop(&sandbox);
