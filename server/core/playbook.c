@@ -285,10 +285,11 @@ static void end_unless_completed(struct advance *a, int i)
 static void park(struct advance *a, int i)
 {
     struct step_run *step = &a->run->steps[i];
-    step->phase = step->can_observe ? PHASE_OBSERVE : PHASE_APPLY;
-    step->next_at = RUN_NEVER;
-    struct run_move until = {.kind = RUN_MOVE_WAIT, .step = i, .phase = step->phase, .at = RUN_NEVER};
-    run_move_add(a, until, "another run has begun since: it stays owed, and is not tried any more");
+    bool is_parked = step->next_at >= RUN_NEVER / 2; /* before a restart */
+    if (!is_parked)
+        step_set(a, i, STEP_OWED,
+                 "another run has begun since: it stays owed, and is not tried any more (say done, or skip it)");
+    step_wait(a, i, step->can_observe ? PHASE_OBSERVE : PHASE_APPLY, RUN_NEVER, "");
 }
 
 static const char PAST[] = "another run has begun since";

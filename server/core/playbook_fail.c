@@ -66,27 +66,45 @@ void debt_waits(struct advance *a, int i, enum phase phase, int64_t pause, const
     step_wait(a, i, phase, at, text);
 }
 
-/* From the beginning; but what may be there in part, is not to be done twice, and cannot be looked at, is for a person.
- */
+/* What may be there in part, is not to be done twice, and cannot be looked at. */
+static bool is_for_person(const struct step_run *step)
+{
+    return !step->can_observe && step->has_applied && !step->is_idempotent && step->phase != PHASE_SETTLE;
+}
+
+/* It is not tried any more, which is on record. */
+static void debt_waits_for_person(struct advance *a, int i, const char *text)
+{
+    char sentence[256];
+    (void)snprintf(sentence, sizeof sentence,
+                   "owed, and for a person: it may have been done, and nobody can look (retry, skip or done): %.150s",
+                   text);
+    step_set(a, i, STEP_OWED, sentence);
+    step_wait(a, i, PHASE_APPLY, RUN_NEVER, "");
+}
+
+/* From the beginning. */
 static void debt_begins_again(struct advance *a, int i, int64_t pause, const char *text)
 {
     const struct step_run *step = step_of(a, i);
     if (step->can_observe)
         debt_waits(a, i, PHASE_OBSERVE, pause, text);
-    else if (!step->has_applied || step->is_idempotent)
-        debt_waits(a, i, PHASE_APPLY, pause, text);
-    else if (step->phase == PHASE_SETTLE)
-        debt_waits(a, i, PHASE_SETTLE, pause, text);
+    else if (is_for_person(step))
+        debt_waits_for_person(a, i, text);
     else
-        step_wait(a, i, PHASE_APPLY, RUN_NEVER, text);
+        debt_waits(a, i, step->has_applied && !step->is_idempotent ? PHASE_SETTLE : PHASE_APPLY, pause, text);
 }
 
 static void owe(struct advance *a, int i, const char *text)
 {
     struct step_run *step = step_of(a, i);
     char sentence[256];
-    (void)snprintf(sentence, sizeof sentence, "owed, and tried again until it is done: %.200s", text);
     step->tries = 0;
+    if (is_for_person(step)) {
+        debt_waits_for_person(a, i, text);
+        return;
+    }
+    (void)snprintf(sentence, sizeof sentence, "owed, and tried again until it is done: %.200s", text);
     step_set(a, i, STEP_OWED, sentence);
     debt_begins_again(a, i, DEBT_FIRST_MS, "");
 }
@@ -162,8 +180,8 @@ void step_lose_sight(struct advance *a, int i, const char *text)
         step_apply(a, i, "nobody can look whether it was done: it is done again");
         return;
     }
-    if (is_debt(step)) { /* a person has to look, and to say so */
-        step_wait(a, i, PHASE_APPLY, RUN_NEVER, text);
+    if (is_debt(step)) {
+        debt_waits_for_person(a, i, text);
         return;
     }
     step->next_at = 0;

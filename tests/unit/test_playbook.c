@@ -792,8 +792,24 @@ static void behind_another_run_a_debt_stands_and_is_not_tried(void **state)
     (void)state;
     SHOW("a$m", {"start", "0 is running; 0.1 observe"},
          {"permanent", "0 is owed; 0 waits 15000; run succeeded; 1 is running; 1.1 observe"}, {"timer", "0.2 observe"},
-         {"past", "stop 0.2; stop 1.1"}, {"0:wrong", "0 waits for a person"}, {"1:cancelled", "1 is skipped"},
-         {"timer", ""}, {"retry", "refused"}, {"skip", "0 is skipped"});
+         {"past", "stop 0.2; stop 1.1"}, {"0:wrong", "0 is owed; 0 waits for a person"},
+         {"1:cancelled", "1 is skipped"}, {"timer", ""}, {"retry", "refused"}, {"skip", "0 is skipped"});
+}
+
+/* It is not tried again, so that is not what is said of it. */
+static void a_debt_that_nobody_can_look_at_is_for_a_person(void **state)
+{
+    (void)state;
+    SHOW("u$", {"start", "0 is running; 0.1 apply [e]"},
+         {"permanent", "0 is owed; 0 waits for a person; run succeeded [e]"}, {"start", "[e]"}, {"timer", "[e]"},
+         {"retry", "0.2 apply [e]"}, {"unknown", "0 is owed; 0 waits for a person [e]"}, {"past", "0 waits for a person [e]"},
+         {"retry", "refused [e]"}, {"done", "0 is done [e]"});
+    SHOW("u$", {"start", "0 is running; 0.1 apply [e]"}, {"temporary", "0 waits 250"}, {"timer", "0.2 apply [e]"},
+         {"+60000 temporary", "0 is owed; 0 waits 15000; run succeeded"}, {"timer", "0.3 apply"},
+         {"start", "0 is owed; 0 waits for a person"}, {"skip", "0 is skipped"});
+    SHOW("i$", {"start", "0 is running; 0.1 apply [e]"}, {"permanent", "0 is owed; 0 waits 15000; run succeeded [e]"},
+         {"timer", "0.2 apply [e]"}, {"start", "0.3 apply [e]"}, {"unknown", "0 waits 7500 [e]"},
+         {"past", "0 is owed; 0 waits for a person [e]"});
 }
 
 static void a_measure_is_only_timed(void **state)
@@ -938,6 +954,7 @@ int main(void)
         cmocka_unit_test(a_debt_lets_the_run_succeed_and_is_tried_until_it_is_done),
         cmocka_unit_test(a_debt_is_taken_up_again_and_tried_at_once_when_a_person_says_so),
         cmocka_unit_test(behind_another_run_a_debt_stands_and_is_not_tried),
+        cmocka_unit_test(a_debt_that_nobody_can_look_at_is_for_a_person),
         cmocka_unit_test(a_measure_is_only_timed),
         cmocka_unit_test(what_cannot_be_looked_at_is_unknown_after_a_restart),
         cmocka_unit_test(what_cannot_be_looked_at_is_done_again_only_where_it_is_idempotent),
