@@ -325,6 +325,8 @@ static json_t *drill_step(const struct model *model, const struct service *servi
     char name[160];
     snprintf(name, sizeof name, "%.120s, %s", step->name, is_back ? "back" : "there");
     json_object_set_new(text, "name", json_string(name));
+    if (step->on_failure == ON_FAILURE_OWE) /* a drill owes nothing: what it could not do makes it no proof */
+        json_object_set_new(text, "on_failure", json_string(on_failure_text(ON_FAILURE_CONTINUE)));
     if (is_back && step->group) /* the last group of the way there ends with it */
         json_object_set_new(text, "group", json_integer(step->group + MAX_STEPS));
     return text;

@@ -99,6 +99,31 @@ static void who_undoes_a_run_is_known_after_a_restart_in_the_midst_of_it(void **
     assert_chain_intact(f);
 }
 
+/* ---- drills ------------------------------------------------------------------------------------------------------ */
+
+/* What a drill could not do is no debt: nothing would guard it, and it would be tried behind every later run. */
+static void a_drill_owes_nothing(void **state)
+{
+    struct fixture *f = *state;
+    f->step.drill = json_pack("{s:s}", "record", "drill-app");
+    f->step.on_failure = ON_FAILURE_OWE;
+    adopt(f, "gra");
+    struct command *drill = operator_call(COMMAND_DRILL, NULL);
+    drill->as.operator_call.drill = DRILL_CANARY;
+    (void)send(f, drill);
+    if (drill->err != ERR_OK)
+        fail_msg("%s", drill->why.text);
+    answer(f, next_attempt(f), OUTCOME_PERMANENT, false);
+    struct job *back = next_attempt(f);
+    assert_int_equal(back->step, 1);
+    answer(f, back, OUTCOME_OK, true);
+    wait_count(f, "SELECT count(*) FROM run WHERE state = 'succeeded'", 1);
+    assert_int_equal(count(f, "SELECT count(*) FROM step WHERE state = 'owed'"), 0);
+    assert_int_equal(count(f, "SELECT is_good FROM drill WHERE kind = 'canary'"), 0);
+    json_decref(f->step.drill);
+    f->step.drill = NULL;
+}
+
 /* ---- the newest -------------------------------------------------------------------------------------------------- */
 
 /* The clock was ahead when the last run began, and is not any more: which run is the newer one is told by their ids. */
@@ -134,6 +159,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_run_after_the_clock_was_set_back_is_the_newest_all_the_same, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_drill_owes_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
