@@ -64,11 +64,14 @@ void runs_are_past(struct orchestrator *o, int service, const struct cause *caus
 
 /* ---- debts ------------------------------------------------------------------------------------------------------- */
 
+/* Where it was not known what the run left, they may be anywhere but where it went. */
 static int debts_of(const struct live_run *live, int site)
 {
-    return live && !live->is_gone && live->occasion != OCCASION_DRILL && live->run.from == site
-               ? run_n_debts(&live->run)
-               : 0;
+    if (!live || live->is_gone || live->occasion == OCCASION_DRILL)
+        return 0;
+    bool is_from_unknown = live->from[0] == '\0';
+    bool is_there = is_from_unknown ? live->run.to != site : live->run.from == site;
+    return is_there ? run_n_debts(&live->run) : 0;
 }
 
 int debts_at(const struct service_state *state, int site)

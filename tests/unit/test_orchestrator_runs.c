@@ -99,6 +99,32 @@ static void who_undoes_a_run_is_known_after_a_restart_in_the_midst_of_it(void **
     assert_chain_intact(f);
 }
 
+/* ---- debts ------------------------------------------------------------------------------------------------------- */
+
+/* Where it came from was not known: what is owed is owed at any site but where it went. */
+static void a_debt_of_a_run_from_an_unknown_site_guards_all_others(void **state)
+{
+    struct fixture *f = *state;
+    static char waw[] = "waw";
+    struct site sites[] = {f->sites[0], f->sites[1], {.name = waw, .values = f->sites[0].values}};
+    f->service.sites = sites;
+    f->service.n_sites = 3;
+    f->step.on_failure = ON_FAILURE_OWE;
+    begin(f, "rbx");
+    answer(f, next_attempt(f), OUTCOME_PERMANENT, false);
+    wait_active(f, "site", "rbx");
+    for (int restarts = 0; restarts < 2; restarts++) {
+        for (int i = 0; i < 3; i += 2) {
+            const struct command *move = send(f, operator_call(COMMAND_MOVE, sites[i].name));
+            assert_int_equal(move->err, ERR_CONFLICT);
+            assert_string_equal(move->as.operator_call.code, "debt");
+        }
+        stop(f);
+        start(f);
+    }
+    stop(f); /* the sites are about to go */
+}
+
 /* ---- drills ------------------------------------------------------------------------------------------------------ */
 
 /* What a drill could not do is no debt: nothing would guard it, and it would be tried behind every later run. */
@@ -159,6 +185,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_run_after_the_clock_was_set_back_is_the_newest_all_the_same, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_debt_of_a_run_from_an_unknown_site_guards_all_others, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_drill_owes_nothing, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
