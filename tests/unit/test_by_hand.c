@@ -1,17 +1,10 @@
 /* The work of the DNS actions as lines of sh, run by the shell of this host (dash on Debian) against the sandbox, which
  * checks signatures. */
-#include "action_rig.h"
+#include "dns_rig.h"
 
 #include "actions/by_hand.h"
 #include "core/export.h"
 
-static struct sandbox sandbox;
-
-static const char *const linode_secrets[] = {"token=sandbox-linode-token", NULL};
-static const char *const ovh_secrets[] = {"application_key=sandbox-ak", "application_secret=sandbox-as",
-                                          "consumer_key=sandbox-ck", NULL};
-static const char *const aws_secrets[] = {"access_key_id=AKIASANDBOX0000000000", "secret_access_key=sandbox-aws-secret",
-                                          NULL};
 static const char *const session_secrets[] = {"access_key_id=ASIASANDBOX0000000000",
                                               "secret_access_key=sandbox-aws-secret",
                                               "session_token=sandbox/session+token==", NULL};

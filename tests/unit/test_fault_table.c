@@ -4,7 +4,7 @@
  * The result is docs/faults.md, which people read; this test fails when it is not what really happens. To make it anew:
  * TURNOUT_FAULTS_WRITE=1 build/dev/tests/unit/test_fault_table. Each provider is tried in a process of its own, since
  * most of the time goes into waiting. */
-#include "action_rig.h"
+#include "dns_rig.h"
 
 #include "base/cleanup.h"
 #include "base/strbuf.h"
@@ -18,8 +18,6 @@
 
 #define DOCUMENT "docs/faults.md"
 #define PATIENCE_MS 700 /* of a call that is kept waiting */
-
-static struct sandbox sandbox;
 
 /* ---- the providers ----------------------------------------------------------------------------------------------- */
 
@@ -36,12 +34,6 @@ struct kind {
     const char *wrong_schema, *later; /* a body that is none of its own; how it says "later" in its own way */
     struct where where[5];
 };
-
-static const char *const linode_secrets[] = {"token=sandbox-linode-token", NULL};
-static const char *const ovh_secrets[] = {"application_key=sandbox-ak", "application_secret=sandbox-as",
-                                          "consumer_key=sandbox-ck", NULL};
-static const char *const aws_secrets[] = {"access_key_id=AKIASANDBOX0000000000", "secret_access_key=sandbox-aws-secret",
-                                          NULL};
 
 static const struct kind kinds[] = {
     {.title = "Linode",
