@@ -5,6 +5,7 @@
 #include "doctor.h"
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -22,6 +23,8 @@ void found(json_t *list, enum severity severity, const char *about, const char *
     if (vasprintf(&text, format, args) < 0)
         text = NULL;
     va_end(args);
+    if (text)
+        utf8_clean(text); /* it may be cut, or hold the name of a file */
     json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s?}", "severity", words[severity], "about", about, "text",
                                           text ? text : "out of memory", "mend", mend));
 }

@@ -207,6 +207,7 @@ static int plan_and_go(struct standalone *s)
     struct errmsg why = {0};
     printf("%s of %s from %s to %s:\n", direction_text(s->direction), s->service->name, s->service->sites[s->from].name,
            s->service->sites[s->to].name);
+    standalone_tell_of_daemon(s);
     standalone_plan(s);
     if (kill_switch_is_on(s->config->kill_switch, &why)) {
         fprintf(stderr, "turnout: %s\n", why.text);

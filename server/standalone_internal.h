@@ -37,6 +37,9 @@ const char *standalone_step_text(const struct standalone *s, int step, const cha
 
 /* standalone_plan.c: looks at all steps and prints what would change. Waits for it, for 20 s at most. */
 void standalone_plan(struct standalone *s);
+/* standalone_daemon.c: warns of a run of the daemon's that is not over, and of debts, where the database can be read.
+ */
+void standalone_tell_of_daemon(const struct standalone *s);
 /* standalone_run.c: performs the run, and prints and journals each move of it. Returns the exit code. */
 int standalone_run(struct standalone *s);
 

@@ -175,6 +175,9 @@ def test_each_thing_that_stops(tmp_path):
     not_ready = {"state": "not ready", "since": "2026-11-28T01:00:00Z", "text": "Linode DNS: the token is refused"}
     assert stops(service={"readiness": {"failover": not_ready}}) == {
         "shop": ["not ready for a failover since 2026-11-28T01:00:00Z: Linode DNS: the token is refused"]}
+    for words in ("ä" * 900, "x" + "ä" * 900):  # what is cut to fit is told all the same
+        run = {"id": "1", "kind": "failover", "to": "rbx", "state": "attention", "error": words}
+        assert stops(service={"run": run})["shop"][0].startswith("its failover to rbx waits for a person: ")
     assert stops(service={"mode": "shadow"}) == {"shop": ["it is in shadow mode: nothing is started, what would have been is on record"]}
     assert stops(status={"cut_off": "none of 3 answers"}) == {"network": ["none of 3 answers"]}
     assert stops(status={"flood": "3 sites are down"}) == {"flood guard": ["3 sites are down"]}

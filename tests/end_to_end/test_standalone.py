@@ -86,6 +86,21 @@ def test_not_while_a_daemon_is_there(make_daemon, sandbox):
     assert folder.move("--yes").returncode == 0
 
 
+def test_a_run_of_the_daemon_that_is_not_over_is_told(make_daemon, sandbox):
+    """It goes on with it when it comes back: whoever moves the service meanwhile has to know."""
+    daemon = make_daemon(configuration(sandbox))
+    daemon.wait_active("gra")
+    sandbox.fault("linode", "status", status=503, times=-1)
+    run = daemon.move().json["run"]
+    wait_for(lambda: daemon.run(run)["state"] == "running", 10, "the run")
+    daemon.kill()
+    sandbox.clear_faults()
+    there = subprocess.run(Folder.words(daemon), env=dict(os.environ, **SECRETS), capture_output=True, text=True, input="", timeout=60,
+                           check=False)
+    assert there.returncode == 3 and "by its database the daemon has a failover to rbx that is not over (run %s, running)" % run in there.stderr
+    assert "turnout cancel %s --reason TEXT" % run in there.stderr
+
+
 def test_a_broken_database_is_no_reason(folder, sandbox):
     with open(folder.database, "wb") as file:
         file.write(b"this was a database" * 1000)
