@@ -65,6 +65,17 @@ static void check_holder(json_t *list, const struct config *config, bool has_dae
             config->database);
 }
 
+/* As after a start by root that was only meant to try: this user may be able to write everything, the daemon's not. */
+static void check_owner(json_t *list, const char *folder, const char *file, const struct stat *of_file)
+{
+    struct stat of_folder;
+    if (!folder || stat(folder, &of_folder) != 0 || of_folder.st_uid == 0 || of_folder.st_uid == of_file->st_uid)
+        return;
+    found(list, SEVERITY_HINDERS, "database", "chown it, and its -wal and -shm, to the daemon's user",
+          "%s belongs to user %u, and its folder to user %u: a daemon that is the latter cannot write it", file,
+          (unsigned)of_file->st_uid, (unsigned)of_folder.st_uid);
+}
+
 static void check_database(json_t *list, const struct config *config)
 {
     struct stat st;
@@ -79,6 +90,7 @@ static void check_database(json_t *list, const struct config *config)
                   strerror(errno));
         return; /* the first start makes it */
     }
+    check_owner(list, folder, config->database, &st);
     struct store_reader *reader = NULL;
     json_t *services = NULL;
     if (store_reader_open(config->database, &reader, &why) != ERR_OK ||

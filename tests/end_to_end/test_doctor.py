@@ -90,6 +90,11 @@ def test_the_machine(make_daemon, tmp_path):
     os.chmod(daemon.path, 0o600)
     found = findings(daemon.path)
     assert not any("others than its owner" in text for text in found["hinders"]["configuration"])
+    assert not any("belongs to user" in text for text in found["hinders"]["database"])
+    if os.geteuid() == 0:  # what root may write, the daemon's user may not
+        os.chown(daemon.folder, 12345, -1)
+        assert "belongs to user 0, and its folder to user 12345" in findings(daemon.path)["hinders"]["database"][0]
+        os.chown(daemon.folder, 0, -1)
 
 
 def test_a_configuration_that_is_wrong(tmp_path):
