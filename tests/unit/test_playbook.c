@@ -802,8 +802,8 @@ static void a_debt_that_nobody_can_look_at_is_for_a_person(void **state)
     (void)state;
     SHOW("u$", {"start", "0 is running; 0.1 apply [e]"},
          {"permanent", "0 is owed; 0 waits for a person; run succeeded [e]"}, {"start", "[e]"}, {"timer", "[e]"},
-         {"retry", "0.2 apply [e]"}, {"unknown", "0 is owed; 0 waits for a person [e]"}, {"past", "0 waits for a person [e]"},
-         {"retry", "refused [e]"}, {"done", "0 is done [e]"});
+         {"retry", "0.2 apply [e]"}, {"unknown", "0 is owed; 0 waits for a person [e]"},
+         {"past", "0 waits for a person [e]"}, {"retry", "refused [e]"}, {"done", "0 is done [e]"});
     SHOW("u$", {"start", "0 is running; 0.1 apply [e]"}, {"temporary", "0 waits 250"}, {"timer", "0.2 apply [e]"},
          {"+60000 temporary", "0 is owed; 0 waits 15000; run succeeded"}, {"timer", "0.3 apply"},
          {"start", "0 is owed; 0 waits for a person"}, {"skip", "0 is skipped"});
