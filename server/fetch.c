@@ -202,7 +202,7 @@ static int on_before_request(void *context, char *peer, char *local, int peer_po
     (void)local_port;
     if (request->may_send)
         exchange->refused = request->may_send(request->may_send_context, &exchange->refusal);
-    if (exchange->refused != ERR_OK)
+    if (exchange->refused != ERR_OK || fetch_memory_is_short())
         return CURL_PREREQFUNC_ABORT;
     exchange->has_sent = true;
     snprintf(exchange->response->peer, sizeof(exchange->response->peer), "%s", peer ? peer : "");
@@ -395,6 +395,8 @@ static enum err classify(struct exchange *exchange, CURLcode code, struct errmsg
 {
     if (exchange->refused != ERR_OK)
         return err_set(why, exchange->refused, "%s", exchange->refusal.text);
+    if (fetch_memory_is_short()) /* also with an answer: a header may not have gone out */
+        return failure(exchange, ERR_NO_MEMORY, code, why);
     switch ((int)code) {
     case CURLE_OK:
         return ERR_OK;
@@ -406,8 +408,6 @@ static enum err classify(struct exchange *exchange, CURLcode code, struct errmsg
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
         return failure(exchange, ERR_DENIED, code, why);
-    case CURLE_OUT_OF_MEMORY:
-        return failure(exchange, ERR_NO_MEMORY, code, why);
     case CURLE_WRITE_ERROR:
         if (exchange->is_too_big)
             return err_set(why, ERR_TOO_BIG, "the answer is bigger than %zu bytes", exchange->response->body.max_len);
