@@ -150,6 +150,14 @@ bool on_adopt(struct decision *d)
     if (is_active(d, event->site))
         return refuse(d, REASON_ALREADY_ACTIVE,
                       phrase_of("%.48s is the active site already", site_name(d, event->site)).text);
+    int n_debts = d->view.sites[event->site].n_debts;
+    if (n_debts > 0) /* they would be done to the site that serves */
+        return refuse(d, REASON_WRONG_STATE,
+                      phrase_of("at %.48s %d step%s of an earlier run %s owed, and would be done where it serves: say "
+                                "that they are done, or skip them, and adopt it then",
+                                site_name(d, event->site), n_debts, n_debts == 1 ? "" : "s",
+                                n_debts == 1 ? "is" : "are")
+                          .text);
     if (d->view.has_run)
         run_replace(d, "a person says that another site is active");
     become_active(d, REASON_OPERATOR, event->site, true, person_phrase(d, "said so").text);

@@ -65,7 +65,7 @@ static void any_adoption(struct walk *w, struct protected *p)
                                 .who = "anna",
                                 .text = is_lucky(w, 70) ? "because" : NULL};
     bool is_busy = p->truth.has_run && p->truth.run_state != RUN_WAITING;
-    bool is_refusal = is_busy || event.site < 0 || serves_at(p, event.site);
+    bool is_refusal = is_busy || event.site < 0 || serves_at(p, event.site) || p->truth.n_debts[event.site] > 0;
     if (!is_refusal)
         become(w, p, ACTIVE_SITE, event.site, true);
     PROMISE(deliver(w, p, &event) == is_refusal, "an operator was wrongly refused, or wrongly not");
