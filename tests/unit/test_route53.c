@@ -305,7 +305,7 @@ static void test_a_set_of_very_many_values_is_left_alone(void **state)
     int count = 100;
     canned_start(&server, many_values, &count);
     snprintf(provider, sizeof(provider), "{\"url\": \"%s\"}", server.url);
-    rig_start(&rig, "route53.record", provider, secrets,
+    rig_start(&rig, "route53.record", provider, aws_secrets,
               "{\"hosted_zone\": \"Z1\", \"record\": \"app.example.org\", \"type\": \"A\", \"target\":"
               " \"198.51.100.20\", \"ttl\": 60}");
     assert_outcome(&rig, rig_observe(&rig), OUTCOME_OK);
@@ -509,7 +509,7 @@ static void test_survey_is_bounded(void **state)
                        "<NextRecordIdentifier>x/y</NextRecordIdentifier>";
     canned_start(&server, endless, &also);
     snprintf(provider, sizeof(provider), "{\"url\": \"%s\"}", server.url);
-    rig_start(&rig, "route53.record", provider, secrets,
+    rig_start(&rig, "route53.record", provider, aws_secrets,
               "{\"hosted_zone\": \"Z1\", \"record\": \"app.example.org\", \"type\": \"A\", \"target\":"
               " \"198.51.100.20\", \"ttl\": 60}");
     rig_survey(&rig, addresses);
