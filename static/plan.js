@@ -31,7 +31,7 @@ function plain(value) {
 function difference(step) {
     const {current, desired} = step;
     if (step.state !== "changes" || !desired) {
-        return desired && current && typeof current === "object"
+        return !step.text && current && typeof current === "object" // else its sentence says what there is
             ? h("ul", {class: "change foreign"}, Object.entries(current).map(([name, value]) =>
                 h("li", {"data-key": name}, h("span", {class: "quiet"}, `${name} `), plain(value)))) : null;
     }

@@ -113,7 +113,8 @@ function difference(detail) {
         const wanted = desired === null || desired === undefined ? null : `, wanted: ${plain(desired)}`;
         return [h("li", null, `found: ${plain(current)}`, wanted)];
     }
-    return [...new Set([...Object.keys(current), ...Object.keys(desired)])].map((name) => {
+    const names = [...new Set([...Object.keys(current), ...Object.keys(desired)])].filter((name) => name !== "took_ms"); // its sentence has that
+    return names.map((name) => {
         if (!(name in current)) {
             return h("li", {"data-key": name}, h("span", {class: "quiet"}, `${name} wanted `), plain(desired[name]));
         }
