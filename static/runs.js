@@ -202,7 +202,7 @@ function stepActions(run, step) {
 }
 
 const MEANS = {
-    owed: "A debt: it is tried again until it is done. Until then nothing moves to that site.",
+    owed: "A debt: it is still to be done at the site that the run left, and nothing moves there before.",
     unknown: "It may have been done or not, and nobody has been able to look since. Find out, then say what to do.",
 };
 
