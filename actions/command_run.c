@@ -168,13 +168,11 @@ static bool wait_until(pid_t pid, int *fd, int64_t until, const atomic_bool *can
     return true;
 }
 
-/* Its session, as /proc has it, when it lives and is in another group than the session's
- * leader, which can be reached at once. 0: not so. */
+/* Its session, as /proc has it, when it lives and is in another group than the leader of the session, which can be
+ * reached at once. 0: not so. */
 static pid_t session_of_group_apart(const char *pid)
 {
     char path[64], line[512];
-    char state = 0;
-    int group = 0, session = 0;
     snprintf(path, sizeof(path), "/proc/%.20s/stat", pid);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
@@ -182,10 +180,13 @@ static pid_t session_of_group_apart(const char *pid)
     ssize_t n = read(fd, line, sizeof(line) - 1);
     close(fd);
     line[n > 0 ? n : 0] = '\0';
-    const char *rest = strrchr(line, ')'); /* the name before it can be anything */
-    if (!rest || sscanf(rest, ") %c %*d %d %d", &state, &group, &session) != 3 || state == 'Z')
+    char *rest = strrchr(line, ')'); /* the name before it can be anything; then a letter, parent, group, session */
+    if (!rest || strlen(rest) < 4 || rest[2] == 'Z')
         return 0;
-    return group != session ? session : 0;
+    rest += 3;
+    (void)strtol(rest, &rest, 10);
+    const long group = strtol(rest, &rest, 10), session = strtol(rest, &rest, 10);
+    return group != session ? (pid_t)session : 0;
 }
 
 /* By a descriptor: between the look and the signal the number may become somebody else's. */
