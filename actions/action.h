@@ -12,7 +12,7 @@
 #include "base/secret.h"
 #include "core/row.h"
 #include "core/vocabulary.h"
-#include "fetch.h"
+#include "fetch/fetch.h"
 
 #include <jansson.h>
 #include <pthread.h>
@@ -142,7 +142,7 @@ void action_result_done(struct action_result *result);
 
 /* For the actions: one exchange, recorded in call->requests, bounded by what is left of the call's time (and by
  * request->timeout_ms, where that is given and shorter). Of anything but GET and HEAD the call's consent is asked, see
- * call_may_write(). Errors as in fetch.h. */
+ * call_may_write(). Errors as in fetch/fetch.h. */
 MUST_CHECK enum err action_send(struct action_call *call, struct fetch_request *request, struct fetch_response *ret,
                                 struct errmsg *why);
 

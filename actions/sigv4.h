@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 #include "base/secret.h"
-#include "fetch.h"
+#include "fetch/fetch.h"
 
 #define SIGV4_MAX_HEADERS 12 /* given ones */
 

@@ -2,7 +2,7 @@
 #include "cli.h"
 
 #include "base/cleanup.h"
-#include "config.h"
+#include "config/config.h"
 #include "store/store.h"
 
 #include <inttypes.h>

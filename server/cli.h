@@ -2,7 +2,7 @@
 #ifndef TURNOUT_SERVER_CLI_H
 #define TURNOUT_SERVER_CLI_H
 
-#include "config.h"
+#include "config/config.h"
 #include "http/http.h"
 
 #include <jansson.h>
@@ -33,7 +33,7 @@ int command_serve(const struct options *options);
 /* cli.c: without a daemon */
 struct http_tls http_tls_of(const struct tls_files *files);
 int command_check(const struct options *options);
-/* doctor.c: with a daemon where one answers; exit 1 where something would stop a failover */
+/* doctor/doctor.c: with a daemon where one answers; exit 1 where something would stop a failover */
 int command_doctor(const struct options *options);
 int command_actions(const struct options *options);
 int command_sources(const struct options *options);

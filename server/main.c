@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/memory.h"
 #include "cli.h"
-#include "fetch.h"
+#include "fetch/fetch.h"
 
 #include <getopt.h>
 #include <jansson.h>

@@ -3,7 +3,7 @@
 
 #include "base/clock.h"
 #include "base/secret.h"
-#include "fetch.h"
+#include "fetch/fetch.h"
 #include "handlers/source.h"
 
 #include <pthread.h>

@@ -3,7 +3,7 @@
 #include "replay.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
-#include "client.h"
+#include "client/client.h"
 #include "core/scenario.h"
 #include "core/words.h"
 

@@ -1,6 +1,6 @@
 /* An incident's record as a scenario. Votes are taken as the record has them, for how often a monitor repeated itself
  * is on no record; so are what people asked for and how far the run was. Timers and everything that follows are decided
- * again. The shape of the record is written down in orchestrator_internal.h. */
+ * again. The shape of the record is written down in orchestrator/internal.h. */
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "core/event_text.h"

@@ -3,14 +3,14 @@
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "cli.h"
-#include "config.h"
-#include "executor.h"
-#include "exporter.h"
+#include "config/config.h"
+#include "executor/executor.h"
+#include "exporter/exporter.h"
 #include "http/http.h"
 #include "needs.h"
-#include "orchestrator.h"
-#include "prober.h"
-#include "watch.h"
+#include "orchestrator/orchestrator.h"
+#include "prober/prober.h"
+#include "watch/watch.h"
 
 #include <pthread.h>
 #include <signal.h>

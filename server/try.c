@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 #include "cli.h"
-#include "config.h"
+#include "config/config.h"
 #include "handlers/reread.h"
 #include "http/http.h"
 

@@ -1,4 +1,4 @@
-/* What is said becomes votes, as orchestrator_intake.c has it: an alert is known by its name (or its site), only what
+/* What is said becomes votes, as orchestrator/intake.c has it: an alert is known by its name (or its site), only what
  * is news moves a count, and what is older than what is known moves nothing. */
 #include "core/scenario_player.h"
 

@@ -1,5 +1,6 @@
 /* How a case is played: what its files share; nobody else includes this. What the orchestrator does around the decision
- * is done here without a clock and without a store. Keep it as orchestrator.c and orchestrator_intake.c do it. */
+ * is done here without a clock and without a store. Keep it as orchestrator/orchestrator.c and orchestrator/intake.c do
+ * it. */
 #ifndef TURNOUT_CORE_SCENARIO_PLAYER_H
 #define TURNOUT_CORE_SCENARIO_PLAYER_H
 

@@ -1,6 +1,6 @@
 /* The whole configuration from hostile bytes: YAML, rows, secrets from the environment, templates. No file is opened:
  * ${file:...} is refused, whatever path it names. */
-#include "config_reading.h"
+#include "config/reading.h"
 
 #include <stdio.h>
 #include <stdlib.h>

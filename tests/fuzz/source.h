@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "base/digest.h"
 #include "base/strbuf.h"
-#include "config_reading.h"
+#include "config/reading.h"
 #include "handlers/source.h"
 
 #include <stdint.h>

@@ -214,8 +214,8 @@ PLANTS = [
     ("an operationId twice", DESCRIPTION, edit(DESCRIPTION, "operationId: listRuns", "operationId: listAudit")),
     ("a code that is not described", "server/http/route.c", edit("server/http/route.c", '"not_found"', '"zz"')),
     ("a code among several", HOOKS, edit(HOOKS, ': "denied"', ': "zz"')),
-    ("a code of a call that the orchestrator refuses", "server/orchestrator_calls.c",
-     edit("server/orchestrator_calls.c", 'ERR_NOT_FOUND, "not_found"', 'ERR_NOT_FOUND, "zz"')),
+    ("a code of a call that the orchestrator refuses", "server/orchestrator/calls.c",
+     edit("server/orchestrator/calls.c", 'ERR_NOT_FOUND, "not_found"', 'ERR_NOT_FOUND, "zz"')),
     ("another version", DESCRIPTION, edit("CMakeLists.txt", "project(turnout VERSION ", "project(turnout VERSION 9")),
     ("a description that is no YAML", DESCRIPTION, edit(DESCRIPTION, "paths:\n", "paths: [\n")),
     ("a table that is not found", API, edit(API, "const struct route api_routes[]", "const struct route zz_routes[]")),
@@ -223,4 +223,4 @@ PLANTS = [
 
 if __name__ == "__main__":
     rule.main(check, PLANTS, lambda path: path in (DESCRIPTION, "CMakeLists.txt")
-              or path.startswith(("server/http/", "server/orchestrator")))
+              or path.startswith(("server/http/", "server/orchestrator/")))

@@ -73,7 +73,7 @@ PLANTS = [
     statement(" ORDER BY seq"),
     planted("a string in parts", "actions/zz.c", 'const char *zz = "SELECT id "\n    /* what */\n    "FROM runs";\n'),
     planted("a macro", "handlers/zz.h", '#define ZZ "DELETE FROM runs"\n'),
-    planted("a call", "server/orchestrator_zz.c", "void zz(void)\n{\n    sqlite3_exec(db, text, 0, 0, 0);\n}\n"),
+    planted("a call", "server/orchestrator/zz.c", "void zz(void)\n{\n    sqlite3_exec(db, text, 0, 0, 0);\n}\n"),
     planted("a file", "server/zz.sql", "select 1;\n"),
 ]
 

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/random.h"
-#include "orchestrator.h"
+#include "orchestrator/orchestrator.h"
 #include "tests/unit/test.h"
 
 #include <pthread.h>

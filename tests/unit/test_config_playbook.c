@@ -3,7 +3,7 @@
 #include "test.h"
 
 #include "base/cleanup.h"
-#include "config_reading.h"
+#include "config/reading.h"
 
 #include <stdlib.h>
 

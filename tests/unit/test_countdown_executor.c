@@ -1,6 +1,6 @@
 /* Faults by countdown, of the executor: the n-th allocation of its threads fails, n = 1, 2, 3 … Each job has a result,
  * which says what happened; the next one goes as if nothing had been. */
-#include "executor.h"
+#include "executor/executor.h"
 
 #include "action_rig.h"
 #include "base/log.h"

@@ -6,7 +6,7 @@
 #include "base/clock.h"
 #include "base/strbuf.h"
 #include "handlers/source.h"
-#include "server/config_reading.h"
+#include "server/config/reading.h"
 #include "tests/unit/test.h"
 
 #include <dirent.h>

@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/strbuf.h"
-#include "config.h"
+#include "config/config.h"
 #include "handlers/source.h"
 
 #include <dirent.h>

@@ -1,10 +1,10 @@
 /* The executor with real threads and connections: who goes first, who waits for whom, and what a look says. */
-#include "executor.h"
+#include "executor/executor.h"
 
 #include "base/clock.h"
 #include "canned_server.h"
 #include "clock_shift.h"
-#include "executor_call.h"
+#include "executor/call.h"
 #include "test.h"
 
 #include <stdlib.h>

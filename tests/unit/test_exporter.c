@@ -2,7 +2,7 @@
 #include "tests/unit/store_fixture.h"
 
 #include "base/cleanup.h"
-#include "exporter.h"
+#include "exporter/exporter.h"
 
 #define SCRIPT "\"script\": \"write() {\\n    true\\n}\\n\""
 

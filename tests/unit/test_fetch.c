@@ -1,4 +1,4 @@
-#include "fetch.h"
+#include "fetch/fetch.h"
 
 #include "base/clock.h"
 #include "canned_server.h"

@@ -2,7 +2,7 @@
  * worth. What they make of bodies is shown by the recorded deliveries; here are the bounds. */
 #include "base/cleanup.h"
 #include "base/strbuf.h"
-#include "config_reading.h"
+#include "config/reading.h"
 #include "handlers/source.h"
 #include "test.h"
 

@@ -1,10 +1,10 @@
-#include "prober.h"
+#include "prober/prober.h"
 
 #include "actions/action.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "canned_server.h"
-#include "prober_opinion.h"
+#include "prober/opinion.h"
 #include "test.h"
 
 /* ---- opinions ---------------------------------------------------------------------------------------------------- */

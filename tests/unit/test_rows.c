@@ -2,9 +2,9 @@
 #include "test.h"
 
 #include "base/cleanup.h"
-#include "config_reading.h"
-#include "config_rows.h"
-#include "config_value.h"
+#include "config/reading.h"
+#include "config/rows.h"
+#include "config/value.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

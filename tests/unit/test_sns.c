@@ -2,7 +2,7 @@
  * is in tests/deliveries/sns. */
 #include "sns_rig.h"
 
-#include "config_reading.h"
+#include "config/reading.h"
 
 /* ---- what is genuine --------------------------------------------------------------------------------------------- */
 

@@ -1,10 +1,10 @@
-#include "watch.h"
+#include "watch/watch.h"
 
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "canned_server.h"
-#include "fetch.h"
+#include "fetch/fetch.h"
 #include "test.h"
 
 #define HEARTBEAT_PATH "/ping/hunter2-hunter2"

@@ -2,7 +2,7 @@
 
 #include "base/cleanup.h"
 #include "base/strbuf.h"
-#include "yaml_tree.h"
+#include "config/yaml_tree.h"
 
 #include <stdio.h>
 #include <stdlib.h>
