@@ -168,6 +168,8 @@ bool linode_send(struct action_call *call, struct fetch_request *request, const 
         secret_wipe(bearer.data, bearer.len);
     strbuf_done(&bearer);
     strbuf_done(&url);
+    request->headers = NULL; /* gone with this call, as the URL */
+    request->url = NULL;
     return is_good;
 }
 
