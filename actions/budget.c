@@ -69,11 +69,13 @@ static struct rate rate_of(const struct provider *provider)
     return rate;
 }
 
-static int64_t try_take(struct action_call *call, const struct rate *rate, bool *is_waiting)
+/* `is_told`: it is the provider's own word that holds the call up. */
+static int64_t try_take(struct action_call *call, const struct rate *rate, bool *is_waiting, bool *is_told)
 {
     struct budget *budget = &call->provider->budget;
     pthread_mutex_lock(&mutex);
     int64_t at = budget_take(budget, rate, call->is_look, clock_steady_ms());
+    *is_told = at != 0 && at == budget->left_until;
     if (!call->is_look && (at != 0) != *is_waiting) {
         *is_waiting = at != 0;
         budget->n_waiting += *is_waiting ? 1 : -1;
@@ -92,16 +94,19 @@ static void wait_no_more(struct action_call *call)
 static enum err wait_for_turn(struct action_call *call, const struct rate *rate, bool *is_waiting, struct errmsg *why)
 {
     int64_t at;
-    while ((at = try_take(call, rate, is_waiting)) != 0) {
+    bool is_told;
+    while ((at = try_take(call, rate, is_waiting, &is_told)) != 0) {
         int64_t now = clock_steady_ms();
         if (call_is_cancelled(call))
             return err_set(why, ERR_CANCELLED, "cancelled before anything was sent");
         if (at >= call->deadline_at || now >= call->deadline_at) {
             call->retry_after_ms = at > now ? at - now : POLL_MS;
+            long long pause_s = (call->retry_after_ms + 999) / 1000;
+            if (is_told)
+                return err_set(why, ERR_BUSY, "it says that no requests are left; the next may go in %lld s", pause_s);
             return err_set(why, ERR_BUSY,
                            "the requests that it takes in a time (%d in %lld s) are used up; the next may go in %lld s",
-                           rate->requests, (long long)rate->per_ms / 1000,
-                           (long long)(call->retry_after_ms + 999) / 1000);
+                           rate->requests, (long long)rate->per_ms / 1000, pause_s);
         }
         int64_t pause_ms = at - now < 1 ? 1 : at - now < POLL_MS ? at - now : POLL_MS;
         nanosleep(&(struct timespec){.tv_nsec = (long)pause_ms * 1000000}, NULL);

@@ -51,6 +51,18 @@ static void hint_at_standalone(const char *path)
     }
 }
 
+/* No answer. Where the daemon may have taken it, a second one, or one without the daemon, would be two. */
+static void print_silence(const struct fetch_request *request, const char *path, enum err err, const char *why)
+{
+    fprintf(stderr, "turnout: %s: %s\n", request->url, why);
+    if (strcmp(request->method, "GET") == 0)
+        return;
+    if (err == ERR_UNKNOWN)
+        fputs("turnout: the daemon may have taken it: see turnout status before you say it again\n", stderr);
+    else
+        hint_at_standalone(path);
+}
+
 int client_call(const struct options *options, const char *method, const char *path, const json_t *body, json_t **ret)
 {
     const char *token = setting(options->token, "TURNOUT_TOKEN", NULL);
@@ -81,9 +93,10 @@ int client_call(const struct options *options, const char *method, const char *p
     struct fetch_response response = {0};
     struct errmsg why = {0};
     int code = EXIT_FAILED;
-    if (!fetch || fetch->send(fetch, &request, &response, &why) != ERR_OK) {
-        fprintf(stderr, "turnout: %s: %s\n", strbuf_text(&url), why.text);
-        hint_at_standalone(path);
+    enum err err =
+        fetch ? fetch->send(fetch, &request, &response, &why) : err_set(&why, ERR_NO_MEMORY, "out of memory");
+    if (err != ERR_OK) {
+        print_silence(&request, path, err, why.text);
     } else {
         json_t *answer = json_loadb(strbuf_text(&response.body), response.body.len, 0, NULL);
         bool is_ok = response.status >= 200 && response.status < 300;

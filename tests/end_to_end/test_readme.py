@@ -2,7 +2,9 @@
 
 import os
 import re
+import socket
 import subprocess
+import threading
 
 import pytest
 import yaml
@@ -128,6 +130,21 @@ def test_each_command_says_what_it_takes_and_refuses_the_rest():
     assert turnout("help", "nonsense").returncode == 2
     alone = turnout("failover", "shop", "--reason", "x", "--url", "http://127.0.0.1:9", "--token", "x")
     assert alone.returncode == 1 and "turnout failover SERVICE --to SITE --standalone -c FILE" in alone.stderr
+
+
+def test_an_answer_that_is_lost_is_no_reason_to_move_a_service_twice():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def take_and_hang_up():
+            client, _ = server.accept()
+            client.recv(65536)
+            client.close()
+
+        thread = threading.Thread(target=take_and_hang_up)
+        thread.start()
+        said = subprocess.run([BINARY, "failover", "shop", "--reason", "x", "--token", "x", "--url", "http://127.0.0.1:%d" % server.getsockname()[1]],
+                              capture_output=True, text=True, timeout=60, check=False)
+        thread.join()
+    assert said.returncode == 1 and "may have taken it: see turnout status" in said.stderr and "--standalone" not in said.stderr
 
 
 def test_every_file_and_folder_is_there():

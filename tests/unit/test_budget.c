@@ -148,6 +148,17 @@ static void test_says_so_at_once_when_the_time_is_not_enough(void **state)
     free(stand);
 }
 
+static void test_says_whose_word_it_is(void **state)
+{
+    (void)state;
+    struct stand *stand = stand_new(10, 60000, 5000);
+    budget_heed(&stand->call, 0, clock_wall_ms() + 30000);
+    assert_int_equal(budget_wait(&stand->call, &stand->why), ERR_BUSY);
+    assert_in_range(stand->call.retry_after_ms, 25000, 30000);
+    assert_non_null(strstr(stand->why.text, "it says that no requests are left"));
+    free(stand);
+}
+
 static void *cancel_soon(void *context)
 {
     struct stand *stand = context;
@@ -182,6 +193,7 @@ int main(void)
         cmocka_unit_test(test_an_odd_word_does_no_harm),
         cmocka_unit_test(test_waits_for_its_turn),
         cmocka_unit_test(test_says_so_at_once_when_the_time_is_not_enough),
+        cmocka_unit_test(test_says_whose_word_it_is),
         cmocka_unit_test(test_a_cancel_wakes_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
