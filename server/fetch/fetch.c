@@ -1,8 +1,8 @@
 #include "fetch/fetch.h"
 
-#include "fetch/certificate.h"
-
 #include "base/clock.h"
+#include "fetch/certificate.h"
+#include "fetch/header.h"
 #include "fetch/memory.h"
 
 #include <arpa/inet.h>
@@ -18,7 +18,6 @@
 #define DEFAULT_MAX_RESPONSE ((size_t)4 * 1024 * 1024)
 #define MAX_HEADER_BYTES ((size_t)256 * 1024)
 #define MAX_HEADERS 32
-#define MAX_RETRY_AFTER_MS ((int64_t)24 * 3600 * 1000)
 #define CANCEL_POLL_MS 50 /* a cancel is seen within this time, also while a name look-up hangs in its own thread */
 
 /* The multi handle keeps the connections, names and TLS sessions; the easy handle is reset for every exchange. */
@@ -59,87 +58,6 @@ void fetch_response_done(struct fetch_response *response)
 
 /* ---- what the server says ---------------------------------------------------------------------------------------- */
 
-static int64_t retry_after_parse(const char *text)
-{
-    if (isdigit((unsigned char)text[0])) {
-        char *end = NULL;
-        unsigned long long seconds = strtoull(text, &end, 10);
-        if (*end != '\0')
-            return -1;
-        return seconds > (unsigned long long)MAX_RETRY_AFTER_MS / 1000 ? MAX_RETRY_AFTER_MS : (int64_t)seconds * 1000;
-    }
-    time_t at = curl_getdate(text, NULL);
-    if (at == -1)
-        return -1;
-    int64_t left_ms = (int64_t)at * 1000 - clock_wall_ms();
-    return left_ms < 0 ? 0 : left_ms > MAX_RETRY_AFTER_MS ? MAX_RETRY_AFTER_MS : left_ms;
-}
-
-static int64_t date_parse(const char *text)
-{
-    time_t at = curl_getdate(text, NULL);
-    return at == -1 ? 0 : (int64_t)at * 1000;
-}
-
-/* -1: no number from 0 to `max`. */
-static int64_t number_parse(const char *text, int64_t max)
-{
-    int64_t number = 0;
-    if (text[0] == '\0')
-        return -1;
-    for (; *text; text++) {
-        if (!isdigit((unsigned char)*text) || (number = number * 10 + (*text - '0')) > max)
-            return -1;
-    }
-    return number;
-}
-
-static int64_t reset_parse(const char *text)
-{
-    int64_t seconds = number_parse(text, INT32_MAX);
-    return seconds > 0 ? seconds * 1000 : 0;
-}
-
-/* Copies what can be shown; anything else becomes a question mark. */
-static void header_copy(char *ret, size_t room, const char *value)
-{
-    size_t i = 0;
-    for (; value[i] != '\0' && i + 1 < room; i++)
-        ret[i] = (char)(value[i] >= ' ' && value[i] < 0x7f ? value[i] : '?');
-    ret[i] = '\0';
-}
-
-static void header_take(struct fetch_response *response, const char *name, const char *value)
-{
-    static const char *const id_headers[] = {"x-amzn-requestid", "x-amz-request-id", "x-ovh-queryid", "x-request-id"};
-    if (strcasecmp(name, "content-type") == 0)
-        header_copy(response->content_type, sizeof(response->content_type), value);
-    else if (strcasecmp(name, "retry-after") == 0)
-        response->retry_after_ms = retry_after_parse(value);
-    else if (strcasecmp(name, "x-maintenance-mode") == 0)
-        response->is_maintenance = true;
-    else if (strcasecmp(name, "date") == 0)
-        response->date_at = date_parse(value);
-    else if (strcasecmp(name, "x-ratelimit-remaining") == 0)
-        response->rate_remaining = (int)number_parse(value, INT32_MAX);
-    else if (strcasecmp(name, "x-ratelimit-reset") == 0)
-        response->rate_reset_at = reset_parse(value);
-    for (size_t i = 0; i < sizeof(id_headers) / sizeof(id_headers[0]); i++)
-        if (strcasecmp(name, id_headers[i]) == 0)
-            header_copy(response->request_id, sizeof(response->request_id), value);
-}
-
-static void response_forget(struct fetch_response *response)
-{
-    response->content_type[0] = '\0';
-    response->request_id[0] = '\0';
-    response->retry_after_ms = -1;
-    response->is_maintenance = false;
-    response->date_at = 0;
-    response->rate_remaining = -1;
-    response->rate_reset_at = 0;
-}
-
 static size_t on_header(char *bytes, size_t size, size_t n, void *context)
 {
     struct exchange *exchange = context;
@@ -156,7 +74,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *context)
     line[len] = '\0';
     line[strcspn(line, "\r\n")] = '\0';
     if (strncmp(line, "HTTP/", 5) == 0) /* an interim answer came before, or a proxy's */
-        response_forget(exchange->response);
+        fetch_headers_forget(exchange->response);
     char *value = strchr(line, ':');
     if (!value)
         return len;
@@ -165,7 +83,7 @@ static size_t on_header(char *bytes, size_t size, size_t n, void *context)
     size_t value_len = strlen(value);
     while (value_len > 0 && (value[value_len - 1] == ' ' || value[value_len - 1] == '\t'))
         value[--value_len] = '\0';
-    header_take(exchange->response, line, value);
+    fetch_header_take(exchange->response, line, value);
     return len;
 }
 
@@ -362,7 +280,7 @@ static enum err failure(const struct exchange *exchange, enum err before, CURLco
     long number = 0;
     if (fetch_memory_is_short())
         return err_set(why, exchange->has_sent ? ERR_UNKNOWN : ERR_NO_MEMORY, "out of memory");
-    header_copy(detail, sizeof(detail), exchange->detail[0] != '\0' ? exchange->detail : curl_easy_strerror(code));
+    fetch_text_copy(detail, sizeof(detail), exchange->detail[0] != '\0' ? exchange->detail : curl_easy_strerror(code));
     curl_easy_getinfo(exchange->easy, CURLINFO_OS_ERRNO, &number);
     const char *cause = code == CURLE_COULDNT_CONNECT && number > 0 ? strerrordesc_np((int)number) : NULL;
     return err_set(why, exchange->has_sent ? ERR_UNKNOWN : before, "%s%s%s", detail, cause ? ": " : "",
