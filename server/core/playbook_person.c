@@ -43,6 +43,7 @@ static void answer_step(struct advance *a, int i)
         return;
     case RUN_EVENT_DONE:
         step->next_at = 0;
+        step->has_unknown_apply = false;            /* who says so has looked */
         if (step->can_apply && !step->is_undoing) { /* by hand, and to be put back like what the run has done */
             step->has_applied = true;
             a->run->has_effect |= !run_state_is_final(a->run->state);

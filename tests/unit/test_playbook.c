@@ -862,6 +862,15 @@ static void what_cannot_be_put_back_waits_for_a_person(void **state)
          {"right", "0 is undone; run cancelled [eb]"});
 }
 
+/* A person has looked: that it cannot be put back is a failure, and no doubt whether it was done. */
+static void what_a_person_says_is_done_is_not_unknown_when_the_run_goes_back(void **state)
+{
+    (void)state;
+    SHOW("ua^", {"start", "0 is running; 0.1 apply [e]"}, {"unknown", "0 is unknown; run attention [eau]"},
+         {"done", "0 is done; run running; 1 is running; 1.1 observe [e]"},
+         {"permanent", "1 is failed; back; 0 is failed; run attention [eba]"});
+}
+
 static void behind_a_point_of_no_return_nothing_is_undone(void **state)
 {
     (void)state;
@@ -960,6 +969,7 @@ int main(void)
         cmocka_unit_test(what_cannot_be_looked_at_is_done_again_only_where_it_is_idempotent),
         cmocka_unit_test(undo_puts_back_from_the_last_to_the_first),
         cmocka_unit_test(what_cannot_be_put_back_waits_for_a_person),
+        cmocka_unit_test(what_a_person_says_is_done_is_not_unknown_when_the_run_goes_back),
         cmocka_unit_test(behind_a_point_of_no_return_nothing_is_undone),
         cmocka_unit_test(what_is_owed_is_put_back_as_well),
         cmocka_unit_test(without_an_effect_there_is_nothing_to_undo),

@@ -545,6 +545,7 @@ static void person(struct walk *w, enum run_event_kind kind, int step)
     for (int i = 0; i < w->run.n_steps; i++) {
         w->known[i].n_sent_again += was_meant[i] && kind == RUN_EVENT_RETRY;
         w->known[i].is_persons |= was_meant[i] && kind == RUN_EVENT_DONE;
+        w->known[i].is_in_doubt &= !was_meant[i] || kind != RUN_EVENT_DONE; /* the person has looked */
         if (was_meant[i] && kind == RUN_EVENT_DONE && w->steps[i].can_apply && !w->steps[i].is_undoing)
             w->known[i].may_have_applied = w->known[i].may_have_applied_ever = true;
     }
