@@ -19,6 +19,7 @@ void result_set(struct action_result *ret, enum outcome outcome, const char *for
     va_end(args);
     ret->outcome = outcome;
     (void)err_set(&ret->text, ERR_OK, "%s", text);
+    utf8_clean(ret->text.text); /* a record may hold what breaks a line, and it may be cut within a character */
 }
 
 /* ---- what an exchange means -------------------------------------------------------------------------------------- */

@@ -239,7 +239,7 @@ static void test_what_the_provider_has_no_room_for_is_not_sent(void **state)
     result_of_failure(&setup.call, &result, "Linode", true, ERR_BUSY, &why);
     assert_int_equal(result.outcome, OUTCOME_TEMPORARY);
     assert_in_range(result.retry_after_ms, 28000, 30000);
-    assert_non_null(strstr(result.text.text, "Linode cannot be asked: the requests"));
+    assert_non_null(strstr(result.text.text, "Linode cannot be asked: it says that no requests are left"));
     json_decref(setup.call.requests);
 }
 
