@@ -11,7 +11,7 @@ import json
 import os
 import signal
 import sys
-import threading
+import time
 
 sys.dont_write_bytecode = True  # it may run from a read-only checkout, and leaves nothing behind
 
@@ -86,9 +86,10 @@ def write_state(path, state):
     os.rename(partial, path)
 
 
-def wait_for_end(stop, nameserver, parent):
+def wait_for_end(told, nameserver, parent):
     """Why it ends. The parent is watched by its id, because a death signal would also come when only the starting thread ends."""
-    while not stop.wait(0.1):
+    while not told:
+        time.sleep(0.1)
         if parent is not None and os.getppid() != parent:
             return "the process that started it is gone", 0
         if not nameserver.is_alive():
@@ -98,9 +99,9 @@ def wait_for_end(stop, nameserver, parent):
 
 def run(arguments, parent):
     seed = read_seed(arguments.seed)
-    stop = threading.Event()
+    told = []  # no Event: a handler that comes while its lock is held waits for ever
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda number, _: told.append(number))
     nameserver, sites, server, wrote_state = start_nameserver(arguments), Sites(), None, False
     try:
         world = World(seed, {name: getattr(arguments, name) for name, _, _, _ in OPTIONS}, nameserver)
@@ -113,7 +114,7 @@ def run(arguments, parent):
             write_state(arguments.state_file, state)
             wrote_state = True
         print("sandbox ready: " + json.dumps(state), flush=True)
-        reason, status = wait_for_end(stop, nameserver, parent)
+        reason, status = wait_for_end(told, nameserver, parent)
         if status:
             print("sandbox: " + reason, file=sys.stderr, flush=True)
         return status
