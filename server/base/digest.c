@@ -23,13 +23,19 @@ static void digest_require(int result)
     }
 }
 
+#define REQUIRE(call)                                                                                                  \
+    do {                                                                                                               \
+        int result_;                                                                                                   \
+        do                                                                                                             \
+            result_ = (call);                                                                                          \
+        while (is_again(result_));                                                                                     \
+        digest_require(result_);                                                                                       \
+    } while (0)
+
 struct sha256 sha256_of(const void *data, size_t len)
 {
     struct sha256 ret;
-    int result;
-    while (is_again(result = gnutls_hash_fast(GNUTLS_DIG_SHA256, len ? data : "", len, ret.bytes))) {
-    }
-    digest_require(result);
+    REQUIRE(gnutls_hash_fast(GNUTLS_DIG_SHA256, len ? data : "", len, ret.bytes));
     return ret;
 }
 
@@ -37,10 +43,7 @@ struct sha256 sha256_of_parts(const struct bytes_view *parts, size_t n_parts)
 {
     struct sha256 ret;
     gnutls_hash_hd_t hash;
-    int result;
-    while (is_again(result = gnutls_hash_init(&hash, GNUTLS_DIG_SHA256))) {
-    }
-    digest_require(result);
+    REQUIRE(gnutls_hash_init(&hash, GNUTLS_DIG_SHA256));
     for (size_t i = 0; i < n_parts; i++) {
         if (parts[i].len > 0)
             digest_require(gnutls_hash(hash, parts[i].data, parts[i].len));
@@ -52,11 +55,7 @@ struct sha256 sha256_of_parts(const struct bytes_view *parts, size_t n_parts)
 struct sha256 hmac_sha256(const void *key, size_t key_len, const void *data, size_t len)
 {
     struct sha256 ret;
-    int result;
-    while (is_again(
-        result = gnutls_hmac_fast(GNUTLS_MAC_SHA256, key_len ? key : "", key_len, len ? data : "", len, ret.bytes))) {
-    }
-    digest_require(result);
+    REQUIRE(gnutls_hmac_fast(GNUTLS_MAC_SHA256, key_len ? key : "", key_len, len ? data : "", len, ret.bytes));
     return ret;
 }
 
@@ -64,10 +63,7 @@ struct sha256 hmac_sha256_of_parts(const void *key, size_t key_len, const struct
 {
     struct sha256 ret;
     gnutls_hmac_hd_t hmac;
-    int result;
-    while (is_again(result = gnutls_hmac_init(&hmac, GNUTLS_MAC_SHA256, key_len ? key : "", key_len))) {
-    }
-    digest_require(result);
+    REQUIRE(gnutls_hmac_init(&hmac, GNUTLS_MAC_SHA256, key_len ? key : "", key_len));
     for (size_t i = 0; i < n_parts; i++) {
         if (parts[i].len > 0)
             digest_require(gnutls_hmac(hmac, parts[i].data, parts[i].len));
@@ -78,10 +74,7 @@ struct sha256 hmac_sha256_of_parts(const void *key, size_t key_len, const struct
 
 void sha1_of(const void *data, size_t len, uint8_t ret[SHA1_SIZE])
 {
-    int result;
-    while (is_again(result = gnutls_hash_fast(GNUTLS_DIG_SHA1, len ? data : "", len, ret))) {
-    }
-    digest_require(result);
+    REQUIRE(gnutls_hash_fast(GNUTLS_DIG_SHA1, len ? data : "", len, ret));
 }
 
 void hex_encode(const void *data, size_t len, char *text)
