@@ -140,37 +140,12 @@ static enum err effect_prepare(struct action_call *call, struct fetch_request *r
 }
 
 /* What a server echoes of a credential is read by nobody, in whatever field it stands: a target, a name, an id. */
-static size_t secret_hide(const struct secret *secret, char *bytes, size_t len)
-{
-    static const char hidden[] = "(secret)";
-    size_t end = 0;
-    if (secret->len < sizeof(hidden) - 1) /* as short as a word that any answer has */
-        return len;
-    for (size_t i = 0; i < len;) {
-        if (secret->len <= len - i && memcmp(bytes + i, secret->bytes, secret->len) == 0) {
-            memcpy(bytes + end, hidden, sizeof(hidden) - 1);
-            end += sizeof(hidden) - 1;
-            i += secret->len;
-        } else {
-            bytes[end++] = bytes[i++];
-        }
-    }
-    if (end < len)
-        bytes[end] = '\0';
-    return end;
-}
-
 static void response_hide(const struct action_call *call, struct fetch_response *ret)
 {
-    for (int i = 0; call->provider && i < MAX_PROVIDER_SECRETS; i++) {
-        const struct secret *secret = &call->provider->secrets[i].value;
-        if (!secret_is_set(secret))
-            continue;
-        if (ret->body.len > 0)
-            ret->body.len = secret_hide(secret, ret->body.data, ret->body.len);
-        secret_hide(secret, ret->request_id, strlen(ret->request_id));
-        secret_hide(secret, ret->content_type, strlen(ret->content_type));
-    }
+    if (ret->body.len > 0)
+        ret->body.len = secrets_hide(call, ret->body.data, ret->body.len);
+    (void)secrets_hide(call, ret->request_id, strlen(ret->request_id));
+    (void)secrets_hide(call, ret->content_type, strlen(ret->content_type));
 }
 
 enum err action_send(struct action_call *call, struct fetch_request *request, struct fetch_response *ret,

@@ -111,6 +111,8 @@ void result_of_status(struct action_result *ret, enum outcome outcome, const cha
 
 /* ---- words ------------------------------------------------------------------------------------------------------- */
 
+static const char hidden[] = "(secret)";
+
 /* The secret that begins at `bytes`, or NULL. */
 static const struct secret *secret_at(const struct action_call *call, const char *bytes, size_t len)
 {
@@ -122,9 +124,26 @@ static const struct secret *secret_at(const struct action_call *call, const char
     return NULL;
 }
 
+size_t secrets_hide(const struct action_call *call, char *bytes, size_t len)
+{
+    size_t end = 0;
+    for (size_t i = 0; i < len;) {
+        const struct secret *secret = secret_at(call, bytes + i, len - i);
+        if (secret && secret->len >= sizeof(hidden) - 1) { /* a shorter one may be a word that any answer has */
+            memcpy(bytes + end, hidden, sizeof(hidden) - 1);
+            end += sizeof(hidden) - 1;
+            i += secret->len;
+        } else {
+            bytes[end++] = bytes[i++];
+        }
+    }
+    if (end < len)
+        bytes[end] = '\0';
+    return end;
+}
+
 void words_of(const struct action_call *call, const char *bytes, size_t len, char *ret, size_t room)
 {
-    static const char hidden[] = "(secret)";
     static const char dots[] = "...";
     size_t end = 0;
     for (size_t i = 0; i < len;) {

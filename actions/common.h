@@ -31,6 +31,10 @@ enum outcome outcome_of_refusal(enum outcome outcome, bool is_short);
 void result_of_status(struct action_result *ret, enum outcome outcome, const char *who,
                       const struct fetch_response *response, const char *words);
 
+/* Puts "(secret)" in the place of the secrets of the call's provider that are as long as that. In place; returns the
+ * new length, with a NUL behind it where it became shorter. */
+size_t secrets_hide(const struct action_call *call, char *bytes, size_t len);
+
 /* Text of outside bytes for people: control characters become spaces, runs of them one; cut with "..."; the secrets of
  * the call's provider, which a server may echo, become "(secret)". */
 void words_of(const struct action_call *call, const char *bytes, size_t len, char *ret, size_t room);
